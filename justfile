@@ -1,0 +1,3 @@
+# Lists the recipes.
+default:
+    @just --list

@@ -1,0 +1,1 @@
+//! Each service's contract: its messages and errors, reached by mailbox or by HTTP.

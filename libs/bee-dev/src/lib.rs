@@ -1,0 +1,1 @@
+//! A Bee-compatible development node with fault injection.

@@ -1,0 +1,1 @@
+//! The chain: contract calls and events, JSON-RPC with several endpoints, raw signed transactions.

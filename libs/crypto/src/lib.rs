@@ -1,0 +1,1 @@
+//! Keys, key files, signatures and sealed payloads.

@@ -1,0 +1,1 @@
+//! Process life: configuration, telemetry, health, readiness and graceful stop.

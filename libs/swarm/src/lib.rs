@@ -1,0 +1,1 @@
+//! Swarm: chunk algorithms and a Bee client.

@@ -1,0 +1,1 @@
+//! One runner per GPU or backend: lists models, runs requests, streams tokens, reports load.

@@ -1,0 +1,1 @@
+//! Jobs on both sides of the market: buying and selling.

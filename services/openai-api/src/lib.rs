@@ -1,0 +1,1 @@
+//! The gateway's edge: the OpenAI wire format.

@@ -1,0 +1,1 @@
+//! All chain reads: providers, offerings, jobs and events, kept in a directory.

@@ -1,0 +1,1 @@
+//! All chain writes and the only wallet.
