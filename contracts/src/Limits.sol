@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.28;
+
+/// @dev The most bytes of a model's id, in a job and in an offering.
+uint256 constant MODEL_ID_BYTES = 96;
