@@ -1,0 +1,198 @@
+//! A service in another container, reached over HTTP.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use reqwest::{Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::call::{Call, ItemStream, Serve, ServeStream, StreamCall, TransportError};
+use crate::http_server::Line;
+
+/// The longest answer taken, in bytes: an OpenAI answer with everything it may hold stays far below.
+const MAX_REPLY_BYTES: usize = 64 << 20;
+
+/// Times a message is sent when nothing came back.
+const ATTEMPTS: u32 = 3;
+
+/// Where a service is and how to be let in.
+#[derive(Debug)]
+pub struct HttpClientConfig {
+    /// The service's name, for errors.
+    pub service: &'static str,
+    /// The service's address.
+    pub url: Url,
+    /// The token that all services of one operator share (`T4T_SERVICE_TOKEN`).
+    pub token: Option<SecretString>,
+}
+
+/// Sends a service's messages over HTTP.
+pub struct HttpClient {
+    config: HttpClientConfig,
+    http: reqwest::Client,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient")
+            .field("service", &self.config.service)
+            .field("url", &self.config.url.as_str())
+            .finish()
+    }
+}
+
+impl HttpClient {
+    /// A client for one service.
+    ///
+    /// # Errors
+    /// The system's TLS set-up can't be used.
+    pub fn new(config: HttpClientConfig) -> Result<Self, TransportError> {
+        // An error here means that a provider is installed already.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let built =
+            reqwest::Client::builder().connect_timeout(Duration::from_secs(3)).tcp_nodelay(true).build();
+        let http = built.map_err(|error| unreachable(config.service, &error))?;
+        Ok(Self { config, http })
+    }
+
+    async fn post<C: Serialize>(
+        &self,
+        path: &str,
+        call: &C,
+        deadline: Duration,
+    ) -> Result<Response, TransportError> {
+        let url = format!("{}{path}", self.config.url.as_str().trim_end_matches('/'));
+        let mut request = self.http.post(url).json(call);
+        if let Some(token) = &self.config.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        match tokio::time::timeout(deadline, request.send()).await {
+            Ok(answer) => answer.map_err(|error| unreachable(self.config.service, &error)),
+            Err(_) => Err(self.timed_out(deadline)),
+        }
+    }
+
+    fn timed_out(&self, deadline: Duration) -> TransportError {
+        let after_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        TransportError::TimedOut { service: self.config.service.into(), after_ms }
+    }
+
+    fn malformed(&self, reason: impl fmt::Display) -> TransportError {
+        TransportError::Malformed { service: self.config.service.into(), reason: reason.to_string() }
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, TransportError> {
+        serde_json::from_slice(bytes).map_err(|error| self.malformed(error))
+    }
+
+    async fn body(&self, response: Response) -> Result<Vec<u8>, TransportError> {
+        let mut pieces = response.bytes_stream();
+        let mut body = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|error| unreachable(self.config.service, &error))?;
+            if body.len() + piece.len() > MAX_REPLY_BYTES {
+                return Err(self.malformed("the answer is too long"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
+
+    async fn exchange<C: Call>(&self, call: &C) -> Result<(StatusCode, Vec<u8>), TransportError> {
+        let limit = C::DEADLINE;
+        let exchange = async {
+            let response = self.post(C::PATH, call, limit).await?;
+            let status = response.status();
+            Ok((status, self.body(response).await?))
+        };
+        tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
+    }
+}
+
+fn unreachable(service: &'static str, error: &reqwest::Error) -> TransportError {
+    TransportError::Unreachable { service: service.into(), reason: error.to_string() }
+}
+
+#[async_trait]
+impl<C: Call> Serve<C> for HttpClient {
+    async fn ask(&self, call: C) -> Result<C::Reply, C::Error> {
+        let attempts = if C::IDEMPOTENT { ATTEMPTS } else { 1 };
+        let mut answer = self.exchange(&call).await;
+        for _ in 1..attempts {
+            if !matches!(answer, Err(TransportError::Unreachable { .. })) {
+                break;
+            }
+            answer = self.exchange(&call).await;
+        }
+        let (status, body) = answer?;
+        if status.is_success() {
+            return Ok(self.read(&body)?);
+        }
+        Err(self.read::<C::Error>(&body)?)
+    }
+}
+
+#[async_trait]
+impl<C: StreamCall> ServeStream<C> for HttpClient {
+    async fn open(&self, call: C) -> Result<ItemStream<C>, C::Error> {
+        let response = self.post(C::PATH, &call, C::DEADLINE).await?;
+        if !response.status().is_success() {
+            let body = self.body(response).await?;
+            return Err(self.read::<C::Error>(&body)?);
+        }
+        let service = self.config.service;
+        Ok(Box::pin(async_stream::stream! {
+            let mut lines = Lines::new(service, response);
+            loop {
+                match lines.next::<C>().await {
+                    Ok(Line::Item(item)) => yield Ok(item),
+                    Ok(Line::End(_)) => return,
+                    Ok(Line::Error(error)) => {
+                        yield Err(error);
+                        return;
+                    }
+                    Err(error) => {
+                        yield Err(error.into());
+                        return;
+                    }
+                }
+            }
+        }))
+    }
+}
+
+/// The lines of a stream's body.
+struct Lines {
+    service: &'static str,
+    pieces: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, reqwest::Error>>,
+    buffer: Vec<u8>,
+}
+
+impl Lines {
+    fn new(service: &'static str, response: Response) -> Self {
+        Self { service, pieces: response.bytes_stream().boxed(), buffer: Vec::new() }
+    }
+
+    async fn next<C: StreamCall>(&mut self) -> Result<Line<C::Item, C::Error>, TransportError> {
+        let malformed = |reason: String| TransportError::Malformed { service: self.service.into(), reason };
+        loop {
+            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return serde_json::from_slice(&line).map_err(|error| malformed(error.to_string()));
+            }
+            if self.buffer.len() > MAX_REPLY_BYTES {
+                return Err(malformed("a line is too long".into()));
+            }
+            match self.pieces.next().await {
+                Some(Ok(piece)) => self.buffer.extend_from_slice(&piece),
+                Some(Err(error)) => return Err(unreachable(self.service, &error)),
+                None => return Err(malformed("the stream broke off".into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A service reached over HTTP: routes that hand messages to whatever serves them.
+//!
+//! A body is the message as JSON. The answer is the reply as JSON with status 200, or the service's error as JSON with
+//! the status it names. A stream is answered as lines of JSON: `{"item":…}` for each piece, then `{"end":true}`, or
+//! `{"error":…}` where it broke off.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::{StreamExt, future, stream};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
+
+/// Who may send messages: whoever knows the shared token, or, where none is set, anyone who reaches the port (which
+/// is then bound to loopback).
+#[derive(Clone)]
+pub struct Guard {
+    service: &'static str,
+    token: Option<Arc<SecretString>>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("service", &self.service).field("token", &self.token.is_some()).finish()
+    }
+}
+
+impl Guard {
+    /// A guard for the named service.
+    pub fn new(service: &'static str, token: Option<SecretString>) -> Self {
+        Self { service, token: token.map(Arc::new) }
+    }
+
+    fn check(&self, request: &HttpRequest) -> Result<(), TransportError> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let given =
+            request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given = given.strip_prefix("Bearer ").unwrap_or_default();
+        if equal(given.as_bytes(), token.expose_secret().as_bytes()) {
+            return Ok(());
+        }
+        Err(TransportError::Unauthorized { service: self.service.into() })
+    }
+}
+
+/// Compares hashes, so that the time taken says nothing about where the texts differ.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    t4t_types::keccak256(a) == t4t_types::keccak256(b)
+}
+
+fn parse<C: serde::de::DeserializeOwned>(guard: &Guard, body: &[u8]) -> Result<C, TransportError> {
+    let unreadable = |error: serde_json::Error| TransportError::Malformed {
+        service: guard.service.into(),
+        reason: error.to_string(),
+    };
+    serde_json::from_slice(body).map_err(unreadable)
+}
+
+fn refusal<E: ServiceError>(error: &E) -> HttpResponse {
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((RETRY_AFTER, "1"));
+    }
+    response.json(error)
+}
+
+/// Adds the route for one message.
+pub fn call_route<C: Call, S: Serve<C> + ?Sized + 'static>(
+    routes: &mut web::ServiceConfig,
+    guard: &Guard,
+    service: &Arc<S>,
+) {
+    let (guard, service) = (guard.clone(), Arc::clone(service));
+    let handle = move |request: HttpRequest, body: Bytes| {
+        let (guard, service) = (guard.clone(), Arc::clone(&service));
+        async move {
+            let call = guard.check(&request).and_then(|()| parse::<C>(&guard, &body));
+            let answer = match call {
+                Ok(call) => service.ask(call).await,
+                Err(error) => Err(error.into()),
+            };
+            match answer {
+                Ok(reply) => HttpResponse::Ok().json(reply),
+                Err(error) => refusal(&error),
+            }
+        }
+    };
+    routes.route(C::PATH, web::post().to(handle));
+}
+
+/// Adds the route for one message that is answered in pieces.
+pub fn stream_route<C: StreamCall, S: ServeStream<C> + ?Sized + 'static>(
+    routes: &mut web::ServiceConfig,
+    guard: &Guard,
+    service: &Arc<S>,
+) {
+    let (guard, service) = (guard.clone(), Arc::clone(service));
+    let handle = move |request: HttpRequest, body: Bytes| {
+        let (guard, service) = (guard.clone(), Arc::clone(&service));
+        async move {
+            let call = guard.check(&request).and_then(|()| parse::<C>(&guard, &body));
+            let opened = match call {
+                Ok(call) => service.open(call).await,
+                Err(error) => Err(error.into()),
+            };
+            let items = match opened {
+                Ok(items) => items,
+                Err(error) => return refusal(&error),
+            };
+            let lines = items.map(|item| line(&Line::from(item)));
+            let end = stream::once(future::ready(line(&Line::<C::Item, C::Error>::End(true))));
+            HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines.chain(end))
+        }
+    };
+    routes.route(C::PATH, web::post().to(handle));
+}
+
+/// One line of a stream's body.
+#[derive(Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Line<T, E> {
+    Item(T),
+    Error(E),
+    End(bool),
+}
+
+impl<T, E> From<Result<T, E>> for Line<T, E> {
+    fn from(item: Result<T, E>) -> Self {
+        match item {
+            Ok(item) => Self::Item(item),
+            Err(error) => Self::Error(error),
+        }
+    }
+}
+
+fn line<T: Serialize, E: Serialize>(line: &Line<T, E>) -> Result<Bytes, serde_json::Error> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
+}

@@ -1,0 +1,152 @@
+//! The inference runner: one per GPU or backend.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use t4t_types::{JobId, ModelId, TokenPrices, TokenUsage};
+
+use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
+
+/// Asks for the models and the load.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct GetRunnerStatus {}
+
+/// What a runner can do and how busy it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerStatus {
+    /// Requests it works on at a time.
+    pub slots: u32,
+    /// Slots in use now.
+    pub busy: u32,
+    /// The models whose backend answers now.
+    pub models: Vec<RunnerModel>,
+}
+
+/// One model of a runner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerModel {
+    /// The name it is offered under: the backend's own where one backend has it, `<endpoint>/<name>` where several do.
+    pub model: ModelId,
+    /// Its prices where the operator set them.
+    pub prices: Option<TokenPrices>,
+    /// Its longest context in tokens, where the backend tells.
+    pub max_context_tokens: Option<u64>,
+}
+
+impl Call for GetRunnerStatus {
+    type Reply = RunnerStatus;
+    type Error = RunnerError;
+    const PATH: &'static str = "/inference-runner/v1/status";
+}
+
+/// Runs one chat request.
+///
+/// The runner always streams from its backend. Dropping the answer stops the backend.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunInference {
+    /// The job that pays for it.
+    pub job: JobId,
+    /// The model, as offered.
+    pub model: ModelId,
+    /// The app's request in OpenAI form; what the runner does not know goes to the backend untouched.
+    pub request: Box<RawValue>,
+    /// The most completion tokens that the payment covers; `None` where completion tokens cost nothing.
+    pub max_completion_tokens: Option<u64>,
+    /// Until when the answer is of use, in milliseconds from now.
+    pub time_limit_ms: u64,
+}
+
+/// A piece of a running request. (Not internally tagged: raw JSON inside would not survive it.)
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEvent {
+    /// A chunk as the backend made it: one `chat.completion.chunk` object.
+    Chunk {
+        /// The chunk's JSON.
+        chunk: Box<RawValue>,
+        /// Completion tokens so far, by the runner's own count.
+        counted: u64,
+    },
+    /// The end.
+    Finished(FinishedRun),
+}
+
+/// A finished request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinishedRun {
+    /// The whole answer as one `chat.completion` object, tool calls and usage complete.
+    pub response: Box<RawValue>,
+    /// What to bill: the backend's usage, but never more than the runner counted plus a stated tolerance; the runner's
+    /// own count where the backend tells none.
+    pub usage: TokenUsage,
+}
+
+impl StreamCall for RunInference {
+    type Item = RunEvent;
+    type Error = RunnerError;
+    const PATH: &'static str = "/inference-runner/v1/run";
+    const DEADLINE: Duration = Duration::from_secs(60);
+}
+
+/// Why a runner did not run a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum RunnerError {
+    /// All slots are taken.
+    #[error("all {slots} slots are taken")]
+    Full {
+        /// How many there are.
+        slots: u32,
+    },
+    /// No backend has the model.
+    #[error("no backend serves the model {model}")]
+    UnknownModel {
+        /// The model.
+        model: ModelId,
+    },
+    /// The backend refused the request as such; another one would refuse it too.
+    #[error("the backend refused the request with status {status}: {message}")]
+    BadRequest {
+        /// The backend's status.
+        status: u16,
+        /// Its message.
+        message: String,
+        /// The whole body, if it was JSON of reasonable size.
+        body: Option<String>,
+    },
+    /// The backend failed, hung or answered nonsense.
+    #[error("the backend failed: {reason}")]
+    Backend {
+        /// What was seen.
+        reason: String,
+    },
+    /// Time ran out.
+    #[error("the backend did not finish in time")]
+    TimedOut,
+    /// The service could not be asked.
+    #[error(transparent)]
+    Transport {
+        /// How it failed.
+        #[from]
+        cause: TransportError,
+    },
+}
+
+impl ServiceError for RunnerError {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Full { .. } => 503,
+            Self::UnknownModel { .. } => 404,
+            Self::BadRequest { .. } => 400,
+            Self::Backend { .. } => 502,
+            Self::TimedOut => 504,
+            Self::Transport { cause } => cause.status(),
+        }
+    }
+}
+
+/// A runner as its callers see it, wherever it runs.
+pub trait InferenceRunner: Serve<GetRunnerStatus> + ServeStream<RunInference> {}
+
+impl<T> InferenceRunner for T where T: Serve<GetRunnerStatus> + ServeStream<RunInference> + ?Sized {}
