@@ -1,0 +1,186 @@
+//! How much a gateway puts in escrow for a request, and how long an answer a provider may give for it.
+//!
+//! Both sides estimate by the same rule, in integers: characters of the messages, never a tokenizer. A provider that
+//! counted otherwise would answer more than it is paid for.
+
+use serde_json::Value;
+use t4t_types::{TokenPrices, TokenUsage, Xbzz};
+
+use crate::canonical::{Json, canonicalize};
+
+/// The least a prompt is estimated at, in tokens.
+pub const MIN_PROMPT_TOKENS: u64 = 256;
+/// Characters (UTF-16 code units) that count as one token.
+const CHARS_PER_TOKEN: u64 = 4;
+/// Characters that a message costs beside its content.
+const CHARS_PER_MESSAGE: u64 = 16;
+/// Characters that an image, a sound or any other part without text counts as.
+const CHARS_PER_OPAQUE_PART: u64 = 4096;
+/// The headroom's unit.
+const MILLION: u128 = 1_000_000;
+/// The largest headroom that may be configured: ten times the estimate.
+const MAX_HEADROOM_RATIO: f64 = 10.0;
+
+/// How a gateway sizes escrows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EscrowSizing {
+    /// Tokens of answer that are paid for if the request states no limit.
+    pub default_max_output: u64,
+    /// What is added to both estimates, in parts per million; 200,000 is a fifth.
+    pub headroom_ppm: u64,
+    /// The most one job may put in escrow; `None` for no limit.
+    pub max_escrow: Option<Xbzz>,
+}
+
+/// The escrow for one request and what it was computed from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EscrowSize {
+    /// Tokens the prompt is estimated at.
+    pub estimated_prompt: u64,
+    /// The same with headroom.
+    pub budgeted_prompt: u64,
+    /// Tokens of answer with headroom.
+    pub budgeted_completion: u64,
+    /// What goes into escrow.
+    pub max_payment: Xbzz,
+}
+
+/// A request that no escrow can be sized for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizingError {
+    /// The request's own limit on the answer is not a whole number.
+    #[error("{field} is not a whole number of tokens")]
+    InvalidLimit {
+        /// The field of the request.
+        field: &'static str,
+    },
+    /// The request would put more in escrow than the operator allows.
+    #[error("the request needs {needed} xBZZ in escrow, and at most {limit} xBZZ are allowed")]
+    AboveLimit {
+        /// What it would take.
+        needed: Xbzz,
+        /// What is allowed.
+        limit: Xbzz,
+    },
+    /// The price times the tokens is more than the chain can count.
+    #[error("the request costs more than any amount")]
+    Overflow,
+}
+
+/// The live network's defaults: 16,384 tokens, a fifth of headroom, no limit.
+impl Default for EscrowSizing {
+    fn default() -> Self {
+        Self { default_max_output: 16_384, headroom_ppm: 200_000, max_escrow: None }
+    }
+}
+
+impl EscrowSizing {
+    /// Sizes the escrow for a chat request at these prices.
+    ///
+    /// # Errors
+    /// [`SizingError`]
+    pub fn size(&self, request: &Value, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
+        let estimated_prompt = estimate_prompt_tokens(request);
+        let output = max_tokens_of(request)?.unwrap_or(self.default_max_output);
+        let budget = TokenUsage { prompt: self.budget(estimated_prompt)?, completion: self.budget(output)? };
+        let max_payment = prices.cost_rounded_up(budget).ok_or(SizingError::Overflow)?;
+        match self.max_escrow {
+            Some(limit) if max_payment > limit => Err(SizingError::AboveLimit { needed: max_payment, limit }),
+            _ => Ok(EscrowSize {
+                estimated_prompt,
+                budgeted_prompt: budget.prompt,
+                budgeted_completion: budget.completion,
+                max_payment,
+            }),
+        }
+    }
+
+    /// `⌈tokens × (10^6 + headroom) / 10^6⌉`.
+    fn budget(&self, tokens: u64) -> Result<u64, SizingError> {
+        let factor = MILLION + u128::from(self.headroom_ppm);
+        let scaled = u128::from(tokens).checked_mul(factor).ok_or(SizingError::Overflow)?;
+        u64::try_from(scaled.div_ceil(MILLION)).map_err(|_| SizingError::Overflow)
+    }
+}
+
+/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message among them, at
+/// least [`MIN_PROMPT_TOKENS`].
+pub fn estimate_prompt_tokens(request: &Value) -> u64 {
+    let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let chars: u64 =
+        messages.iter().map(|message| chars_of(message.get("content")) + CHARS_PER_MESSAGE).sum();
+    chars.div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
+}
+
+fn chars_of(content: Option<&Value>) -> u64 {
+    match content {
+        None | Some(Value::Null) => 0,
+        Some(Value::String(text)) => utf16_length(text),
+        Some(Value::Array(parts)) => parts.iter().map(chars_of_part).sum(),
+        Some(other) => chars_of_json(other),
+    }
+}
+
+fn chars_of_part(part: &Value) -> u64 {
+    let text = part.as_str().or_else(|| part.get("text").and_then(Value::as_str));
+    text.map_or(CHARS_PER_OPAQUE_PART, utf16_length)
+}
+
+/// The length of what `JSON.stringify` gives.
+fn chars_of_json(value: &Value) -> u64 {
+    let json = Json::from_serializable(value);
+    json.map_or(CHARS_PER_OPAQUE_PART, |json| utf16_length(&canonicalize(&json)))
+}
+
+fn utf16_length(text: &str) -> u64 {
+    text.encode_utf16().count() as u64
+}
+
+/// The request's own limit on the answer, in tokens: `max_tokens`, else `max_completion_tokens`. Zero, a negative
+/// number and null are no limit.
+///
+/// The reference knows `max_tokens` alone. A gateway that honours the newer name pays less into escrow; a provider that
+/// does so answers no more than it was asked for.
+///
+/// # Errors
+/// [`SizingError::InvalidLimit`] for a fraction, or for what is no number.
+pub fn max_tokens_of(request: &Value) -> Result<Option<u64>, SizingError> {
+    match limit_in(request, "max_tokens")? {
+        None => limit_in(request, "max_completion_tokens"),
+        found => Ok(found),
+    }
+}
+
+fn limit_in(request: &Value, field: &'static str) -> Result<Option<u64>, SizingError> {
+    let refused = SizingError::InvalidLimit { field };
+    match request.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(limit) => match (limit.as_u64(), limit.as_f64()) {
+            (Some(limit), _) => Ok((limit > 0).then_some(limit)),
+            (None, Some(limit)) if limit <= 0.0 => Ok(None),
+            // A whole number that was written with a point or an exponent.
+            (None, Some(limit)) if limit.fract() == 0.0 && limit < u64::MAX as f64 => Ok(Some(limit as u64)),
+            _ => Err(refused),
+        },
+    }
+}
+
+/// The longest answer that an escrow pays for, in tokens, after a prompt of `prompt_estimate` tokens:
+/// `⌊(max_payment × 10^6 − input × prompt) / output⌋`. `None` if answers cost nothing: then nothing limits them.
+///
+/// Zero means that the escrow does not even pay for the prompt: refuse the job. Amounts too large to count are taken
+/// as the largest, which can only make the answer shorter.
+pub fn output_cap(max_payment: Xbzz, prices: &TokenPrices, prompt_estimate: u64) -> Option<u64> {
+    let budget = max_payment.plur().saturating_mul(TokenPrices::TOKENS);
+    let prompt = prices.input.plur().saturating_mul(prompt_estimate.into());
+    let tokens = budget.saturating_sub(prompt).checked_div(prices.output.plur())?;
+    Some(u64::try_from(tokens).unwrap_or(u64::MAX))
+}
+
+/// Turns a headroom ratio, as the configuration states it (0.2), into parts per million; `None` outside 0 to 10.
+pub fn ratio_to_ppm(ratio: f64) -> Option<u64> {
+    (0.0..=MAX_HEADROOM_RATIO).contains(&ratio).then(|| (ratio * 1e6).round() as u64)
+}
+
+#[cfg(test)]
+mod tests;
