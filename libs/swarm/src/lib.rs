@@ -1,1 +1,23 @@
 //! Swarm: chunk algorithms and a Bee client.
+//!
+//! Two halves. The algorithms ([`chunk`], [`soc`], [`trojan`], [`stamp`]) are pure: they compute what a Bee node
+//! computes, byte for byte. The client ([`Bee`], [`Subscription`], [`StampKeeper`]) speaks a node's HTTP API with
+//! bounded waits, bounded memory and bounded retries. Content is stored at redundancy level 0 only.
+
+pub mod chunk;
+mod client;
+mod error;
+mod keccak;
+mod keeper;
+mod signature;
+pub mod soc;
+pub mod stamp;
+pub mod trojan;
+
+pub use client::{
+    Bee, BeeConfig, BuyStamp, ChainState, Health, LinkState, Message, NodeAddresses, NodeInfo, NodeMode,
+    NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,
+};
+pub use error::SwarmError;
+pub use keeper::{StampKeeper, StampKeeperConfig, StampSource, Upkeep};
+pub use trojan::{PssPublicKey, PssSecretKey, Topic};
