@@ -10,7 +10,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 /// @title JobEscrow
 /// @notice See `IJobEscrow`.
 contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
-    /// @dev A job, packed into three slots and, once claimed, a fourth.
+    /// @dev A job, packed into three slots.
     struct Job {
         address client;
         uint72 maxPayment;
@@ -24,8 +24,9 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
         JobStatus status;
         // Number of the model's id in `_models`.
         uint40 model;
-        bytes32 requestHash;
-        bytes32 responseHash;
+        // The request's hash until the job is claimed, the response's from then on: the claim
+        // needs no new slot, and `JobTerms` keeps the request's hash for those who read history.
+        bytes32 contentHash;
     }
 
     /// @inheritdoc IJobEscrow
@@ -79,6 +80,7 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
     ) external override nonReentrant returns (bytes32 jobId) {
         _requireTerms(provider, modelId, maxPayment, deliveryDeadline);
 
+        uint40 model = _modelNumber(modelId);
         jobId = keccak256(abi.encode(block.chainid, address(this), msg.sender, ++_jobCount));
         Job storage job = _jobs[jobId];
         job.client = msg.sender;
@@ -87,8 +89,8 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
         job.provider = provider;
         job.postedAt = uint40(block.timestamp);
         job.status = JobStatus.Pending;
-        job.model = _modelNumber(modelId);
-        job.requestHash = requestHash;
+        job.model = model;
+        job.contentHash = requestHash;
         emit JobPosted(jobId, msg.sender, provider);
         emit JobTerms(jobId, requestHash, modelId, maxPayment, deliveryDeadline);
 
@@ -124,7 +126,7 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
 
         address client = job.client;
         job.status = JobStatus.Claimed;
-        job.responseHash = responseHash;
+        job.contentHash = responseHash;
         emit JobClaimed(jobId, responseHash, actualPayment);
 
         IProviderRegistry(registry)
@@ -212,8 +214,8 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
         if (status != JobStatus.None) {
             client = job.client;
             provider = job.provider;
-            requestHash = job.requestHash;
-            responseHash = job.responseHash;
+            if (status == JobStatus.Claimed) responseHash = job.contentHash;
+            else requestHash = job.contentHash;
             modelId = _models[job.model];
             maxPayment = job.maxPayment;
             postedAt = job.postedAt;
@@ -268,8 +270,8 @@ contract JobEscrow is IJobEscrow, ReentrancyGuardTransient {
             (job.client, job.provider, job.maxPayment);
         IProviderRegistry(registry)
             .closeJob(provider, _reserve(maxPayment), IProviderRegistry.Outcome.Failed);
-        _send(client, maxPayment);
         IProviderRegistry(registry).slash(provider, penalty, jobId);
+        _send(client, maxPayment);
     }
 
     function _send(address to, uint128 amount) private {

@@ -96,7 +96,8 @@ interface IJobEscrow {
     function registry() external view returns (address);
     /// @notice The token of payments.
     function xbzz() external view returns (address);
-    /// @notice A job; zeros for an unknown id.
+    /// @notice A job; zeros for an unknown id. `requestHash` is zero once the job is claimed, and
+    /// `responseHash` until then (`JobTerms` keeps the former).
     function jobs(bytes32 jobId)
         external
         view
