@@ -1,1 +1,32 @@
 //! The chain: contract calls and events, JSON-RPC with several endpoints, raw signed transactions.
+//!
+//! Owns every byte that goes to or comes from the chain. It keeps no state beyond endpoints and the scanner's window,
+//! and holds no key: whoever owns the wallet signs, stores and sends.
+
+mod abi;
+mod block;
+pub mod contracts;
+pub mod deploy;
+mod encoding;
+mod error;
+pub mod events;
+pub mod gnosis;
+mod logs;
+mod read;
+pub mod revert;
+mod rpc;
+mod scanner;
+mod send;
+pub mod tx;
+
+pub use block::{BlockHash, BlockHeader, BlockTag, Log, Receipt};
+pub use contracts::ContractAddresses;
+pub use error::{ChainError, EndpointFault};
+pub use events::{ChainEvent, LoggedEvent};
+pub use logs::LogFilter;
+pub use read::Call;
+pub use revert::{ContractError, Revert, RevertReason};
+pub use rpc::{Rpc, RpcConfig, RpcCounts};
+pub use scanner::{LogScanner, ScanPass};
+pub use send::SendError;
+pub use tx::{Fees, RawTransaction, TransactionRequest};

@@ -1,0 +1,316 @@
+//! JSON-RPC over HTTP with several endpoints of one chain.
+//!
+//! One endpoint is preferred until it fails; then the next one is, and the failed one is left alone for a pause that
+//! doubles. A JSON-RPC error is an answer and never asked for twice.
+
+mod config;
+mod counts;
+mod endpoint;
+mod transport;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use reqwest::Client;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use t4t_clock::{SharedClock, timeout};
+
+use crate::error::{ChainError, EndpointFault, shortened};
+use counts::Counters;
+use endpoint::Endpoint;
+use transport::Reply;
+use wire::{Answer, Question, Unusable};
+
+pub use config::RpcConfig;
+pub use counts::RpcCounts;
+
+/// Single questions that are under way at once where an endpoint takes no batches.
+const SINGLES_AT_ONCE: usize = 8;
+
+/// A client of one chain. Clones share everything.
+#[derive(Clone)]
+pub struct Rpc {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: Client,
+    endpoints: Vec<Endpoint>,
+    preferred: AtomicUsize,
+    next_id: AtomicU64,
+    config: RpcConfig,
+    clock: SharedClock,
+    counters: Counters,
+}
+
+/// Why one attempt gave no answers.
+enum Failure {
+    /// Another attempt may succeed.
+    Retry { fault: EndpointFault, retry_after: Option<Duration> },
+    /// The endpoint does not take so many questions at once.
+    BatchRefused,
+    /// No endpoint will do better.
+    Final(ChainError),
+}
+
+/// Why a list of questions got no answers.
+enum Unanswered {
+    /// They have to be asked in lists of at most this length.
+    Split(usize),
+    /// They can't be answered now.
+    Error(ChainError),
+}
+
+impl From<Unanswered> for ChainError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Error(error) => error,
+            Unanswered::Split(_) => Self::malformed("a batch", "an endpoint refused a single question as a batch"),
+        }
+    }
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rpc").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+impl Rpc {
+    /// A client of the endpoints in `config`. Nothing is asked yet.
+    pub fn new(config: RpcConfig, clock: SharedClock) -> Result<Self, ChainError> {
+        if let Some(url) = config.endpoints.iter().find(|url| !matches!(url.scheme(), "http" | "https")) {
+            return Err(ChainError::Setup(format!("an endpoint begins with http or https, not {}", url.scheme())));
+        }
+        if config.endpoints.is_empty() {
+            return Err(ChainError::Setup("no endpoint is configured".into()));
+        }
+        let endpoints = config.endpoints.iter().map(|url| Endpoint::new(url.clone(), &config)).collect();
+        let inner = Inner {
+            http: transport::client()?,
+            endpoints,
+            preferred: AtomicUsize::new(0),
+            next_id: AtomicU64::new(1),
+            config,
+            clock,
+            counters: Counters::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks one question. A result that is not a `T` is [`ChainError::Malformed`].
+    pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
+        let raw = self.single(&(method, params)).await?;
+        serde_json::from_str(raw.get()).map_err(|cause| ChainError::malformed(method, cause.to_string()))
+    }
+
+    /// Asks several questions in as few HTTP requests as the endpoint allows; answers come in the order of the
+    /// questions. Fails as a whole only if the endpoints do; a question that the node refuses has its own error.
+    pub async fn batch(
+        &self,
+        questions: Vec<(&'static str, Value)>,
+    ) -> Result<Vec<Result<Value, ChainError>>, ChainError> {
+        let mut answers = Vec::with_capacity(questions.len());
+        let mut rest = &questions[..];
+        let mut size = self.inner.config.max_batch.max(1);
+        while !rest.is_empty() {
+            if size == 1 {
+                answers.extend(self.singles(rest).await?);
+                break;
+            }
+            let (chunk, tail) = rest.split_at(size.min(rest.len()));
+            match self.exchange(chunk).await {
+                Ok(found) => {
+                    answers.extend(found.into_iter().map(parsed));
+                    rest = tail;
+                }
+                Err(Unanswered::Split(smaller)) => size = smaller.max(1),
+                Err(Unanswered::Error(error)) => return Err(error),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Questions sent so far, failed attempts included.
+    pub fn calls(&self) -> u64 {
+        self.counts().methods.values().sum()
+    }
+
+    /// What was sent so far, by method.
+    pub fn counts(&self) -> RpcCounts {
+        self.inner.counters.snapshot()
+    }
+
+    /// The clock that the client was made with.
+    pub fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    /// Prefers the next endpoint from now on: the present one answers, but with an old state.
+    pub fn prefer_next(&self) {
+        let next = (self.inner.preferred.load(Ordering::Relaxed) + 1) % self.inner.endpoints.len();
+        self.inner.preferred.store(next, Ordering::Relaxed);
+    }
+
+    /// Asks every endpoint for its chain and fails if one that answers serves another than `expected`, or if none
+    /// answers.
+    pub async fn verify_chain(&self, expected: u64) -> Result<(), ChainError> {
+        let mut answered = false;
+        let mut last = None;
+        for endpoint in &self.inner.endpoints {
+            let question = [("eth_chainId", Value::Array(Vec::new()))];
+            let answer = match self.inner.send(endpoint, &question).await {
+                Ok(mut answers) => answers.swap_remove(0)?,
+                Err(failure) => {
+                    last = Some(failure.into_error(endpoint));
+                    continue;
+                }
+            };
+            let got: crate::encoding::Number = serde_json::from_str(answer.get())
+                .map_err(|cause| ChainError::malformed("eth_chainId", cause.to_string()))?;
+            if got.0 != expected {
+                return Err(ChainError::WrongChain { expected, got: got.0 });
+            }
+            answered = true;
+        }
+        match last {
+            Some(error) if !answered => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn single(&self, question: &Question) -> Answer {
+        let mut answers = self.exchange(std::slice::from_ref(question)).await?;
+        answers.pop().ok_or_else(|| ChainError::malformed(question.0, "no answer"))?
+    }
+
+    /// Asks one by one, a few at a time.
+    async fn singles(&self, questions: &[Question]) -> Result<Vec<Result<Value, ChainError>>, ChainError> {
+        let asked = questions.iter().map(|question| self.single(question));
+        let answers: Vec<Answer> = stream::iter(asked).buffered(SINGLES_AT_ONCE).collect().await;
+        let lost = answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_transient()));
+        lost.map_or_else(|| Ok(()), |error| Err(error.clone()))?;
+        Ok(answers.into_iter().map(parsed).collect())
+    }
+
+    /// One HTTP request's worth of questions, with failover, within the deadline.
+    async fn exchange(&self, questions: &[Question]) -> Result<Vec<Answer>, Unanswered> {
+        let inner = &self.inner;
+        let mut last = None;
+        match timeout(&*inner.clock, inner.config.deadline, inner.attempts(questions, &mut last)).await {
+            Ok(answers) => answers,
+            Err(t4t_clock::Elapsed) => Err(Unanswered::Error(last.unwrap_or_else(|| inner.deadline_passed()))),
+        }
+    }
+}
+
+impl Inner {
+    async fn attempts(
+        &self,
+        questions: &[Question],
+        last: &mut Option<ChainError>,
+    ) -> Result<Vec<Answer>, Unanswered> {
+        for _ in 0..self.config.attempts.max(1) {
+            let index = self.free_endpoint(last).await.map_err(Unanswered::Error)?;
+            let endpoint = &self.endpoints[index];
+            if questions.len() > endpoint.batch_limit() {
+                return Err(Unanswered::Split(endpoint.batch_limit()));
+            }
+            match self.send(endpoint, questions).await {
+                Ok(answers) => {
+                    endpoint.succeeded();
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return Ok(answers);
+                }
+                Err(Failure::BatchRefused) => {
+                    endpoint.refused_batch(questions.len());
+                    return Err(Unanswered::Split(endpoint.batch_limit()));
+                }
+                Err(Failure::Final(error)) => return Err(Unanswered::Error(error)),
+                Err(Failure::Retry { fault, retry_after }) => {
+                    tracing::debug!(endpoint = %endpoint.name, %fault, "an endpoint of the chain failed");
+                    endpoint.failed(self.clock.unix_millis(), retry_after);
+                    *last = Some(Failure::Retry { fault, retry_after }.into_error(endpoint));
+                }
+            }
+        }
+        Err(Unanswered::Error(last.take().unwrap_or_else(|| self.deadline_passed())))
+    }
+
+    /// The preferred endpoint or the next one that may be asked; waits for the first if none may be.
+    async fn free_endpoint(&self, last: &Option<ChainError>) -> Result<usize, ChainError> {
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let now = self.clock.unix_millis();
+        let ring = (0..self.endpoints.len()).map(|step| (preferred + step) % self.endpoints.len());
+        // The first of equal waits is taken, so a free preferred endpoint stays preferred.
+        let soonest = ring.map(|index| (self.endpoints[index].wait(now), index)).min_by_key(|(wait, _)| *wait);
+        let (wait, index) = soonest.ok_or_else(|| self.deadline_passed())?;
+        if wait >= self.config.deadline {
+            let endpoint = self.endpoints[index].name.clone();
+            let limited = || ChainError::RateLimited { endpoint, retry_after: wait };
+            return Err(last.clone().unwrap_or_else(limited));
+        }
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+        Ok(index)
+    }
+
+    async fn send(&self, endpoint: &Endpoint, questions: &[Question]) -> Result<Vec<Answer>, Failure> {
+        self.counters.count(questions.iter().map(|(method, _)| *method));
+        let count = questions.len() as u64;
+        let first_id = self.next_id.fetch_add(count, Ordering::Relaxed);
+        let body = wire::body(first_id, questions).map_err(|cause| {
+            Failure::Final(ChainError::malformed("a question", cause.to_string()))
+        })?;
+        let (limit, max_bytes) = (self.config.request_timeout, self.config.max_response_bytes);
+        let reply = transport::post(&self.http, &*self.clock, &endpoint.url, body, limit, max_bytes).await;
+        let (bytes, refused) = match reply {
+            Reply::Body { bytes, refused } => (bytes, refused),
+            Reply::Fault { fault, retry_after } => return Err(Failure::Retry { fault, retry_after }),
+            Reply::TooLarge => return Err(Failure::Final(ChainError::TooLarge { limit: max_bytes })),
+        };
+        wire::answers(&bytes, first_id, questions.len()).map_err(|unusable| match (unusable, refused) {
+            (Unusable::BatchRefused, _) => Failure::BatchRefused,
+            (Unusable::RateLimited, _) => Failure::retry(EndpointFault::RateLimited),
+            (Unusable::Garbage(_), Some(_)) if questions.len() > 1 => Failure::BatchRefused,
+            (Unusable::Garbage(_), Some(status)) => Failure::retry(EndpointFault::Status(status.as_u16())),
+            (Unusable::Garbage(what), None) => Failure::retry(EndpointFault::Garbage(shortened(&what))),
+        })
+    }
+
+    fn deadline_passed(&self) -> ChainError {
+        let preferred = self.preferred.load(Ordering::Relaxed);
+        let endpoint = self.endpoints.get(preferred).map(|endpoint| endpoint.name.clone()).unwrap_or_default();
+        ChainError::Unreachable { endpoint, fault: EndpointFault::Timeout(self.config.deadline) }
+    }
+}
+
+impl Failure {
+    fn retry(fault: EndpointFault) -> Self {
+        Self::Retry { fault, retry_after: None }
+    }
+
+    fn into_error(self, endpoint: &Endpoint) -> ChainError {
+        let endpoint = endpoint.name.clone();
+        match self {
+            Self::Retry { fault: EndpointFault::RateLimited, retry_after } => {
+                ChainError::RateLimited { endpoint, retry_after: retry_after.unwrap_or(Duration::from_secs(1)) }
+            }
+            Self::Retry { fault, .. } => ChainError::Unreachable { endpoint, fault },
+            Self::BatchRefused => ChainError::malformed("a batch", "the endpoint refused it"),
+            Self::Final(error) => error,
+        }
+    }
+}
+
+fn parsed(answer: Answer) -> Result<Value, ChainError> {
+    let raw: Box<RawValue> = answer?;
+    serde_json::from_str(raw.get()).map_err(|cause| ChainError::malformed("an answer", cause.to_string()))
+}
