@@ -1,1 +1,19 @@
-//! SQLite: migrations and one module a table; the only SQL in the house.
+//! SQLite: the only SQL in the house, one module a table.
+//!
+//! Functions are named `noun_verb`, take and return domain types, and are methods of [`Store`]. A state moves by
+//! `UPDATE … WHERE id = ? AND state = ?`, and the number of rows says whether it did.
+
+mod codec;
+mod cursors;
+mod error;
+mod history;
+mod open;
+
+pub mod buying;
+pub mod envelopes;
+pub mod notices;
+pub mod selling;
+
+pub use error::StoreError;
+pub use history::{HistoryEntry, Side};
+pub use open::Store;

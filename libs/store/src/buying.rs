@@ -1,0 +1,275 @@
+//! Jobs of the buying side: one row for each attempt to have a request answered.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use t4t_protocol::job::BuyingState;
+use t4t_types::{
+    Address, EncryptionKey, JobId, ModelId, Overlay, RequestId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
+};
+
+use crate::codec::{Columns, integer};
+use crate::{Store, StoreError};
+
+/// One attempt to have a request answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuyingJob {
+    /// The app's request.
+    pub request_id: RequestId,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How far it is.
+    pub state: BuyingState,
+    /// Who is to answer.
+    pub provider: Address,
+    /// The key the request is sealed to.
+    pub provider_key: EncryptionKey,
+    /// The provider's node in Swarm.
+    pub provider_overlay: Overlay,
+    /// The model.
+    pub model: ModelId,
+    /// Prices when it was planned.
+    pub prices: TokenPrices,
+    /// Where the sealed request lies.
+    pub request_hash: SwarmRef,
+    /// What goes into escrow.
+    pub max_payment: Xbzz,
+    /// Until when the provider must have claimed.
+    pub delivery_deadline: UnixSeconds,
+    /// The request, sealed to the provider, while somebody may need it.
+    pub sealed_request: Option<Vec<u8>>,
+    /// The job on the chain, once posted.
+    pub job: Option<JobId>,
+    /// Where the sealed answer lies, once known.
+    pub response_hash: Option<SwarmRef>,
+    /// What the provider was paid.
+    pub paid: Option<Xbzz>,
+    /// Why it ended otherwise.
+    pub reason: Option<String>,
+    /// When it was planned, in milliseconds since 1970.
+    pub created_at_ms: u64,
+}
+
+/// What a step adds to a row; `None` leaves what is there.
+#[derive(Clone, Debug, Default)]
+pub struct BuyingChange {
+    /// The job on the chain.
+    pub job: Option<JobId>,
+    /// Where the sealed answer lies.
+    pub response_hash: Option<SwarmRef>,
+    /// What the provider was paid.
+    pub paid: Option<Xbzz>,
+    /// Why it ended.
+    pub reason: Option<String>,
+}
+
+fn read(row: &SqliteRow) -> Result<BuyingJob, StoreError> {
+    let attempt =
+        u32::try_from(row.count("attempt")?).map_err(|_| StoreError::Damaged { column: "attempt" })?;
+    Ok(BuyingJob {
+        request_id: row.id("request_id")?,
+        attempt,
+        state: row.parsed("state")?,
+        provider: row.address("provider")?,
+        provider_key: row.id("provider_key")?,
+        provider_overlay: row.id("provider_overlay")?,
+        model: row.model("model")?,
+        prices: row.prices()?,
+        request_hash: row.id("request_hash")?,
+        max_payment: row.amount("max_payment")?,
+        delivery_deadline: UnixSeconds::new(row.count("delivery_deadline")?),
+        sealed_request: row.try_get("sealed_request")?,
+        job: row.maybe_id("job")?,
+        response_hash: row.maybe_id("response_hash")?,
+        paid: row.maybe_amount("paid")?,
+        reason: row.try_get("reason")?,
+        created_at_ms: row.count("created_at")?,
+    })
+}
+
+fn read_all(rows: &[SqliteRow]) -> Result<Vec<BuyingJob>, StoreError> {
+    rows.iter().map(read).collect()
+}
+
+impl Store {
+    /// Stores the intent to buy, before anything leaves the house.
+    ///
+    /// # Errors
+    /// The attempt exists already, or the database can't be used.
+    pub async fn buying_insert(&self, job: &BuyingJob) -> Result<(), StoreError> {
+        let sql = "INSERT INTO buying_jobs (request_id, attempt, state, provider, provider_key, provider_overlay, \
+                   model, input_price, output_price, request_hash, max_payment, delivery_deadline, sealed_request, \
+                   created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        sqlx::query(sql)
+            .bind(job.request_id.as_bytes().as_slice())
+            .bind(job.attempt)
+            .bind(job.state.as_str())
+            .bind(job.provider.as_bytes().as_slice())
+            .bind(job.provider_key.as_bytes().as_slice())
+            .bind(job.provider_overlay.as_bytes().as_slice())
+            .bind(job.model.as_str())
+            .bind(job.prices.input.to_be_bytes().to_vec())
+            .bind(job.prices.output.to_be_bytes().to_vec())
+            .bind(job.request_hash.as_bytes().as_slice())
+            .bind(job.max_payment.to_be_bytes().to_vec())
+            .bind(integer(job.delivery_deadline.get()))
+            .bind(&job.sealed_request)
+            .bind(integer(job.created_at_ms))
+            .bind(integer(job.created_at_ms))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Moves an attempt from one state to another and keeps what was learnt.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it is no longer in `from`; or the database can't be used.
+    pub async fn buying_move(
+        &self,
+        id: (RequestId, u32),
+        from: BuyingState,
+        to: BuyingState,
+        change: &BuyingChange,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE buying_jobs SET state = ?, job = coalesce(?, job), \
+                   response_hash = coalesce(?, response_hash), paid = coalesce(?, paid), \
+                   reason = coalesce(?, reason), updated_at = ?, \
+                   sealed_request = CASE WHEN ? THEN NULL ELSE sealed_request END \
+                   WHERE request_id = ? AND attempt = ? AND state = ?";
+        let done = sqlx::query(sql)
+            .bind(to.as_str())
+            .bind(change.job.map(|job| job.as_bytes().to_vec()))
+            .bind(change.response_hash.map(|hash| hash.as_bytes().to_vec()))
+            .bind(change.paid.map(|paid| paid.to_be_bytes().to_vec()))
+            .bind(&change.reason)
+            .bind(integer(now_ms))
+            .bind(to == BuyingState::Delivered || to.is_final())
+            .bind(id.0.as_bytes().as_slice())
+            .bind(id.1)
+            .bind(from.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 1 {
+            return Ok(());
+        }
+        let what = format!("attempt {} of request {}", id.1, id.0);
+        Err(StoreError::Conflict { what, expected: from.to_string() })
+    }
+
+    /// One attempt.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_by_attempt(&self, id: (RequestId, u32)) -> Result<Option<BuyingJob>, StoreError> {
+        let row = sqlx::query("SELECT * FROM buying_jobs WHERE request_id = ? AND attempt = ?")
+            .bind(id.0.as_bytes().as_slice())
+            .bind(id.1)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// All attempts to answer a request, first to last.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_by_request(&self, request_id: RequestId) -> Result<Vec<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs WHERE request_id = ? ORDER BY attempt";
+        read_all(&sqlx::query(sql).bind(request_id.as_bytes().as_slice()).fetch_all(&self.pool).await?)
+    }
+
+    /// The attempt that a job on the chain belongs to.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_by_job(&self, job: JobId) -> Result<Option<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs WHERE job = ?";
+        let row = sqlx::query(sql).bind(job.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// The attempt whose sealed request lies at a reference.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_by_request_hash(
+        &self,
+        request_hash: SwarmRef,
+    ) -> Result<Option<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs WHERE request_hash = ?";
+        let row =
+            sqlx::query(sql).bind(request_hash.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Every attempt that has not come to its end, oldest first.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_list_open(&self) -> Result<Vec<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs WHERE state IN ('planned', 'posted', 'acked', 'delivered') \
+                   ORDER BY created_at";
+        read_all(&sqlx::query(sql).fetch_all(&self.pool).await?)
+    }
+
+    /// The newest attempts, newest first.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_list_recent(&self, limit: u32) -> Result<Vec<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs ORDER BY created_at DESC LIMIT ?";
+        read_all(&sqlx::query(sql).bind(limit).fetch_all(&self.pool).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned() -> BuyingJob {
+        BuyingJob {
+            request_id: RequestId::new([1; 32]),
+            attempt: 1,
+            state: BuyingState::Planned,
+            provider: Address::new([2; 20]),
+            provider_key: EncryptionKey::new([3; 32]),
+            provider_overlay: Overlay::new([4; 32]),
+            model: "m".parse().unwrap(),
+            prices: TokenPrices { input: Xbzz::from_whole(1000), output: Xbzz::MAX },
+            request_hash: SwarmRef::new([5; 32]),
+            max_payment: Xbzz::from_whole(5000),
+            delivery_deadline: UnixSeconds::new(u64::MAX / 2),
+            sealed_request: Some(vec![9; 100]),
+            job: None,
+            response_hash: None,
+            paid: None,
+            reason: None,
+            created_at_ms: 7,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_comes_back_as_it_was_stored_and_moves_only_from_its_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let row = planned();
+        store.buying_insert(&row).await.unwrap();
+        assert!(store.buying_insert(&row).await.is_err(), "one row an attempt");
+        let id = (row.request_id, row.attempt);
+        assert_eq!(store.buying_by_attempt(id).await.unwrap(), Some(row.clone()));
+
+        let change = BuyingChange { job: Some(JobId::new([8; 32])), ..BuyingChange::default() };
+        let (planned, posted) = (BuyingState::Planned, BuyingState::Posted);
+        store.buying_move(id, planned, posted, &change, 8).await.unwrap();
+        let again = store.buying_move(id, planned, posted, &change, 9).await;
+        assert!(matches!(again, Err(StoreError::Conflict { .. })));
+
+        let paid = BuyingChange { paid: Some(Xbzz::from_whole(4000)), ..BuyingChange::default() };
+        store.buying_move(id, posted, BuyingState::Claimed, &paid, 9).await.unwrap();
+        let ended = store.buying_by_job(JobId::new([8; 32])).await.unwrap().unwrap();
+        assert_eq!(ended.paid, Some(Xbzz::from_whole(4000)));
+        assert_eq!(ended.sealed_request, None, "nobody needs it any more");
+        assert!(store.buying_list_open().await.unwrap().is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! What happened to a job when, for people who ask.
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+
+use crate::codec::{Columns, integer};
+use crate::{Store, StoreError};
+
+/// Which side of the market a row belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// The gateway's.
+    Buying,
+    /// The provider's.
+    Selling,
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Buying => "buying",
+            Self::Selling => "selling",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What, in a word or two.
+    pub event: String,
+    /// More about it; may be empty. Never a prompt or an answer.
+    pub detail: String,
+}
+
+impl Store {
+    /// Notes that something happened to a request (buying) or job (selling).
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn history_insert(
+        &self,
+        side: Side,
+        subject: &[u8; 32],
+        entry: &HistoryEntry,
+    ) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO job_history (side, subject, at, event, detail) VALUES (?, ?, ?, ?, ?)")
+            .bind(side.as_str())
+            .bind(subject.as_slice())
+            .bind(integer(entry.at_ms))
+            .bind(&entry.event)
+            .bind(&entry.detail)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// What happened to a request or job, oldest first.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn history_by_subject(
+        &self,
+        side: Side,
+        subject: &[u8; 32],
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let sql =
+            "SELECT at, event, detail FROM job_history WHERE side = ? AND subject = ? ORDER BY id LIMIT 1000";
+        let rows =
+            sqlx::query(sql).bind(side.as_str()).bind(subject.as_slice()).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(HistoryEntry {
+                    at_ms: row.count("at")?,
+                    event: row.try_get("event")?,
+                    detail: row.try_get("detail")?,
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,92 @@
+//! Opening the database.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::StoreError;
+
+/// How long a writer waits for another one; SQLite has one writer at a time.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One writer and a few readers: more connections only wait for each other.
+const MAX_CONNECTIONS: u32 = 4;
+
+/// The database of one process.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database at `path`, making it and its folder if they are not there, and brings it up to date.
+    ///
+    /// A commit is on the disk when it returns (`synchronous=FULL`), so that an intent stored before an effect is
+    /// still there after a power cut.
+    ///
+    /// # Errors
+    /// The file can't be opened or is of a newer version.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        make_private_folder(path)?;
+        let store = Self::connect(path, true).await?;
+        sqlx::migrate!("./migrations").run(&store.pool).await?;
+        Ok(store)
+    }
+
+    /// Opens an existing database for reading, beside the process that owns it.
+    ///
+    /// # Errors
+    /// The file is not there or can't be read.
+    pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        Self::connect(path, false).await
+    }
+
+    async fn connect(path: &Path, create: bool) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_with(options)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Writes everything back and closes the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes the file and its folder readable by their owner alone: the rows hold sealed requests and raw transactions.
+fn make_private_folder(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let failed = |cause| StoreError::Folder { path: path.display().to_string(), cause };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_opens_again_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/t4t.db");
+        Store::open(&path).await.unwrap().close().await;
+        Store::open(&path).await.unwrap().close().await;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
