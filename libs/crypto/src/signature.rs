@@ -163,3 +163,6 @@ pub(crate) fn address_of(point: &PublicKey) -> Address {
     address.copy_from_slice(&hash[12..]);
     Address::new(address)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
 #[derive(Serialize, Deserialize)]
 struct Keystore {
     version: u32,
+    #[serde(default)]
     id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<String>,
