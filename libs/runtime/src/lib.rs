@@ -1,1 +1,16 @@
-//! Process life: configuration, telemetry, health, readiness and graceful stop.
+//! Process life: configuration, telemetry, health, readiness, the HTTP server and graceful stop.
+//!
+//! Owns everything that is the same for each binary, and no business rule. A `main` reads [`config::Settings`], starts
+//! [`telemetry`], starts its service, serves [`health`] beside it with [`http::serve`], and waits for [`stop`].
+
+pub mod config;
+pub mod health;
+pub mod http;
+pub mod process;
+pub mod stop;
+pub mod telemetry;
+pub mod wallet;
+
+pub use config::{ConfigError, Settings};
+pub use health::Readiness;
+pub use stop::StopSignal;

@@ -1,0 +1,135 @@
+//! Settings of the buying side and of the OpenAI API.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use t4t_types::{Address, ModelId, Xbzz};
+
+use super::error::{ConfigError, ConfigProblem};
+use super::{Settings, keys, kind};
+
+const DEFAULT_PORT: u16 = 8080;
+
+/// How a provider is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelectionStrategy {
+    /// The cheapest of those with a good reputation; now and then a newcomer.
+    TopRepCheapest,
+    /// The cheapest.
+    Cheapest,
+    /// The one that the operator names.
+    Manual(Address),
+}
+
+/// How the gateway buys and where it listens.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where the OpenAI API listens (`T4T_GATEWAY_HOST`, `T4T_GATEWAY_PORT`; 127.0.0.1:8080).
+    pub bind: SocketAddr,
+    /// Keys that apps must send (`T4T_GATEWAY_API_KEYS`); empty means that none is asked for.
+    pub api_keys: Vec<SecretString>,
+    /// How a provider is chosen (`T4T_SELECTION_STRATEGY`).
+    pub strategy: SelectionStrategy,
+    /// The most that input and output price together may be (`T4T_MAX_PRICE_PER_MILLION_TOKENS`).
+    pub price_cap: Option<Xbzz>,
+    /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`).
+    pub max_escrow: Option<Xbzz>,
+    /// How much the escrow exceeds the estimate (`T4T_ESCROW_HEADROOM_RATIO`, 0.2).
+    pub headroom_ratio: f64,
+    /// What a request without `max_tokens` may answer (`T4T_DEFAULT_MAX_OUTPUT_TOKENS`, 16384).
+    pub default_max_output_tokens: u64,
+    /// How long a provider has to deliver (`T4T_DEFAULT_DEADLINE_SECONDS`, 900).
+    pub deadline: Duration,
+    /// How long to wait while all providers are busy (`T4T_PROVIDER_WAIT_SECONDS`, 120).
+    pub provider_wait: Duration,
+    /// How often to look again meanwhile (`T4T_PROVIDER_WAIT_POLL_SECONDS`, 5).
+    pub provider_wait_poll: Duration,
+    /// The models that are listed (`T4T_ALLOWED_MODELS`); all where `None`.
+    pub allowed_models: Option<Vec<ModelId>>,
+    /// Models with fewer providers are not listed (`T4T_MIN_PROVIDERS_PER_MODEL`, 1).
+    pub min_providers: u32,
+    /// How long a list of models may be shown again (`T4T_MODELS_CACHE_TTL_SECONDS`, 60).
+    pub models_cache: Duration,
+    /// Whether `stream: true` is served for answers that arrive whole (`T4T_FAKE_STREAMING`, true).
+    pub fake_streaming: bool,
+    /// How a stream shows progress: `comments`, `think` or `off` (`T4T_PROGRESS`, comments).
+    pub progress: String,
+}
+
+impl GatewaySettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// A setting is wrong, or some don't go together.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let seconds = |key| settings.whole(key).map(Duration::from_secs);
+        let gateway = Self {
+            bind: bind(settings)?,
+            api_keys: api_keys(settings),
+            strategy: strategy(settings)?,
+            price_cap: settings.amount(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
+            max_escrow: settings.amount(&keys::T4T_MAX_ESCROW_PER_JOB)?,
+            headroom_ratio: settings.required(&keys::T4T_ESCROW_HEADROOM_RATIO, "escrow is sized by it")?,
+            default_max_output_tokens: settings.whole(&keys::T4T_DEFAULT_MAX_OUTPUT_TOKENS)?,
+            deadline: seconds(&keys::T4T_DEFAULT_DEADLINE_SECONDS)?,
+            provider_wait: seconds(&keys::T4T_PROVIDER_WAIT_SECONDS)?,
+            provider_wait_poll: seconds(&keys::T4T_PROVIDER_WAIT_POLL_SECONDS)?,
+            allowed_models: allowed_models(settings)?,
+            min_providers: settings.whole(&keys::T4T_MIN_PROVIDERS_PER_MODEL)?,
+            models_cache: seconds(&keys::T4T_MODELS_CACHE_TTL_SECONDS)?,
+            fake_streaming: settings.flag(&keys::T4T_FAKE_STREAMING)?,
+            progress: settings.required(&keys::T4T_PROGRESS, "streams show progress by it")?,
+        };
+        gateway.check_open(settings.flag(&keys::T4T_GATEWAY_OPEN)?)
+    }
+
+    fn check_open(self, open_is_meant: bool) -> Result<Self, ConfigError> {
+        if self.bind.ip().is_loopback() || !self.api_keys.is_empty() || open_is_meant {
+            return Ok(self);
+        }
+        Err(ConfigProblem::Unsafe {
+            what: format!("the gateway would listen at {} and anyone who reaches it could spend the wallet", self.bind),
+            fix: "set T4T_GATEWAY_API_KEYS to keys of your choice, or T4T_GATEWAY_HOST=127.0.0.1, or, where the \
+                  network is closed to others, T4T_GATEWAY_OPEN=true"
+                .into(),
+        }
+        .into())
+    }
+}
+
+/// The reference listens at its admin address, so that one serves where the gateway's own is not set.
+fn bind(settings: &Settings) -> Result<SocketAddr, ConfigError> {
+    let host = settings.get(&keys::T4T_GATEWAY_HOST)?.or(settings.get(&keys::T4T_ADMIN_HOST)?);
+    let port = settings.get(&keys::T4T_GATEWAY_PORT)?.or(settings.get(&keys::T4T_ADMIN_PORT)?);
+    Ok(SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or(DEFAULT_PORT)))
+}
+
+fn api_keys(settings: &Settings) -> Vec<SecretString> {
+    let all = settings.secret(&keys::T4T_GATEWAY_API_KEYS);
+    let split = |all: SecretString| kind::list(all.expose_secret()).map(SecretString::from).collect();
+    all.map(split).unwrap_or_default()
+}
+
+fn strategy(settings: &Settings) -> Result<SelectionStrategy, ConfigError> {
+    match settings.text(&keys::T4T_SELECTION_STRATEGY) {
+        Some("manual") => {
+            let provider =
+                settings.required(&keys::T4T_MANUAL_PROVIDER, "T4T_SELECTION_STRATEGY is manual")?;
+            Ok(SelectionStrategy::Manual(provider))
+        }
+        Some("cheapest") => Ok(SelectionStrategy::Cheapest),
+        _ => Ok(SelectionStrategy::TopRepCheapest),
+    }
+}
+
+fn allowed_models(settings: &Settings) -> Result<Option<Vec<ModelId>>, ConfigError> {
+    let key = &keys::T4T_ALLOWED_MODELS;
+    if !settings.is_set(key) {
+        return Ok(None);
+    }
+    let names = settings.list(key).into_iter().map(|name| {
+        name.parse().map_err(|_| settings.bad_value(key, name, "names of models, 1 to 256 bytes each".into()))
+    });
+    names.collect::<Result<_, _>>().map(Some)
+}

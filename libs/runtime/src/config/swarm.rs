@@ -1,0 +1,97 @@
+//! Settings of Swarm.
+
+use t4t_types::{BatchId, Xbzz};
+use url::Url;
+
+use super::error::{ConfigError, ConfigProblem};
+use super::{Settings, keys};
+
+/// The Bee node and what stamps are taken from.
+#[derive(Clone, Debug)]
+pub struct SwarmSettings {
+    /// The node's HTTP address (`BEE_API_URL`).
+    pub bee_url: Url,
+    /// The postage batch, where the operator names one (`POSTAGE_BATCH_ID`); it is not looked after then.
+    pub batch: Option<BatchId>,
+    /// How postage is looked after otherwise.
+    pub stamps: StampSettings,
+}
+
+/// How postage batches are bought and kept alive.
+#[derive(Clone, Debug)]
+pub struct StampSettings {
+    /// Whether they are bought, topped up and diluted at all (`T4T_STAMP_MANAGE`, true).
+    pub manage: bool,
+    /// The depth of a new batch (`T4T_STAMP_DEPTH`, 24).
+    pub depth: u8,
+    /// For how many days postage is bought (`T4T_STAMP_TTL_DAYS`, 30).
+    pub ttl_days: u32,
+    /// Postage with fewer days left is topped up (`T4T_STAMP_MIN_TTL_DAYS`, 7).
+    pub min_ttl_days: u32,
+    /// The label of our batches (`T4T_STAMP_LABEL`, t4t).
+    pub label: String,
+    /// A batch fuller than this is diluted (`T4T_STAMP_MAX_UTILIZATION`, 0.5; 1 is full).
+    pub max_utilization: f64,
+    /// A batch is never diluted beyond this depth (`T4T_STAMP_MAX_DEPTH`, 28).
+    pub max_depth: u8,
+    /// Only say what would be done (`T4T_STAMP_DRY_RUN`, false).
+    pub dry_run: bool,
+    /// What may be spent in a day, or no limit (`T4T_STAMP_MAX_SPEND`).
+    pub max_spend: Option<Xbzz>,
+}
+
+impl SwarmSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// A setting is wrong, or some don't go together.
+    pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            bee_url: settings.url(&keys::BEE_API_URL)?,
+            batch: settings.get(&keys::POSTAGE_BATCH_ID)?,
+            stamps: StampSettings::from_settings(settings)?,
+        })
+    }
+}
+
+impl StampSettings {
+    fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
+        let why = "stamps are looked after by it";
+        let stamps = Self {
+            manage: settings.flag(&keys::T4T_STAMP_MANAGE)?,
+            depth: settings.whole(&keys::T4T_STAMP_DEPTH)?,
+            ttl_days: settings.whole(&keys::T4T_STAMP_TTL_DAYS)?,
+            min_ttl_days: settings.whole(&keys::T4T_STAMP_MIN_TTL_DAYS)?,
+            label: settings.required(&keys::T4T_STAMP_LABEL, why)?,
+            max_utilization: settings.required(&keys::T4T_STAMP_MAX_UTILIZATION, why)?,
+            max_depth: settings.whole(&keys::T4T_STAMP_MAX_DEPTH)?,
+            dry_run: settings.flag(&keys::T4T_STAMP_DRY_RUN)?,
+            max_spend: settings.amount(&keys::T4T_STAMP_MAX_SPEND)?,
+        };
+        stamps.check()
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        if self.min_ttl_days > self.ttl_days {
+            return Err(ConfigProblem::Unsafe {
+                what: format!(
+                    "postage for {} days would be topped up at once, because T4T_STAMP_MIN_TTL_DAYS is {}",
+                    self.ttl_days, self.min_ttl_days
+                ),
+                fix: "set T4T_STAMP_MIN_TTL_DAYS below T4T_STAMP_TTL_DAYS".into(),
+            }
+            .into());
+        }
+        if self.depth > self.max_depth {
+            return Err(ConfigProblem::Unsafe {
+                what: format!(
+                    "T4T_STAMP_DEPTH={} is above T4T_STAMP_MAX_DEPTH={}",
+                    self.depth, self.max_depth
+                ),
+                fix: "lower T4T_STAMP_DEPTH or raise T4T_STAMP_MAX_DEPTH".into(),
+            }
+            .into());
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,139 @@
+//! Whether the process lives (`GET /health`) and whether it can do its work (`GET /ready`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+/// The board on which every component says whether it is ready.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    version: &'static str,
+    components: Arc<Mutex<BTreeMap<&'static str, ComponentState>>>,
+}
+
+/// How one component does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ComponentState {
+    /// Whether it can do its work.
+    pub ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+}
+
+/// A component's place on the board.
+#[derive(Clone, Debug)]
+pub struct Component {
+    name: &'static str,
+    board: Readiness,
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    components: BTreeMap<&'static str, ComponentState>,
+}
+
+impl Readiness {
+    /// An empty board, which is ready; `version` is what `/health` shows.
+    pub fn new(version: &'static str) -> Self {
+        Self { version, components: Arc::default() }
+    }
+
+    /// Adds a component, not ready until it says so.
+    pub fn component(&self, name: &'static str) -> Component {
+        let starting = ComponentState { ready: false, reason: Some("starting".into()), next_step: None };
+        self.lock().entry(name).or_insert(starting);
+        Component { name, board: self.clone() }
+    }
+
+    /// Whether every component is ready.
+    pub fn is_ready(&self) -> bool {
+        self.lock().values().all(|state| state.ready)
+    }
+
+    /// How every component does.
+    pub fn components(&self) -> BTreeMap<&'static str, ComponentState> {
+        self.lock().clone()
+    }
+
+    /// Adds `GET /health`, which is 200 while the process lives, and `GET /ready`, which is 503 while a component is
+    /// not ready and names it.
+    pub fn routes(&self, routes: &mut web::ServiceConfig) {
+        let (live, ready) = (self.clone(), self.clone());
+        routes.route("/health", web::get().to(move || std::future::ready(live.health())));
+        routes.route("/ready", web::get().to(move || std::future::ready(ready.ready())));
+    }
+
+    fn health(&self) -> HttpResponse {
+        HttpResponse::Ok().json(Health { status: "ok", version: self.version })
+    }
+
+    fn ready(&self) -> HttpResponse {
+        let components = self.components();
+        let ready = components.values().all(|state| state.ready);
+        let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+        response.json(Ready { ready, components })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, ComponentState>> {
+        self.components.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, name: &'static str, state: ComponentState) {
+        let before = self.lock().insert(name, state.clone());
+        if before.as_ref() == Some(&state) {
+            return;
+        }
+        match &state.reason {
+            None => tracing::info!(component = name, "ready"),
+            Some(reason) => {
+                let next_step = state.next_step.as_deref().unwrap_or_default();
+                tracing::warn!(component = name, reason, next_step, "not ready");
+            }
+        }
+    }
+}
+
+impl Component {
+    /// Says that it can do its work.
+    pub fn ready(&self) {
+        self.board.set(self.name, ComponentState { ready: true, reason: None, next_step: None });
+    }
+
+    /// Says that it can't, why, and what to do about it.
+    pub fn not_ready(&self, reason: impl Into<String>, next_step: impl Into<String>) {
+        let state =
+            ComponentState { ready: false, reason: Some(reason.into()), next_step: Some(next_step.into()) };
+        self.board.set(self.name, state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_board_is_ready_once_every_component_is() {
+        let board = Readiness::new("0");
+        assert!(board.is_ready());
+        let (chain, bee) = (board.component("chain"), board.component("bee"));
+        chain.ready();
+        bee.not_ready("no stamp", "buy one");
+        assert!(!board.is_ready());
+        assert_eq!(board.components()["bee"].next_step.as_deref(), Some("buy one"));
+        bee.ready();
+        assert!(board.is_ready());
+    }
+}

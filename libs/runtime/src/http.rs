@@ -1,0 +1,154 @@
+//! The HTTP server that every binary runs.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use tokio::task::JoinHandle;
+
+use crate::config::Bind;
+
+/// Bodies up to this size are taken: a chat request with images fits, and the sum over the connections stays bounded.
+pub const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// Connections open at a time, in all.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// Threads that serve: the work is done elsewhere, they only read and write.
+const WORKERS: usize = 2;
+
+/// Idle connections are closed after this long; above the 60 s that load balancers wait by default, so that they close
+/// first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A client must have sent its request's head within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Open requests may run on for this long after being asked to stop.
+const SHUTDOWN_SECONDS: u64 = 10;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The server's name, for errors and logs.
+    pub name: &'static str,
+    /// Where to listen.
+    pub bind: Bind,
+    /// Whether whoever connects must know a secret, or the operator wants it open; without it, only loopback is bound.
+    pub guarded: bool,
+}
+
+/// The server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Someone else has the port.
+    #[error("port {port} for {name} is used by another program: set {setting} to a free one", port = .address.port())]
+    PortUsed {
+        /// The server.
+        name: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// The setting or flag that changes the port.
+        setting: &'static str,
+    },
+    /// It would be open to everyone.
+    #[error(
+        "{name} would listen at {address} with no secret asked for: set T4T_SERVICE_TOKEN, or listen at 127.0.0.1"
+    )]
+    Open {
+        /// The server.
+        name: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// The system refuses.
+    #[error("{name} can't listen at {address}")]
+    Refused {
+        /// The server.
+        name: &'static str,
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A server that runs. Dropping it leaves it running.
+#[derive(Debug)]
+pub struct RunningServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl RunningServer {
+    /// Where it listens; the port is the real one.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its base address, such as `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes no new connections, lets open requests end for a while, and returns when all is closed.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        match self.task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the HTTP server ended with an error"),
+            Err(error) => tracing::warn!(%error, "the HTTP server's task failed"),
+        }
+    }
+}
+
+/// Starts a server with the routes that `configure` adds.
+///
+/// Must be called from the process's main task or an actix arbiter.
+///
+/// # Errors
+/// [`ServeError`], which names the setting to change.
+pub fn serve<F>(config: ServeConfig, configure: F) -> Result<RunningServer, ServeError>
+where
+    F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+{
+    let listener = listen(&config)?;
+    let refused = |source| ServeError::Refused { name: config.name, address: config.bind.address, source };
+    let address = listener.local_addr().map_err(refused)?;
+    let app = move || {
+        App::new()
+            .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
+            .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES))
+            .configure(configure.clone())
+    };
+    let server = HttpServer::new(app)
+        .workers(WORKERS)
+        .max_connections(MAX_CONNECTIONS / WORKERS)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        // Without it a stream's first token waits about 40 ms for the client's acknowledgement.
+        .tcp_nodelay(true)
+        .disable_signals()
+        .listen(listener)
+        .map_err(refused)?
+        .run();
+    let handle = server.handle();
+    tracing::info!(name = config.name, %address, "listening");
+    Ok(RunningServer { address, handle, task: tokio::spawn(server) })
+}
+
+fn listen(config: &ServeConfig) -> Result<TcpListener, ServeError> {
+    let (name, address) = (config.name, config.bind.address);
+    if !address.ip().is_loopback() && !config.guarded {
+        return Err(ServeError::Open { name, address });
+    }
+    TcpListener::bind(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ServeError::PortUsed { name, address, setting: config.bind.port_setting },
+        _ => ServeError::Refused { name, address, source },
+    })
+}
