@@ -24,13 +24,13 @@ contract GasTest is Market {
     }
 
     function test_gas_requestAlone() public {
-        uint256 used = request();
+        uint256 used = request("request alone");
         assertLe(used, V1_ALONE * 75 / 100);
     }
 
     function test_gas_requestWhileAnotherIsOpen() public {
         post();
-        uint256 used = request();
+        uint256 used = request("request, another open");
         assertLe(used, V1_ANOTHER_OPEN * 75 / 100);
     }
 
@@ -73,19 +73,19 @@ contract GasTest is Market {
         measured("heartbeat");
     }
 
-    function request() private returns (uint256 used) {
+    function request(string memory name) private returns (uint256 used) {
         bytes32 jobId = post();
-        used = measured("postJob");
+        used = measured(string.concat(name, ": postJob"));
         ack(jobId);
-        used += measured("ackJob");
+        used += measured(string.concat(name, ": ackJob"));
         claim(jobId, PRICE / 2);
-        used += measured("claimJob");
-        emit log_named_uint("request", used);
+        used += measured(string.concat(name, ": claimJob"));
+        vm.snapshotValue("Gas", name, used);
     }
 
     function measured(string memory what) private returns (uint256 used) {
         Vm.Gas memory gas = vm.lastCallGas();
         used = gas.gasTotalUsed;
-        emit log_named_uint(what, used);
+        vm.snapshotValue("Gas", what, used);
     }
 }
