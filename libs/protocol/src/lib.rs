@@ -8,6 +8,7 @@ mod body;
 pub mod canonical;
 mod envelope;
 mod fields;
+pub mod job;
 mod limits;
 mod payload;
 mod sizing;

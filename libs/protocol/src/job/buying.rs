@@ -94,9 +94,13 @@ impl BuyingState {
             (Self::Planned | Self::NotPosted, Event::PostFailed) => Ok(Self::NotPosted),
             (Self::Planned | Self::Posted | Self::Acked, Event::Acked) => Ok(Self::Acked),
             (Self::Delivered, Event::Acked) => Ok(self),
-            (Self::Planned | Self::Posted | Self::Acked | Self::Delivered, Event::Delivered) => Ok(Self::Delivered),
+            (Self::Planned | Self::Posted | Self::Acked | Self::Delivered, Event::Delivered) => {
+                Ok(Self::Delivered)
+            }
             // Late messages about a job that is over.
-            (state, Event::Posted | Event::Acked | Event::Delivered) if state.is_final() && state != Self::NotPosted => {
+            (state, Event::Posted | Event::Acked | Event::Delivered)
+                if state.is_final() && state != Self::NotPosted =>
+            {
                 Ok(state)
             }
             (state, Event::Claimed) if !state.is_final() || state == Self::Claimed => Ok(Self::Claimed),

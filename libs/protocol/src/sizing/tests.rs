@@ -1,1 +1,152 @@
+//! The captured sizes, and the corners of the estimate.
 
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn number(vector: &Value, name: &str) -> u128 {
+    vector[name].as_str().unwrap().parse().unwrap()
+}
+
+fn prices() -> TokenPrices {
+    TokenPrices {
+        input: Xbzz::from_plur(3_000_000_000_000_000),
+        output: Xbzz::from_plur(15_000_000_000_000_000),
+    }
+}
+
+#[test]
+fn the_reference_vectors_hold() {
+    let file: Value = serde_json::from_str(include_str!("../../vectors/escrow-sizing.json")).unwrap();
+    let prices = TokenPrices {
+        input: Xbzz::from_plur(number(&file["prices"], "inputPricePerMillionTokens")),
+        output: Xbzz::from_plur(number(&file["prices"], "outputPricePerMillionTokens")),
+    };
+    let sizing = EscrowSizing::default();
+    assert_eq!(u128::from(sizing.default_max_output), number(&file["cfg"], "defaultMaxOutputTokens"));
+    assert_eq!(u128::from(sizing.headroom_ppm), number(&file["cfg"], "headroomPpm"));
+    for vector in file["vectors"].as_array().unwrap() {
+        let request =
+            if vector["request"].is_object() { vector["request"].clone() } else { described_request() };
+        let size = sizing.size(&request, &prices).unwrap();
+        assert_eq!(u128::from(estimate_prompt_tokens(&request)), number(vector, "estimate"));
+        assert_eq!(u128::from(size.estimated_prompt), number(vector, "estimatedPromptTokens"));
+        assert_eq!(u128::from(size.budgeted_prompt), number(vector, "budgetedPromptTokens"));
+        assert_eq!(u128::from(size.budgeted_completion), number(vector, "budgetedCompletionTokens"));
+        assert_eq!(size.max_payment.plur(), number(vector, "maxPayment"));
+        let cap = output_cap(size.max_payment, &prices, size.estimated_prompt).unwrap();
+        assert_eq!(u128::from(cap), number(vector, "providerCap"));
+    }
+}
+
+/// The request that one vector gives in words.
+fn described_request() -> Value {
+    let message = |role: &str, length: usize| json!({"role": role, "content": "x".repeat(length)});
+    json!({"model": "m", "messages": [message("system", 2001), message("user", 1000)], "max_tokens": 100})
+}
+
+/// The estimate of one message with this content, in characters rounded up to fours; long enough to lie above the
+/// least.
+fn chars(content: Value) -> u64 {
+    let filler = json!({"role": "user", "content": "x".repeat(4000)});
+    let request = json!({"messages": [filler, {"role": "user", "content": content}]});
+    4 * estimate_prompt_tokens(&request) - 4000 - 2 * CHARS_PER_MESSAGE
+}
+
+#[test]
+fn contents_of_every_shape_are_counted_as_the_reference_counts_them() {
+    assert_eq!(chars(json!("abcd")), 4);
+    assert_eq!(chars(json!("😀😀")), 4, "UTF-16 code units");
+    assert_eq!(chars(json!(null)), 0);
+    assert_eq!(chars(json!(["abcd", {"type": "text", "text": "12345678"}])), 12);
+    assert_eq!(chars(json!([{"type": "image_url", "image_url": {"url": "x"}}, 7])), 2 * 4096);
+    assert_eq!(chars(json!({"a": "é", "b": 1.0})), 16, "JSON of 15 characters, rounded up");
+    assert_eq!(chars(json!(true)), 4);
+}
+
+#[test]
+fn requests_without_messages_are_estimated_at_the_least() {
+    for request in [json!({}), json!({"messages": "x"}), json!({"messages": [null, 1]}), json!(null)] {
+        assert_eq!(estimate_prompt_tokens(&request), MIN_PROMPT_TOKENS);
+    }
+}
+
+#[test]
+fn the_requests_own_limit_is_read_as_the_reference_reads_it() {
+    let limit = |request: Value| max_tokens_of(&request);
+    assert_eq!(limit(json!({})), Ok(None));
+    assert_eq!(limit(json!({"max_tokens": 64})), Ok(Some(64)));
+    assert_eq!(limit(json!({"max_tokens": 64.0})), Ok(Some(64)));
+    for none in [json!(0), json!(-1), json!(-0.5), json!(null)] {
+        assert_eq!(limit(json!({"max_tokens": none})), Ok(None));
+    }
+    for invalid in [json!(1.5), json!("64"), json!(true), json!(1e300), json!([64])] {
+        let refused = Err(SizingError::InvalidLimit { field: "max_tokens" });
+        assert_eq!(limit(json!({"max_tokens": invalid})), refused);
+    }
+}
+
+#[test]
+fn the_newer_name_of_the_limit_counts_only_without_the_older() {
+    assert_eq!(max_tokens_of(&json!({"max_completion_tokens": 9})), Ok(Some(9)));
+    assert_eq!(max_tokens_of(&json!({"max_tokens": 5, "max_completion_tokens": 9})), Ok(Some(5)));
+    assert_eq!(max_tokens_of(&json!({"max_tokens": null, "max_completion_tokens": 9})), Ok(Some(9)));
+}
+
+#[test]
+fn an_escrow_above_the_operators_limit_is_refused_with_both_amounts() {
+    let needed = EscrowSizing::default().size(&json!({}), &prices()).unwrap().max_payment;
+    let sized =
+        |limit| EscrowSizing { max_escrow: Some(limit), ..Default::default() }.size(&json!({}), &prices());
+    assert_eq!(sized(needed).unwrap().max_payment, needed);
+    let limit = needed.saturating_sub(Xbzz::from_plur(1));
+    assert_eq!(sized(limit), Err(SizingError::AboveLimit { needed, limit }));
+}
+
+#[test]
+fn amounts_beyond_counting_are_an_error_and_no_panic() {
+    let dear = TokenPrices { input: Xbzz::MAX, output: Xbzz::MAX };
+    assert_eq!(EscrowSizing::default().size(&json!({}), &dear), Err(SizingError::Overflow));
+    let huge = json!({"max_tokens": u64::MAX});
+    assert_eq!(EscrowSizing::default().size(&huge, &prices()), Err(SizingError::Overflow));
+    let greedy = EscrowSizing { headroom_ppm: u64::MAX, ..Default::default() };
+    assert_eq!(greedy.size(&huge, &prices()), Err(SizingError::Overflow));
+}
+
+#[test]
+fn the_cap_is_nothing_below_the_prompts_price_and_absent_for_free_answers() {
+    assert_eq!(output_cap(Xbzz::ZERO, &prices(), 256), Some(0));
+    assert_eq!(output_cap(Xbzz::from_plur(1), &prices(), 256), Some(0));
+    let free = TokenPrices { output: Xbzz::ZERO, ..prices() };
+    assert_eq!(output_cap(Xbzz::ZERO, &free, 256), None);
+    assert_eq!(output_cap(Xbzz::MAX, &prices(), u64::MAX), Some(u64::MAX));
+}
+
+#[test]
+fn ratios_become_parts_per_million() {
+    assert_eq!(ratio_to_ppm(0.2), Some(200_000));
+    assert_eq!(ratio_to_ppm(0.0000005), Some(1));
+    assert_eq!(ratio_to_ppm(10.0), Some(10_000_000));
+    for ratio in [-0.1, 10.1, f64::NAN, f64::INFINITY] {
+        assert_eq!(ratio_to_ppm(ratio), None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_escrow_pays_for_the_longest_answer_the_provider_may_give(
+        limit in 1..1_000_000_u64,
+        length in 0..20_000_usize,
+        input in 0..u64::MAX,
+        output in 1..u64::MAX,
+    ) {
+        let prices = TokenPrices { input: Xbzz::from_plur(input.into()), output: Xbzz::from_plur(output.into()) };
+        let request = json!({"messages": [{"content": "x".repeat(length)}], "max_tokens": limit});
+        let size = EscrowSizing::default().size(&request, &prices).unwrap();
+        let cap = output_cap(size.max_payment, &prices, size.estimated_prompt).unwrap();
+        prop_assert!(cap >= limit, "the request's own limit is paid for");
+        let usage = TokenUsage { prompt: size.estimated_prompt, completion: cap };
+        prop_assert!(prices.cost(usage).unwrap() <= size.max_payment, "and nothing beyond the escrow");
+    }
+}
