@@ -1,0 +1,89 @@
+use super::*;
+
+const SCOPE: TransactionScope = TransactionScope { chain_id: 100, wallet: Address::new([7; 20]) };
+
+fn version(nonce: u64, seed: u8) -> StoredVersion {
+    let raw = vec![seed; 4];
+    StoredVersion { hash: TxHash::new([seed; 32]), nonce, raw, max_fee: 10, max_priority: 1, refused: false }
+}
+
+fn call() -> StoredCall {
+    StoredCall { to: Address::new([9; 20]), data: vec![1, 2], value: 0, gas_limit: 21_000 }
+}
+
+fn inclusion(hash: TxHash) -> Inclusion {
+    Inclusion {
+        hash,
+        block: 5,
+        block_hash: [5; 32],
+        gas_used: 21_000,
+        fee_wei: u128::MAX,
+        job: Some(JobId::new([3; 32])),
+        amount: Some(Xbzz::MAX),
+        revert: None,
+    }
+}
+
+async fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+    (folder, store)
+}
+
+async fn insert(store: &Store, key: &str, version: &StoredVersion) -> Result<Option<TransactionId>, StoreError> {
+    let call = call();
+    let new = NewTransaction { key, intent: "{}", call: &call, version, at_ms: 1 };
+    store.transaction_insert(SCOPE, &new).await
+}
+
+#[tokio::test]
+async fn a_key_and_a_nonce_are_taken_once() {
+    let (_folder, store) = store().await;
+    assert!(insert(&store, "a", &version(0, 1)).await.unwrap().is_some());
+    assert!(insert(&store, "a", &version(1, 2)).await.unwrap().is_none());
+    assert!(insert(&store, "b", &version(0, 3)).await.is_err());
+    assert!(insert(&store, "b", &version(1, 4)).await.unwrap().is_some());
+    assert_eq!(store.transactions_pending_count(SCOPE).await.unwrap(), 2);
+    let another = TransactionScope { wallet: Address::ZERO, ..SCOPE };
+    assert!(store.transactions_open(another).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn versions_are_kept_and_an_inclusion_can_be_taken_back_until_it_is_final() {
+    let (_folder, store) = store().await;
+    let id = insert(&store, "a", &version(0, 1)).await.unwrap().unwrap();
+    assert!(store.transaction_version_insert(id, 0, &version(0, 2), 2).await.unwrap());
+    assert!(!store.transaction_version_insert(id, 9, &version(9, 3), 2).await.unwrap());
+    store.transaction_version_refuse(TxHash::new([2; 32])).await.unwrap();
+    let open = store.transactions_open(SCOPE).await.unwrap();
+    let hashes: Vec<_> = open[0].versions.iter().map(|version| (version.hash, version.refused)).collect();
+    assert_eq!(hashes, [(TxHash::new([1; 32]), false), (TxHash::new([2; 32]), true)]);
+    assert_eq!(open[0].hash, TxHash::new([2; 32]));
+
+    let included = inclusion(TxHash::new([1; 32]));
+    assert!(store.transaction_include(id, &included, 3).await.unwrap());
+    let found = store.transaction_by_key(SCOPE, "a").await.unwrap().unwrap();
+    assert_eq!(found.state, TransactionState::Included { inclusion: included.clone(), is_final: false });
+    assert!(store.transaction_reopen(id, 4).await.unwrap());
+    assert!(store.transaction_by_key(SCOPE, "a").await.unwrap().unwrap().is_pending());
+
+    store.transactions_finalize(&[id]).await.unwrap();
+    assert_eq!(store.transactions_open(SCOPE).await.unwrap().len(), 1, "a pending one is never final");
+    store.transaction_include(id, &included, 5).await.unwrap();
+    store.transactions_finalize(&[id]).await.unwrap();
+    assert!(store.transactions_open(SCOPE).await.unwrap().is_empty());
+    assert!(!store.transaction_reopen(id, 6).await.unwrap());
+    assert_eq!(store.transactions_expire(2).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_new_nonce_replaces_the_old_one_in_one_step() {
+    let (_folder, store) = store().await;
+    let id = insert(&store, "a", &version(0, 1)).await.unwrap().unwrap();
+    insert(&store, "b", &version(1, 2)).await.unwrap();
+    assert!(store.transaction_version_insert(id, 0, &version(1, 3), 2).await.is_err());
+    assert!(store.transaction_version_insert(id, 0, &version(2, 4), 2).await.unwrap());
+    let open = store.transactions_open(SCOPE).await.unwrap();
+    assert_eq!(open.iter().map(|row| (row.key.as_str(), row.nonce)).collect::<Vec<_>>(), [("b", 1), ("a", 2)]);
+    assert_eq!(open[1].versions.len(), 2);
+}
