@@ -1,0 +1,184 @@
+//! What goes wrong, when somebody asks for it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use t4t_types::SwarmRef;
+use tokio::sync::watch;
+
+/// References whose misses are counted; further ones start the count anew.
+const COUNTED_REFERENCES: usize = 100_000;
+
+/// Faults of a development network. All off by default; a probability is a number from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Every call waits this long first, in milliseconds.
+    pub delay_ms: u64,
+    /// How likely a message gets lost on its way to a subscriber.
+    pub drop_messages: f64,
+    /// How likely a message arrives twice.
+    pub duplicate_messages: f64,
+    /// How likely a message is held back so that later ones overtake it.
+    pub reorder_messages: f64,
+    /// How long every message travels, in milliseconds.
+    pub message_delay_ms: u64,
+    /// Empty frames that follow each message; real nodes send one to three.
+    pub empty_frames: u32,
+    /// Uploads fail.
+    pub upload_error: Option<InjectedError>,
+    /// Downloads fail.
+    pub download_error: Option<InjectedError>,
+    /// The first downloads of each reference find nothing.
+    pub not_found_first_n: u32,
+    /// How long a deferred upload stays invisible to other nodes, in milliseconds.
+    pub deferred_delay_ms: u64,
+    /// Subscriptions stay open and send nothing, not even pings.
+    pub silent_sockets: bool,
+    /// Every batch is full.
+    pub stamp_full: bool,
+    /// `POST /chunks` is refused with 501.
+    pub refuse_chunks: bool,
+}
+
+/// A call that fails now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InjectedError {
+    /// How likely.
+    pub probability: f64,
+    /// The HTTP status; 0 for no answer at all.
+    pub status: u16,
+}
+
+impl Faults {
+    /// What a healthy real node does: one empty frame after each message.
+    pub fn realistic() -> Self {
+        Self { empty_frames: 1, ..Self::default() }
+    }
+}
+
+/// Changes a running network's faults; clones reach the same network.
+#[derive(Clone, Debug)]
+pub struct FaultHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Counts how often every subscription was cut.
+    cuts: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    faults: Faults,
+    dice: u64,
+    misses: HashMap<SwarmRef, u32>,
+}
+
+impl FaultHandle {
+    pub(crate) fn new(faults: Faults, seed: u64) -> Self {
+        let state = Mutex::new(State { faults, dice: seed, misses: HashMap::new() });
+        Self { shared: Arc::new(Shared { state, cuts: watch::Sender::new(0) }) }
+    }
+
+    /// The faults as they are.
+    pub fn get(&self) -> Faults {
+        self.state().faults.clone()
+    }
+
+    /// Replaces all faults.
+    pub fn set(&self, faults: Faults) {
+        let mut state = self.state();
+        state.faults = faults;
+        state.misses.clear();
+    }
+
+    /// Changes some faults.
+    pub fn change(&self, change: impl FnOnce(&mut Faults)) {
+        let mut faults = self.get();
+        change(&mut faults);
+        self.set(faults);
+    }
+
+    /// Makes the dice repeatable from here on.
+    pub fn reseed(&self, seed: u64) {
+        self.state().dice = seed;
+    }
+
+    /// Cuts every open subscription, as a restart of the node does.
+    pub fn cut_subscriptions(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    pub(crate) fn cuts(&self) -> watch::Receiver<u64> {
+        self.shared.cuts.subscribe()
+    }
+
+    /// Whether something with this probability happens now.
+    pub(crate) fn happens(&self, probability: f64) -> bool {
+        // Sure things use up no dice, so that a seed means the same whatever else is on.
+        if probability <= 0.0 || probability >= 1.0 {
+            return probability >= 1.0;
+        }
+        let mut state = self.state();
+        // SplitMix64.
+        state.dice = state.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state.dice;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let uniform = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
+        uniform < probability
+    }
+
+    /// Whether this download is one of the first that find nothing.
+    pub(crate) fn misses(&self, reference: &SwarmRef) -> bool {
+        let mut state = self.state();
+        let first = state.faults.not_found_first_n;
+        if first == 0 {
+            return false;
+        }
+        if state.misses.len() >= COUNTED_REFERENCES {
+            state.misses.clear();
+        }
+        let misses = state.misses.entry(*reference).or_default();
+        *misses = misses.saturating_add(1);
+        *misses <= first
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_throws_the_same_dice() {
+        let throws = |seed| {
+            let faults = FaultHandle::new(Faults::default(), seed);
+            (0..64).map(|_| faults.happens(0.5)).collect::<Vec<_>>()
+        };
+        assert_eq!(throws(7), throws(7));
+        assert_ne!(throws(7), throws(8));
+        let heads = throws(7).iter().filter(|happened| **happened).count();
+        assert!((16..48).contains(&heads), "{heads}");
+    }
+
+    #[test]
+    fn faults_that_nobody_knows_are_refused() {
+        assert!(serde_json::from_str::<Faults>(r#"{"drop_mesages":1}"#).is_err());
+        assert_eq!(serde_json::from_str::<Faults>("{}").unwrap(), Faults::default());
+    }
+
+    #[test]
+    fn the_first_downloads_miss_and_later_ones_do_not() {
+        let faults = FaultHandle::new(Faults { not_found_first_n: 2, ..Faults::default() }, 0);
+        assert_eq!([0; 4].map(|_| faults.misses(&SwarmRef::ZERO)), [true, true, false, false]);
+    }
+}

@@ -1,0 +1,97 @@
+//! `/chunks`: single chunks, which may be messages.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use t4t_swarm::chunk::{Chunk, PAYLOAD_BYTES, SPAN_BYTES};
+use t4t_swarm::soc::{HEADER_BYTES, Soc};
+
+use super::bytes::Stored;
+use super::error::ApiError;
+use super::{Api, ApiData, ApiResult, params, resource};
+use crate::network::store::Content;
+
+/// The longest chunk: a single-owner one.
+const LONGEST: usize = HEADER_BYTES + SPAN_BYTES + PAYLOAD_BYTES;
+
+pub(super) fn configure(app: &mut web::ServiceConfig) {
+    app.service(resource("/chunks", "POST", [web::post().to(upload)]));
+    let read = [web::get().to(download), web::head().to(has)];
+    app.service(resource("/chunks/{address}", "GET, HEAD", read));
+}
+
+async fn upload(api: ApiData, request: HttpRequest, body: web::Bytes) -> ApiResult {
+    let faults = api.network.faults.get();
+    if faults.refuse_chunks {
+        return Err(ApiError::new(501, "operation is not supported in dev mode"));
+    }
+    let tag = params::number(&request, "swarm-tag")?.filter(|tag| *tag != 0);
+    let stamp = params::stamp(&request)?;
+    let batch = stamp.map_or_else(|| params::batch(&request), |stamp| Ok(stamp.batch))?;
+    api.check_batch(&batch)?;
+    if body.len() < SPAN_BYTES {
+        return Err(ApiError::bad_request("insufficient data length"));
+    }
+    if body.len() > LONGEST {
+        return Err(ApiError::new(413, "payload too large"));
+    }
+    api.injected(faults.upload_error).await?;
+    let content = read_chunk(body)?;
+    let reference = content.address();
+    match stamp {
+        Some(stamp) if stamp.signer(&reference) != Some(api.node().identity.ethereum) => {
+            return Err(ApiError::bad_request("invalid stamp"));
+        }
+        Some(_) => api.network.put_stamped(api.node(), content.clone()),
+        None => api.put(batch, vec![content.clone()], tag.is_some()).await.map_err(ApiError::from_upload)?,
+    }
+    spread(&api, &content);
+    let mut response = HttpResponse::Created();
+    if let Some(tag) = tag {
+        api.node().tags().count(tag, 1, None);
+        response.insert_header(("Swarm-Tag", tag.to_string()));
+    }
+    Ok(response.json(Stored { reference }))
+}
+
+/// Content if it can be, else a single-owner chunk, which is told by its signature.
+fn read_chunk(body: web::Bytes) -> Result<Content, ApiError> {
+    if body.len() > SPAN_BYTES + PAYLOAD_BYTES {
+        let soc = Soc::parse(&body).map_err(|_| ApiError::bad_request("invalid chunk"))?;
+        return Ok(Content::Soc(Box::new(soc)));
+    }
+    if let Some(soc) = Soc::parse(&body).ok().filter(|soc| is_plausible(soc)) {
+        return Ok(Content::Soc(Box::new(soc)));
+    }
+    let chunk = Chunk::parse(body).map_err(|_| ApiError::bad_request("chunk data error"))?;
+    Ok(Content::Chunk(chunk))
+}
+
+/// Any 65 bytes recover to somebody; a wrapped chunk whose span is its length is hardly chance.
+fn is_plausible(soc: &Soc) -> bool {
+    u64::from_le_bytes(soc.wrapped().span()) == soc.wrapped().payload().len() as u64
+}
+
+/// Everyone whom the chunk may concern gets it.
+pub(super) fn spread(api: &Api, content: &Content) {
+    match content {
+        Content::Chunk(chunk) => api.network.deliver(chunk),
+        Content::Soc(soc) => api.network.announce(soc),
+    }
+}
+
+async fn download(api: ApiData, path: web::Path<String>, request: HttpRequest) -> ApiResult {
+    let address = params::reference(&path)?;
+    super::bytes::check_retrieval_timeout(&request)?;
+    api.injected(api.network.faults.get().download_error).await?;
+    let missed = api.network.faults.misses(&address);
+    let content = api.network.get(api.node(), &address).filter(|_| !missed);
+    let content = content.ok_or_else(|| ApiError::not_found("chunk not found"))?;
+    Ok(HttpResponse::Ok().content_type("binary/octet-stream").body(content.to_bytes()))
+}
+
+async fn has(api: ApiData, path: web::Path<String>) -> ApiResult {
+    let address = params::reference(&path)?;
+    match api.network.get(api.node(), &address) {
+        Some(_) => Ok(HttpResponse::Ok().finish()),
+        None => Err(ApiError::not_found("Not Found")),
+    }
+}

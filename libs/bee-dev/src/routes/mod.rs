@@ -1,0 +1,115 @@
+//! The HTTP API: one module a resource, errors as the real node words them.
+
+mod bytes;
+mod chain;
+mod chunks;
+mod error;
+mod faults;
+mod feeds;
+mod node;
+mod params;
+mod pss;
+mod soc;
+mod socket;
+mod stamps;
+mod tags;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, Resource, Responder, Route, web};
+use t4t_types::BatchId;
+
+use self::error::ApiError;
+use crate::network::batches::StampError;
+use crate::network::store::Content;
+use crate::network::{Network, Node};
+
+/// One node's API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    pub(crate) network: Arc<Network>,
+    pub(crate) index: usize,
+}
+
+pub(crate) type ApiData = web::Data<Api>;
+type ApiResult = Result<HttpResponse, ApiError>;
+
+impl Api {
+    fn node(&self) -> &Node {
+        &self.network.nodes[self.index]
+    }
+
+    /// Fails, or never answers, if uploads or downloads shall fail now.
+    async fn injected(&self, error: Option<crate::InjectedError>) -> Result<(), ApiError> {
+        let Some(error) = error.filter(|error| self.network.faults.happens(error.probability)) else {
+            return Ok(());
+        };
+        if error.status == 0 {
+            self.network.config.clock.sleep(Duration::from_secs(600)).await;
+        }
+        Err(ApiError::injected(error.status))
+    }
+
+    fn check_batch(&self, batch: &BatchId) -> Result<(), ApiError> {
+        self.network.check_batch(self.node(), batch).map_err(ApiError::from_upload)
+    }
+
+    /// Pays for content and keeps it, off the server's thread.
+    async fn put(&self, batch: BatchId, content: Vec<Content>, defer: bool) -> Result<(), StampError> {
+        let api = self.clone();
+        let put = web::block(move || api.network.put(api.node(), &batch, content, defer)).await;
+        put.unwrap_or(Err(StampError::NotUsable))
+    }
+}
+
+/// The routes of a node.
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
+    content(app);
+    app.service(web::scope("/v1").configure(content));
+    node::configure(app);
+    faults::configure(app);
+    app.default_service(web::to(|| async { ApiError::not_found("Not Found").response() }));
+}
+
+/// What is also found under `/v1`.
+fn content(app: &mut web::ServiceConfig) {
+    bytes::configure(app);
+    chunks::configure(app);
+    soc::configure(app);
+    feeds::configure(app);
+    pss::configure(app);
+    stamps::configure(app);
+    tags::configure(app);
+    chain::configure(app);
+}
+
+/// A resource that answers other methods with 405 and says which it has.
+fn resource(path: &str, methods: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
+    let refuse = move || async move { not_allowed(methods) };
+    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(refuse))
+}
+
+fn not_allowed(methods: &'static str) -> impl Responder {
+    let mut response = ApiError::new(405, "Method Not Allowed").response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Makes every call wait as long as the faults say, except calls about the faults.
+pub(crate) async fn delayed(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Some(api) = request.app_data::<ApiData>().cloned() {
+        let delay = Duration::from_millis(api.network.faults.get().delay_ms);
+        if !delay.is_zero() && !request.path().starts_with("/dev/") {
+            api.network.config.clock.sleep(delay).await;
+        }
+    }
+    next.call(request).await
+}
