@@ -533,6 +533,8 @@ contract ProviderRegistryTest is Market {
         assertEq(token.balanceOf(address(registry)), STAKE + stake - burned);
     }
 
+    /// forge-config: default.fuzz.runs = 128
+    /// forge-config: ci.fuzz.runs = 256
     function test_fuzz_updateOfferings_readBack(IProviderRegistry.Offering[] memory list) public {
         vm.assume(list.length <= 64);
         for (uint256 i = 0; i < list.length; ++i) {
