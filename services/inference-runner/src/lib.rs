@@ -1,1 +1,38 @@
 //! One runner per GPU or backend: lists models, runs requests, streams tokens, reports load.
+//!
+//! It owns the backends' addresses and keys; nobody else ever sees them. It does not know money or peers: it runs what
+//! it is asked to run, within the limits it is given, and says what may be billed ([`metering`](self) has the rule).
+//!
+//! ```text
+//! open(RunInference) ─► slot ─► task: request ─► backend ─► sse ─► chunk ─► assembly ─► FinishedRun
+//!                                             └ next backend, until the first chunk ┘ └ metering
+//! discovery ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
+//! ```
+
+mod assembly;
+mod backend;
+mod catalogue;
+mod choice;
+mod chunk;
+mod config;
+mod directory;
+mod discovery;
+mod endpoints;
+mod error;
+mod metering;
+mod patience;
+mod raw_object;
+mod registration;
+mod request;
+mod run;
+mod running;
+mod service;
+mod tool_calls;
+mod transcript;
+
+pub mod sse;
+
+pub use config::{RunnerConfig, RunnerLimits};
+pub use endpoints::{Endpoint, Endpoints, EndpointsError};
+pub use error::StartError;
+pub use running::{Runner, RunnerDeps, Running};

@@ -1,0 +1,188 @@
+//! One choice of an answer, put together from its deltas.
+
+use serde_json::{Map, Value, json};
+
+use crate::metering::DeltaSize;
+use crate::tool_calls::{TooManyCalls, ToolCalls};
+
+/// Texts that come in pieces, and what the model wrote in each of them counts.
+const TEXTS: [&str; 5] = ["content", "reasoning_content", "reasoning", "refusal", "thinking"];
+
+/// A choice while it comes.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    message: Map<String, Value>,
+    tool_calls: ToolCalls,
+    function_call: Option<(String, String)>,
+    logprobs: Option<Map<String, Value>>,
+    finish_reason: Option<String>,
+    other: Map<String, Value>,
+}
+
+impl Choice {
+    /// Adds a chunk's choice (`delta`) or an answer's (`message`); measures its text into `size` and returns the bytes
+    /// that the answer grew by.
+    pub(crate) fn add(
+        &mut self,
+        choice: &Map<String, Value>,
+        size: &mut DeltaSize,
+    ) -> Result<usize, TooManyCalls> {
+        let mut lists = 0;
+        for (field, value) in choice {
+            match (field.as_str(), value) {
+                ("delta" | "message", Value::Object(delta)) => lists += self.add_delta(delta, size)?,
+                ("finish_reason", Value::String(reason)) => self.finish_reason = Some(reason.clone()),
+                ("logprobs", Value::Object(logprobs)) => {
+                    lists += append_all(self.logprobs.get_or_insert_default(), logprobs);
+                }
+                ("delta" | "message" | "finish_reason" | "logprobs" | "index", _) | (_, Value::Null) => {}
+                (_, value) => {
+                    self.other.insert(field.clone(), value.clone());
+                }
+            }
+        }
+        Ok(lists + usize::try_from(size.bytes).unwrap_or(usize::MAX / 2))
+    }
+
+    fn add_delta(&mut self, delta: &Map<String, Value>, size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
+        let mut lists = 0;
+        for (field, value) in delta {
+            match (field.as_str(), value) {
+                (_, Value::Null) => {}
+                ("tool_calls", Value::Array(fragments)) => self.tool_calls.merge(fragments, size)?,
+                ("function_call", Value::Object(call)) => self.add_function_call(call, size),
+                (text, Value::String(piece)) if TEXTS.contains(&text) => {
+                    // Some backends send the same reasoning under its old and its new name.
+                    if text != "reasoning" || delta.get("reasoning_content") != Some(value) {
+                        size.add(piece);
+                    }
+                    append(&mut self.message, text, piece);
+                }
+                (_, Value::Array(items)) => lists += append_items(&mut self.message, field, items),
+                _ => {
+                    self.message.insert(field.clone(), value.clone());
+                }
+            }
+        }
+        Ok(lists)
+    }
+
+    fn add_function_call(&mut self, call: &Map<String, Value>, size: &mut DeltaSize) {
+        let (name, arguments) = self.function_call.get_or_insert_default();
+        for (whole, field) in [(name, "name"), (arguments, "arguments")] {
+            let piece = call.get(field).and_then(Value::as_str).unwrap_or_default();
+            size.add(piece);
+            whole.push_str(piece);
+        }
+    }
+
+    /// Whether the backend said how it ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
+    /// The choice as an answer holds it.
+    pub(crate) fn into_json(self, index: u64, cut: Option<&'static str>) -> Value {
+        let has_calls = !self.tool_calls.is_empty();
+        let ended = if has_calls { "tool_calls" } else { "stop" };
+        let finish_reason = self.finish_reason.unwrap_or_else(|| cut.unwrap_or(ended).into());
+        let mut message = self.message;
+        message.entry("role").or_insert_with(|| "assistant".into());
+        let is_silent = has_calls || self.function_call.is_some();
+        if is_silent && message.get("content") == Some(&json!("")) {
+            message.insert("content".into(), Value::Null);
+        }
+        message.entry("content").or_insert(Value::Null);
+        if has_calls {
+            message.insert("tool_calls".into(), self.tool_calls.into_json());
+        }
+        if let Some((name, arguments)) = self.function_call {
+            message.insert("function_call".into(), json!({"name": name, "arguments": arguments}));
+        }
+        let mut choice = self.other;
+        choice.insert("index".into(), index.into());
+        choice.insert("message".into(), message.into());
+        choice.insert("logprobs".into(), self.logprobs.map_or(Value::Null, Value::Object));
+        choice.insert("finish_reason".into(), finish_reason.into());
+        Value::Object(choice)
+    }
+}
+
+fn append(message: &mut Map<String, Value>, field: &str, piece: &str) {
+    match message.get_mut(field) {
+        Some(Value::String(text)) => text.push_str(piece),
+        _ => {
+            message.insert(field.to_owned(), piece.into());
+        }
+    }
+}
+
+/// Adds the items to the list of that name; returns how many bytes they have.
+fn append_items(object: &mut Map<String, Value>, field: &str, items: &[Value]) -> usize {
+    match object.get_mut(field) {
+        Some(Value::Array(list)) => list.extend_from_slice(items),
+        _ => {
+            object.insert(field.to_owned(), items.into());
+        }
+    }
+    items.iter().map(|item| item.to_string().len()).sum()
+}
+
+fn append_all(object: &mut Map<String, Value>, pieces: &Map<String, Value>) -> usize {
+    let lists = pieces.iter().filter_map(|(field, piece)| piece.as_array().map(|items| (field, items)));
+    lists.map(|(field, items)| append_items(object, field, items)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(deltas: &[Value]) -> (Value, DeltaSize) {
+        let (mut choice, mut size) = (Choice::default(), DeltaSize::default());
+        for delta in deltas {
+            let delta = json!({"delta": delta});
+            choice.add(delta.as_object().unwrap(), &mut size).unwrap();
+        }
+        (choice.into_json(0, None), size)
+    }
+
+    #[test]
+    fn every_text_of_the_model_is_kept_and_counted() {
+        let deltas = TEXTS.map(|field| json!({field: "äb"}));
+        let (_, twice) = choice(&[json!({"reasoning": "hm", "reasoning_content": "hm"})]);
+        assert_eq!(twice.bytes, 2);
+        let (choice, size) = choice(&[deltas.as_slice(), deltas.as_slice()].concat());
+        for field in TEXTS {
+            assert_eq!(choice["message"][field], "äbäb");
+        }
+        assert_eq!((size.bytes, size.chars), (30, 20));
+    }
+
+    #[test]
+    fn an_answer_that_calls_tools_says_so_even_if_the_backend_did_not() {
+        let (choice, _) =
+            choice(&[json!({"content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]})]);
+        assert_eq!(choice["finish_reason"], "tool_calls");
+        assert_eq!(choice["message"]["content"], Value::Null);
+    }
+
+    #[test]
+    fn the_old_function_call_is_joined() {
+        let deltas = [
+            json!({"function_call": {"name": "f", "arguments": "{"}}),
+            json!({"function_call": {"arguments": "}"}}),
+        ];
+        let (choice, size) = choice(&deltas);
+        assert_eq!(choice["message"]["function_call"], json!({"name": "f", "arguments": "{}"}));
+        assert_eq!(size.bytes, 3);
+    }
+
+    #[test]
+    fn lists_and_fields_that_are_not_known_survive() {
+        let deltas =
+            [json!({"reasoning_details": [1], "audio": {"id": 1}}), json!({"reasoning_details": [2]})];
+        let (choice, _) = choice(&deltas);
+        assert_eq!(choice["message"]["reasoning_details"], json!([1, 2]));
+        assert_eq!(choice["message"]["audio"], json!({"id": 1}));
+    }
+}

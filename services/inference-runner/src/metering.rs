@@ -1,0 +1,248 @@
+//! What a run is billed: the backend's usage where it can be true, the runner's own count where it can't.
+//!
+//! The rule. A token has at least one byte of text, or, where its text is not shown, a delta of its own or a small
+//! share of what templates add. So a true `completion_tokens` is at most
+//!
+//! ```text
+//! bytes of text + deltas without text + 16 per choice + 32 per tool call
+//! ```
+//!
+//! and a true `prompt_tokens` is at most
+//!
+//! ```text
+//! bytes of the request + 512 + 64 per message + 4096 per part that is not text
+//! ```
+//!
+//! A number above its bound, zero where there was text, negative, fractional or absent, is no number: then the
+//! completion counts one token for each delta with text (a quarter of the characters where the answer came in one
+//! piece), and the prompt a quarter of its characters. No completion is billed above the cap that was paid for.
+
+use serde_json::Value;
+use t4t_types::TokenUsage;
+
+/// Deltas past the cap after which the backend is stopped; it was told the cap and does not keep to it.
+const CAP_SLACK: u64 = 16;
+/// Bytes for each token of the cap after which it is stopped too: no model's tokens are that long on average.
+const MAX_BYTES_PER_TOKEN: u64 = 128;
+/// What the cap in bytes begins with, so that a short answer of long tokens is not cut.
+const BYTES_SLACK: u64 = 4096;
+
+/// How large a prompt can be and is likely to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PromptSize {
+    /// The most tokens it can have.
+    pub(crate) bound: u64,
+    /// The tokens it has by a quarter of its characters.
+    pub(crate) estimate: u64,
+}
+
+impl PromptSize {
+    /// Measures a request of `bytes` bytes with these messages.
+    pub(crate) fn of(bytes: usize, messages: &Value) -> Self {
+        let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
+        let mut opaque: u64 = 0;
+        let mut chars: u64 = 0;
+        for message in messages {
+            chars += 16;
+            match message.get("content") {
+                Some(Value::String(text)) => chars += count(text),
+                Some(Value::Array(parts)) => parts.iter().for_each(|part| match text_of(part) {
+                    Some(text) => chars += count(text),
+                    None => opaque += 1,
+                }),
+                _ => {}
+            }
+        }
+        let most = bytes as u64 + 512 + 64 * messages.len() as u64 + 4096 * opaque;
+        Self { bound: most, estimate: (chars + 4096 * opaque).div_ceil(4).clamp(1, most) }
+    }
+}
+
+fn text_of(part: &Value) -> Option<&str> {
+    part.as_str().or_else(|| part.get("text").and_then(Value::as_str))
+}
+
+fn count(text: &str) -> u64 {
+    text.chars().count() as u64
+}
+
+/// What one choice's delta adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DeltaSize {
+    /// Bytes of its texts and arguments.
+    pub(crate) bytes: u64,
+    /// Characters of the same.
+    pub(crate) chars: u64,
+    /// Whether it began a choice.
+    pub(crate) new_choice: bool,
+    /// Tool calls it began.
+    pub(crate) new_tool_calls: u64,
+}
+
+impl DeltaSize {
+    /// Adds a text.
+    pub(crate) fn add(&mut self, text: &str) {
+        self.bytes += text.len() as u64;
+        self.chars += count(text);
+    }
+}
+
+/// Counts one answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meter {
+    deltas: u64,
+    empty_deltas: u64,
+    bytes: u64,
+    chars: u64,
+    choices: u64,
+    tool_calls: u64,
+    in_one_piece: bool,
+}
+
+impl Meter {
+    /// Counts a delta.
+    pub(crate) fn add(&mut self, delta: &DeltaSize) {
+        let is_empty = delta.bytes == 0 && delta.new_tool_calls == 0;
+        self.deltas += u64::from(!is_empty);
+        self.empty_deltas += u64::from(is_empty);
+        self.bytes += delta.bytes;
+        self.chars += delta.chars;
+        self.choices += u64::from(delta.new_choice);
+        self.tool_calls += delta.new_tool_calls;
+    }
+
+    /// Says that the answer did not come as a stream, so deltas tell nothing.
+    pub(crate) fn came_in_one_piece(&mut self) {
+        self.in_one_piece = true;
+    }
+
+    /// Completion tokens by the runner's own count.
+    pub(crate) fn counted(&self) -> u64 {
+        if self.in_one_piece { self.chars.div_ceil(4) } else { self.deltas }
+    }
+
+    /// The most completion tokens that the answer can have.
+    fn bound(&self) -> u64 {
+        self.bytes + self.empty_deltas + 16 * self.choices + 32 * self.tool_calls
+    }
+
+    /// Whether the answer is clearly longer than `cap` tokens.
+    pub(crate) fn is_past(&self, cap: u64) -> bool {
+        let most_bytes = cap.saturating_mul(MAX_BYTES_PER_TOKEN).saturating_add(BYTES_SLACK);
+        self.deltas > cap.saturating_add(CAP_SLACK) || self.bytes > most_bytes
+    }
+
+    /// What to bill, given the `usage` object that the backend sent, if it sent one.
+    pub(crate) fn bill(&self, reported: Option<&Value>, prompt: &PromptSize, cap: Option<u64>) -> TokenUsage {
+        let number = |field: &str| reported.and_then(|usage| usage.get(field)).and_then(Value::as_u64);
+        let believable =
+            |field: &str, bound: u64| number(field).filter(|tokens| (1..=bound).contains(tokens));
+        let counted = self.counted();
+        let completion = match number("completion_tokens") {
+            Some(0) if counted == 0 => 0,
+            _ => believable("completion_tokens", self.bound()).unwrap_or(counted),
+        };
+        TokenUsage {
+            prompt: believable("prompt_tokens", prompt.bound).unwrap_or(prompt.estimate),
+            completion: completion.min(cap.unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const PROMPT: PromptSize = PromptSize { bound: 700, estimate: 9 };
+
+    /// Ten deltas of four bytes in one choice: at most 56 tokens.
+    fn ten_deltas() -> Meter {
+        let mut meter = Meter::default();
+        meter.add(&DeltaSize { bytes: 4, chars: 4, new_choice: true, new_tool_calls: 0 });
+        (1..10).for_each(|_| meter.add(&DeltaSize { bytes: 4, chars: 4, ..DeltaSize::default() }));
+        meter
+    }
+
+    fn billed(usage: Value) -> (u64, u64) {
+        let usage = ten_deltas().bill(Some(&usage), &PROMPT, None);
+        (usage.prompt, usage.completion)
+    }
+
+    #[test]
+    fn a_usage_that_can_be_true_is_billed() {
+        assert_eq!(billed(json!({"prompt_tokens": 20, "completion_tokens": 11})), (20, 11));
+        assert_eq!(billed(json!({"prompt_tokens": 700, "completion_tokens": 56})), (700, 56));
+    }
+
+    #[test]
+    fn a_usage_that_can_not_be_true_is_replaced_by_the_own_count() {
+        for wrong in
+            [json!(701), json!(-5), json!(0), json!(1.5), json!(1e300), json!("3"), json!(null), json!([])]
+        {
+            assert_eq!(
+                billed(json!({"prompt_tokens": wrong, "completion_tokens": wrong})),
+                (9, 10),
+                "{wrong}"
+            );
+        }
+        assert_eq!(billed(json!({"prompt_tokens": 20, "completion_tokens": 100})), (20, 10));
+        assert_eq!(billed(json!("usage")), (9, 10));
+        assert_eq!(ten_deltas().bill(None, &PROMPT, None), TokenUsage { prompt: 9, completion: 10 });
+    }
+
+    #[test]
+    fn nothing_is_billed_above_the_cap() {
+        let usage = json!({"prompt_tokens": 20, "completion_tokens": 11});
+        assert_eq!(ten_deltas().bill(Some(&usage), &PROMPT, Some(7)).completion, 7);
+        assert_eq!(ten_deltas().bill(None, &PROMPT, Some(7)).completion, 7);
+    }
+
+    #[test]
+    fn an_answer_in_one_piece_counts_by_its_characters() {
+        let mut meter = Meter::default();
+        meter.came_in_one_piece();
+        meter.add(&DeltaSize { bytes: 42, chars: 41, new_choice: true, new_tool_calls: 0 });
+        assert_eq!(meter.bill(None, &PROMPT, None).completion, 11);
+    }
+
+    #[test]
+    fn an_answer_of_nothing_costs_nothing() {
+        let usage = json!({"prompt_tokens": 5, "completion_tokens": 0});
+        assert_eq!(
+            Meter::default().bill(Some(&usage), &PROMPT, None),
+            TokenUsage { prompt: 5, completion: 0 }
+        );
+    }
+
+    #[test]
+    fn images_count_beside_text() {
+        let messages = json!([{"content": [{"type": "text", "text": "what is it"}, {"type": "image_url"}]}, {"content": "no"}]);
+        let size = PromptSize::of(100, &messages);
+        assert_eq!(size, PromptSize { bound: 100 + 512 + 128 + 4096, estimate: (32 + 10 + 2 + 4096) / 4 });
+    }
+
+    #[test]
+    fn an_answer_past_its_cap_is_noticed() {
+        assert!(!ten_deltas().is_past(1));
+        let mut meter = ten_deltas();
+        (0..8).for_each(|_| meter.add(&DeltaSize { bytes: 1, chars: 1, ..DeltaSize::default() }));
+        assert!(meter.is_past(1));
+        let mut meter = Meter::default();
+        meter.add(&DeltaSize { bytes: 5000, chars: 5000, ..DeltaSize::default() });
+        assert!(meter.is_past(1) && !meter.is_past(100));
+    }
+
+    proptest! {
+        #[test]
+        fn no_usage_is_billed_above_bound_or_cap(prompt: i128, completion: i128, cap: Option<u64>) {
+            let usage: Value = serde_json::from_str(&format!("{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion}}}")).unwrap();
+            let meter = ten_deltas();
+            let billed = meter.bill(Some(&usage), &PROMPT, cap);
+            prop_assert!(billed.prompt <= PROMPT.bound && billed.completion <= meter.bound());
+            prop_assert!(billed.completion <= cap.unwrap_or(u64::MAX));
+        }
+    }
+}

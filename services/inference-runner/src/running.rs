@@ -1,0 +1,210 @@
+//! Start, serving and stop.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use secrecy::SecretString;
+use t4t_api::inference_runner::{GetRunnerStatus, RunInference};
+use t4t_api::{Desk, Guard, InferenceRunner, Mailbox, Selling, call_route, stream_route};
+use t4t_clock::{SharedClock, timeout};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::backend::Backend;
+use crate::config::RunnerConfig;
+use crate::directory::Directory;
+use crate::discovery::Discovery;
+use crate::error::StartError;
+use crate::registration::Registration;
+use crate::service::{SERVICE, Service};
+
+/// Messages at the desk beside the requests that have a slot: questions for the status, and requests that are told
+/// that all slots are taken.
+const DESK_SPARE: usize = 64;
+
+/// The longest message taken over HTTP, in bytes: a request with its images.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Threads that serve HTTP; the work is done elsewhere.
+const HTTP_WORKERS: usize = 1;
+
+/// How long connections may take to end when the server stops, in seconds.
+const HTTP_SHUTDOWN_S: u64 = 5;
+
+/// How long the last message to the dispatcher may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a runner is handed.
+pub struct RunnerDeps {
+    /// Its time.
+    pub clock: SharedClock,
+    /// The dispatcher to register with, if the runner runs apart from it.
+    pub dispatcher: Option<Arc<dyn Selling>>,
+}
+
+impl fmt::Debug for RunnerDeps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunnerDeps").field("dispatcher", &self.dispatcher.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// The inference runner, not started yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Runner;
+
+/// A runner at work. Dropping it leaves it at work until the process ends; [`Running::stop`] ends it.
+pub struct Running {
+    service: Arc<Service>,
+    mailbox: Mailbox<Service>,
+    discovery: Arc<Discovery>,
+    dispatcher: Option<Arc<dyn Selling>>,
+    registration: Option<Arc<Registration>>,
+    tasks: Vec<JoinHandle<()>>,
+    server: Option<ServerHandle>,
+    halt: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+impl Runner {
+    /// Starts a runner and looks once at its backends. One that does not answer is no error; it is asked again. Must
+    /// be called inside an actix system.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn start(config: RunnerConfig, deps: RunnerDeps) -> Result<Running, StartError> {
+        let endpoints: Vec<_> = config.endpoints.iter().cloned().collect();
+        let connect = config.limits.connect;
+        let backends = endpoints.iter().map(|endpoint| Backend::new(endpoint.clone(), connect));
+        let backends = Arc::new(backends.collect::<Result<Vec<_>, _>>()?);
+        let directory = Arc::new(Directory::new(endpoints, config.probe_new_models));
+        let discovery = Arc::new(Discovery {
+            backends: Arc::clone(&backends),
+            directory: Arc::clone(&directory),
+            limits: config.limits,
+            clock: deps.clock.clone(),
+            changed: Arc::new(Notify::new()),
+        });
+        discovery.run_once().await;
+        let slots = config.slots.max(1);
+        let (halt, halted) = watch::channel(false);
+        let service = Arc::new(Service {
+            backends,
+            directory,
+            limits: config.limits,
+            clock: deps.clock,
+            runtime: Handle::current(),
+            slots,
+            free: Arc::new(Semaphore::new(slots as usize)),
+            is_stopping: AtomicBool::new(false),
+            halted,
+        });
+        Ok(Running {
+            mailbox: Desk::start(SERVICE, Arc::clone(&service), slots as usize + DESK_SPARE),
+            tasks: vec![tokio::spawn(Arc::clone(&discovery).run())],
+            service,
+            discovery,
+            dispatcher: deps.dispatcher,
+            registration: None,
+            server: None,
+            halt,
+        })
+    }
+}
+
+impl Running {
+    /// The runner's address in this process.
+    pub fn mailbox(&self) -> Arc<dyn InferenceRunner> {
+        Arc::new(self.mailbox.clone())
+    }
+
+    /// Looks at the backends now instead of at the next round.
+    pub async fn discover(&self) {
+        self.discovery.run_once().await;
+    }
+
+    /// Serves the runner over HTTP to whoever knows the token, and returns the address it got.
+    ///
+    /// # Errors
+    /// [`StartError::OpenWithoutToken`] without a token on an address that other machines reach;
+    /// [`StartError::Bind`]
+    pub fn serve_http(
+        &mut self,
+        bind: SocketAddr,
+        token: Option<SecretString>,
+    ) -> Result<SocketAddr, StartError> {
+        if token.is_none() && !bind.ip().is_loopback() {
+            return Err(StartError::OpenWithoutToken { bind });
+        }
+        let guard = Guard::new(SERVICE, token);
+        let mailbox = Arc::new(self.mailbox.clone());
+        let app = move || {
+            App::new().app_data(web::PayloadConfig::new(MAX_MESSAGE_BYTES)).configure(|routes| {
+                call_route::<GetRunnerStatus, _>(routes, &guard, &mailbox);
+                stream_route::<RunInference, _>(routes, &guard, &mailbox);
+            })
+        };
+        let failed = |source| StartError::Bind { bind, source };
+        let server = HttpServer::new(app).workers(HTTP_WORKERS).tcp_nodelay(true).disable_signals();
+        let server = server.shutdown_timeout(HTTP_SHUTDOWN_S).bind(bind).map_err(failed)?;
+        let address = server.addrs().first().copied().unwrap_or(bind);
+        let server = server.run();
+        self.server = Some(server.handle());
+        self.tasks.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the HTTP server ended");
+            }
+        }));
+        Ok(address)
+    }
+
+    /// Registers with the dispatcher under this name and keeps the lease; `url` is where the dispatcher reaches the
+    /// runner.
+    ///
+    /// # Errors
+    /// [`StartError::NoDispatcher`]
+    pub fn register(&mut self, runner: String, url: Url) -> Result<(), StartError> {
+        let registration = Arc::new(Registration {
+            runner,
+            url,
+            dispatcher: self.dispatcher.clone().ok_or(StartError::NoDispatcher)?,
+            service: Arc::clone(&self.service),
+            clock: self.service.clock.clone(),
+            changed: Arc::clone(&self.discovery.changed),
+        });
+        self.tasks.push(tokio::spawn(Arc::clone(&registration).run()));
+        self.registration = Some(registration);
+        Ok(())
+    }
+
+    /// Takes no more requests, tells the dispatcher so, lets those that run end within the grace time, and stops.
+    pub async fn stop(self) {
+        self.service.is_stopping.store(true, Ordering::SeqCst);
+        let clock = self.service.clock.as_ref();
+        if let Some(registration) = &self.registration {
+            // A dispatcher that does not hear it learns it when the lease ends.
+            let _unheard = timeout(clock, FAREWELL, registration.register()).await;
+        }
+        let all_slots = self.service.free.acquire_many(self.service.slots);
+        let is_idle = timeout(clock, self.service.limits.stop_grace, all_slots).await.is_ok();
+        if !is_idle {
+            tracing::warn!("requests were still running when the runner stopped");
+        }
+        self.halt.send_replace(true);
+        if let Some(server) = &self.server {
+            server.stop(is_idle).await;
+        }
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}

@@ -1,0 +1,143 @@
+//! The runner as a service: slots, and a task for each request that has one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use futures_util::stream;
+use t4t_api::inference_runner::{GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerStatus};
+use t4t_api::{ItemStream, Serve, ServeStream, TransportError};
+use t4t_clock::SharedClock;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::backend::Backend;
+use crate::config::RunnerLimits;
+use crate::directory::Directory;
+use crate::run::{Item, Run};
+
+/// The service's name, for errors and routes.
+pub(crate) const SERVICE: &str = "inference-runner";
+
+/// Pieces that wait for a caller who reads slowly; after that the backend waits.
+const ITEMS_WAITING: usize = 64;
+
+/// Takes requests.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The backends in the file's order.
+    pub(crate) backends: Arc<Vec<Backend>>,
+    /// The models.
+    pub(crate) directory: Arc<Directory>,
+    /// How long and how much to bear with a backend.
+    pub(crate) limits: RunnerLimits,
+    /// Its time.
+    pub(crate) clock: SharedClock,
+    /// Where requests run: not on the thread of whoever asks.
+    pub(crate) runtime: Handle,
+    /// How many slots there are.
+    pub(crate) slots: u32,
+    /// The free ones.
+    pub(crate) free: Arc<Semaphore>,
+    /// Whether no more requests are taken.
+    pub(crate) is_stopping: AtomicBool,
+    /// Turns true when whatever still runs is to end.
+    pub(crate) halted: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// What the runner can do and how busy it is. One that stops can do nothing.
+    pub(crate) fn status(&self) -> RunnerStatus {
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return RunnerStatus { slots: 0, busy: 0, models: Vec::new() };
+        }
+        let free = u32::try_from(self.free.available_permits()).unwrap_or(self.slots);
+        RunnerStatus {
+            slots: self.slots,
+            busy: self.slots.saturating_sub(free),
+            models: self.directory.offered(),
+        }
+    }
+
+    fn slot(&self) -> Result<OwnedSemaphorePermit, RunnerError> {
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return Err(stopped().into());
+        }
+        Arc::clone(&self.free).try_acquire_owned().map_err(|_| RunnerError::Full { slots: self.slots })
+    }
+
+    fn start(&self, call: RunInference, slot: OwnedSemaphorePermit) -> Result<Answer, RunnerError> {
+        let candidates = self.directory.candidates(&call.model);
+        if candidates.is_empty() {
+            return Err(RunnerError::UnknownModel { model: call.model });
+        }
+        let (items, answer) = mpsc::channel(ITEMS_WAITING);
+        let run = Run {
+            call,
+            candidates,
+            backends: Arc::clone(&self.backends),
+            directory: Arc::clone(&self.directory),
+            limits: self.limits,
+            clock: self.clock.clone(),
+            items: items.clone(),
+        };
+        let mut halted = self.halted.clone();
+        let task = self.runtime.spawn(async move {
+            let last = tokio::select! {
+                last = run.finish() => last,
+                _ = halted.wait_for(|halted| *halted) => Err(stopped().into()),
+            };
+            // Before the last piece, which may wait for a slow reader.
+            drop(slot);
+            // An error means that nobody reads any more.
+            let _unread = items.send(last).await;
+        });
+        Ok(Answer { items: answer, task: task.abort_handle(), is_over: false })
+    }
+}
+
+fn stopped() -> TransportError {
+    TransportError::Unreachable { service: SERVICE.into(), reason: "it is stopping".into() }
+}
+
+/// An answer's pieces. Dropping it ends the task, which closes the connection to the backend and frees the slot.
+struct Answer {
+    items: mpsc::Receiver<Item>,
+    task: AbortHandle,
+    is_over: bool,
+}
+
+impl Answer {
+    async fn next(mut self) -> Option<(Item, Self)> {
+        if self.is_over {
+            return None;
+        }
+        let item = self.items.recv().await.unwrap_or_else(|| Err(stopped().into()));
+        self.is_over = !matches!(item, Ok(RunEvent::Chunk { .. }));
+        Some((item, self))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[async_trait]
+impl Serve<GetRunnerStatus> for Service {
+    async fn ask(&self, _: GetRunnerStatus) -> Result<RunnerStatus, RunnerError> {
+        Ok(self.status())
+    }
+}
+
+#[async_trait]
+impl ServeStream<RunInference> for Service {
+    async fn open(&self, call: RunInference) -> Result<ItemStream<RunInference>, RunnerError> {
+        let slot = self.slot()?;
+        // The backend is not waited for: its first token may take longer than a caller waits for a stream to begin.
+        let answer = self.start(call, slot)?;
+        Ok(Box::pin(stream::unfold(answer, Answer::next)))
+    }
+}

@@ -1,0 +1,145 @@
+//! Server-sent events, read from bytes as they come.
+//!
+//! Cuts may fall anywhere, also inside a character: text is made of whole events only. Lenient where backends differ:
+//! a space after the colon or none, any of the three line ends, comments, several `data:` lines, an end without the
+//! last empty line. Never fails on what it reads except for length.
+
+/// The longest event taken, in bytes. Images inside an answer are the longest legal ones.
+pub const MAX_EVENT_BYTES: usize = 4 << 20;
+
+/// A line or an event is longer than [`MAX_EVENT_BYTES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is longer than {MAX_EVENT_BYTES} bytes")]
+pub struct EventTooLong;
+
+/// Reads events out of a stream's bytes.
+#[derive(Debug, Default)]
+pub struct SseReader {
+    line: Vec<u8>,
+    data: Vec<u8>,
+    has_data: bool,
+    after_return: bool,
+}
+
+impl SseReader {
+    /// A reader at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes and returns the data of every event they complete. Invalid UTF-8 becomes U+FFFD.
+    ///
+    /// # Errors
+    /// [`EventTooLong`]; the stream is of no use from there on.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, EventTooLong> {
+        let mut events = Vec::new();
+        if bytes.is_empty() {
+            return Ok(events);
+        }
+        let mut rest = bytes;
+        if std::mem::take(&mut self.after_return) && rest.first() == Some(&b'\n') {
+            rest = &rest[1..];
+        }
+        while let Some(end) = rest.iter().position(|&byte| matches!(byte, b'\n' | b'\r')) {
+            self.extend_line(&rest[..end])?;
+            events.extend(self.end_line()?);
+            let is_pair = rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n');
+            self.after_return = rest[end] == b'\r' && end + 1 == rest.len();
+            rest = &rest[end + 1 + usize::from(is_pair)..];
+        }
+        self.extend_line(rest)?;
+        Ok(events)
+    }
+
+    /// Ends the stream and returns the event that was not closed by an empty line, if there is one.
+    pub fn finish(mut self) -> Option<String> {
+        // What can't be taken any more is lost either way.
+        let closed = self.end_line().ok().flatten();
+        closed.or_else(|| self.take_event())
+    }
+
+    fn extend_line(&mut self, bytes: &[u8]) -> Result<(), EventTooLong> {
+        if self.line.len() + bytes.len() > MAX_EVENT_BYTES {
+            return Err(EventTooLong);
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> Result<Option<String>, EventTooLong> {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            return Ok(self.take_event());
+        }
+        let Some(data) = line.strip_prefix(b"data:") else { return Ok(None) };
+        let data = data.strip_prefix(b" ").unwrap_or(data);
+        if self.data.len() + data.len() + 1 > MAX_EVENT_BYTES {
+            return Err(EventTooLong);
+        }
+        if std::mem::replace(&mut self.has_data, true) {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(data);
+        Ok(None)
+    }
+
+    fn take_event(&mut self) -> Option<String> {
+        let data = std::mem::take(&mut self.data);
+        std::mem::take(&mut self.has_data).then(|| String::from_utf8_lossy(&data).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> Vec<String> {
+        let mut reader = SseReader::new();
+        let mut events: Vec<String> = Vec::new();
+        for piece in pieces {
+            events.extend(reader.feed(piece).unwrap());
+        }
+        events.extend(reader.finish());
+        events
+    }
+
+    #[test]
+    fn all_the_ways_to_write_an_event_are_read() {
+        let text = b"\xef\xbb: comment\n\ndata: a\n\ndata:b\r\n\r\nevent: x\rdata: c\r\rid: 1\ndata: d\ndata: e\n\n: ping\n\ndata: [DONE]";
+        assert_eq!(read(&[text]), ["a", "b", "c", "d\ne", "[DONE]"]);
+    }
+
+    #[test]
+    fn a_character_that_comes_in_two_pieces_is_whole() {
+        assert_eq!(read(&[b"data: \xf0\x9f", b"\xa6\x80\n\n"]), ["🦀"]);
+        assert_eq!(read(&[b"data: \xf0\x9f"]), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut reader = SseReader::new();
+        let piece = vec![b'x'; 1 << 20];
+        let refused = (0..5).find_map(|_| reader.feed(&piece).err());
+        assert_eq!(refused, Some(EventTooLong));
+        let mut reader = SseReader::new();
+        let line = [b"data: ".as_slice(), &piece, b"\n"].concat();
+        assert!((0..5).any(|_| reader.feed(&line).is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn where_the_cuts_fall_makes_no_difference(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), Just(b'd'), any::<u8>()], 0..200),
+            cuts in proptest::collection::vec(0usize..200, 0..8),
+        ) {
+            let text = [b"data: 1\r\n".as_slice(), &bytes, b"\n\ndata: 2"].concat();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(read(&pieces), read(&[&text]));
+        }
+    }
+}
