@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.28;
 
 /// @notice A contract that wants to know of tokens sent by `transferAndCall` (ERC-677).
