@@ -1,1 +1,5 @@
 //! Fixtures for tests: a real EVM, a development Bee node, backends, and checks on the money.
+
+pub mod anvil;
+pub mod backend;
+pub mod llama;
