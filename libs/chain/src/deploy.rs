@@ -59,9 +59,14 @@ pub async fn send_coin(rpc: &Rpc, key: &WalletKey, to: Address, wei: u128) -> Re
     send(rpc, key, Some(to), Vec::new(), wei).await
 }
 
-async fn create(rpc: &Rpc, key: &WalletKey, artifact: &str, arguments: &[AbiToken]) -> Result<Address, ChainError> {
-    let artifact: Artifact =
-        serde_json::from_str(artifact).map_err(|cause| ChainError::malformed("an artifact", cause.to_string()))?;
+async fn create(
+    rpc: &Rpc,
+    key: &WalletKey,
+    artifact: &str,
+    arguments: &[AbiToken],
+) -> Result<Address, ChainError> {
+    let artifact: Artifact = serde_json::from_str(artifact)
+        .map_err(|cause| ChainError::malformed("an artifact", cause.to_string()))?;
     let mut code = encoding::parse_bytes(&artifact.bytecode)
         .ok_or_else(|| ChainError::malformed("an artifact", "its code is not hexadecimal"))?;
     code.extend(encode(arguments));

@@ -37,7 +37,8 @@ impl Quantity {
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("expected a hexadecimal quantity of at most 128 bits"))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("expected a hexadecimal quantity of at most 128 bits"))
     }
 }
 

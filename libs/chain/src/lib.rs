@@ -5,6 +5,7 @@
 
 mod abi;
 mod block;
+mod contract_error;
 pub mod contracts;
 pub mod deploy;
 mod encoding;
@@ -20,12 +21,13 @@ mod send;
 pub mod tx;
 
 pub use block::{BlockHash, BlockHeader, BlockTag, Log, Receipt};
+pub use contract_error::ContractError;
 pub use contracts::ContractAddresses;
 pub use error::{ChainError, EndpointFault};
 pub use events::{ChainEvent, LoggedEvent};
 pub use logs::LogFilter;
 pub use read::Call;
-pub use revert::{ContractError, Revert, RevertReason};
+pub use revert::{Revert, RevertReason};
 pub use rpc::{Rpc, RpcConfig, RpcCounts};
 pub use scanner::{LogScanner, ScanPass};
 pub use send::SendError;

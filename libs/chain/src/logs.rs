@@ -45,7 +45,17 @@ pub(crate) fn is_range_too_large(error: &ChainError) -> bool {
         return matches!(error, ChainError::TooLarge { .. });
     };
     let message = message.to_ascii_lowercase();
-    let said = ["range", "too many", "more than", "too large", "response size", "exceed", "limit", "timeout", "timed out"];
+    let said = [
+        "range",
+        "too many",
+        "more than",
+        "too large",
+        "response size",
+        "exceed",
+        "limit",
+        "timeout",
+        "timed out",
+    ];
     *code == -32005 || said.iter().any(|text| message.contains(text))
 }
 

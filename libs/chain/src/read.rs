@@ -71,7 +71,8 @@ impl Rpc {
 
     /// Whether the node knows a transaction, in a block or waiting.
     pub async fn transaction_known(&self, tx: TxHash) -> Result<bool, ChainError> {
-        let found = self.call::<Option<serde::de::IgnoredAny>>("eth_getTransactionByHash", json!([tx])).await?;
+        let found =
+            self.call::<Option<serde::de::IgnoredAny>>("eth_getTransactionByHash", json!([tx])).await?;
         Ok(found.is_some())
     }
 
@@ -107,7 +108,12 @@ impl Rpc {
 
     /// Gas that a transaction would take on the newest state. A refusal is [`ChainError::Reverted`]. Without `to`, it
     /// creates a contract.
-    pub async fn estimate_gas(&self, from: Address, to: Option<Address>, data: &[u8]) -> Result<u64, ChainError> {
+    pub async fn estimate_gas(
+        &self,
+        from: Address,
+        to: Option<Address>,
+        data: &[u8],
+    ) -> Result<u64, ChainError> {
         let mut transaction = json!({ "from": from, "data": bytes(data) });
         if let Some(to) = to {
             transaction["to"] = json!(to);

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::abi::Reader;
+use crate::contract_error::{ContractError, selector};
 use crate::encoding;
 use crate::error::{ChainError, shortened};
 
@@ -35,121 +36,6 @@ pub enum RevertReason {
     Unknown(Option<[u8; 4]>),
 }
 
-/// Defines the contracts' errors: name, signature, and a sentence with the next step.
-macro_rules! contract_errors {
-    ($($(#[$doc:meta])* $name:ident = $signature:literal, $advice:literal;)*) => {
-        /// An error that one of the market's contracts declares.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum ContractError {
-            $(#[doc = $advice] $name,)*
-        }
-
-        impl ContractError {
-            /// Every error.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// Its name in the contract.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)*
-                }
-            }
-
-            /// Its signature, whose hash begins with the selector.
-            pub const fn signature(self) -> &'static str {
-                match self {
-                    $(Self::$name => $signature,)*
-                }
-            }
-
-            /// What happened and what to do next, in a sentence for people.
-            pub const fn advice(self) -> &'static str {
-                match self {
-                    $(Self::$name => $advice,)*
-                }
-            }
-        }
-    };
-}
-
-contract_errors! {
-    AlreadyRegistered = "AlreadyRegistered()",
-        "This wallet is registered already, and a wallet registers only once; start the provider with it as it is.";
-    BadDeadline = "BadDeadline()",
-        "The delivery deadline lies too close; choose one more than 30 seconds after the newest block.";
-    BadStatus = "BadStatus()",
-        "The job is not in a state that allows this; read the job again before the next step.";
-    DeadlineNotPassed = "DeadlineNotPassed()",
-        "It is too early to cancel or time out the job; try again once its deadline has passed on the chain.";
-    DeadlinePassed = "DeadlinePassed()",
-        "The job's deadline has passed on the chain, so it can't be accepted or claimed any more.";
-    EscrowAlreadySet = "EscrowAlreadySet()",
-        "The registry knows its escrow already, and that is set only once; deploy a new pair to change it.";
-    ExposureAboveStake = "ExposureAboveStake(address,uint256,uint256)",
-        "The provider's open jobs would put more at risk than it has staked.";
-    InsufficientStake = "InsufficientStake()",
-        "The stake is below the registry's minimum; put at least the minimum stake in.";
-    InsufficientStakeForJob = "InsufficientStakeForJob()",
-        "The provider's stake does not cover another job of this price; choose another provider or a smaller job.";
-    ModelIdTooLong = "ModelIdTooLong(uint256,uint256)",
-        "The model's name is longer than the escrow takes; use a shorter one.";
-    NotClient = "NotClient()",
-        "Only the wallet that posted the job may do this, or there is no such job; check the job id and the wallet.";
-    NotEscrow = "NotEscrow()",
-        "Only the escrow may do this.";
-    NotOwner = "NotOwner()",
-        "Only the wallet that deployed the registry may do this.";
-    NotProvider = "NotProvider()",
-        "Only the job's provider may do this, or there is no such job; check the job id and the wallet.";
-    NotRegistered = "NotRegistered()",
-        "This wallet is not an active provider; register it first.";
-    OpenJobsRemain = "OpenJobsRemain()",
-        "Jobs are still open; settle them before the stake is withdrawn.";
-    PaymentOutOfBounds = "PaymentOutOfBounds(uint128,uint128,uint128)",
-        "The job's highest payment is outside of what the escrow takes; choose an amount within its limits.";
-    PaymentTooHigh = "PaymentTooHigh()",
-        "The claim is higher than the escrow holds for the job; claim at most its highest payment.";
-    ProviderNotLive = "ProviderNotLive()",
-        "The provider has given no sign of life for ten minutes; choose another one.";
-    ReentrancyGuardReentrantCall = "ReentrancyGuardReentrantCall()",
-        "The token called back into the contract, which is refused.";
-    SafeCastOverflowedUintDowncast = "SafeCastOverflowedUintDowncast(uint8,uint256)",
-        "A number is larger than the contract can hold.";
-    StillActive = "StillActive()",
-        "The provider is still active; deactivate it before the stake is withdrawn.";
-    StillBonded = "StillBonded()",
-        "The stake is still bound; it is free two days after the deactivation.";
-    TextTooLong = "TextTooLong(uint256,uint256)",
-        "A model's name or the description is longer than the registry takes; use a shorter one.";
-    TooManyOfferings = "TooManyOfferings(uint256,uint256)",
-        "The list has more offers than the registry takes; offer fewer models.";
-    TransferFailed = "TransferFailed()",
-        "The token did not move; check the wallet's xBZZ balance and its allowance for the contract.";
-    ZeroAddress = "ZeroAddress()",
-        "The address zero was given where a contract must stand.";
-}
-
-impl ContractError {
-    /// First four bytes of the error's data.
-    pub fn selector(self) -> [u8; 4] {
-        selector(self.signature())
-    }
-
-    fn by_selector(wanted: [u8; 4]) -> Option<Self> {
-        Self::ALL.iter().copied().find(|error| error.selector() == wanted)
-    }
-
-    fn by_name(wanted: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|error| error.name() == wanted)
-    }
-}
-
-/// First four bytes of a signature's hash.
-pub(crate) fn selector(signature: &str) -> [u8; 4] {
-    let [a, b, c, d, ..] = t4t_types::keccak256(signature);
-    [a, b, c, d]
-}
-
 impl Revert {
     /// Reads a refusal from its ABI-encoded data.
     pub fn from_data(data: Vec<u8>) -> Self {
@@ -157,7 +43,9 @@ impl Revert {
             None => RevertReason::Unknown(None),
             Some(found) if *found == selector("Error(string)") => {
                 let text = Reader::new(&data[4..]).text();
-                text.map_or(RevertReason::Unknown(Some(*found)), |text| RevertReason::Message(shortened(&text)))
+                text.map_or(RevertReason::Unknown(Some(*found)), |text| {
+                    RevertReason::Message(shortened(&text))
+                })
             }
             Some(found) if *found == selector("Panic(uint256)") => {
                 let code = Reader::new(&data[4..]).u64();
@@ -175,7 +63,8 @@ impl Revert {
             return Some(Self::from_data(bytes));
         }
         let told = |reason| Some(Self { reason, data: Vec::new() });
-        let lower = format!("{message} {}", data.and_then(Value::as_str).unwrap_or_default()).to_ascii_lowercase();
+        let lower =
+            format!("{message} {}", data.and_then(Value::as_str).unwrap_or_default()).to_ascii_lowercase();
         let says = |text: &str| lower.contains(text);
         if says("out of gas") || says("outofgas") || says("gas required exceeds allowance") {
             return told(RevertReason::OutOfGas);
@@ -216,7 +105,9 @@ impl Revert {
     pub fn advice(&self) -> &'static str {
         match self.reason {
             RevertReason::Contract(error) => error.advice(),
-            RevertReason::OutOfGas => "The transaction ran out of gas; send it again with a higher gas limit.",
+            RevertReason::OutOfGas => {
+                "The transaction ran out of gas; send it again with a higher gas limit."
+            }
             RevertReason::InvalidOpcode => {
                 "The token refused; check the wallet's xBZZ balance and its allowance for the contract."
             }
@@ -269,3 +160,7 @@ fn reason_in_text(message: &str) -> RevertReason {
     let told = message.split_once("reverted:").map(|(_, text)| text.trim()).filter(|text| !text.is_empty());
     told.map_or(RevertReason::Unknown(None), |text| RevertReason::Message(shortened(text)))
 }
+
+#[cfg(test)]
+#[path = "revert_tests.rs"]
+mod tests;

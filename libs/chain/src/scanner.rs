@@ -17,8 +17,8 @@ use crate::rpc::Rpc;
 /// Blocks of one request at most while catching up.
 const LARGEST_PAGE: u64 = 2000;
 
-/// Passes in a row with a head that lies far back, after which it is believed: a development chain was set back, or
-/// the old head was a lie.
+/// Passes in a row with a head that lies far back, after which the next one is believed: a development chain was set
+/// back, or the old head was a lie.
 const STALE_PASSES_BELIEVED: u32 = 10;
 
 /// Reads the market's events in order, and notices those that a reorganisation took back.
@@ -127,7 +127,8 @@ impl LogScanner {
     /// Whether the distance to the head is known to fit into one request.
     fn is_near_head(&self) -> bool {
         // No chain that is served makes more than a block in a second.
-        let since = Duration::from_millis(self.rpc.clock().unix_millis().saturating_sub(self.passed_at)).as_secs();
+        let since =
+            Duration::from_millis(self.rpc.clock().unix_millis().saturating_sub(self.passed_at)).as_secs();
         match (self.next_from, self.head) {
             (Some(from), Some(head)) => head.saturating_add(since).saturating_sub(from) < self.page,
             _ => false,
@@ -190,22 +191,27 @@ impl LogScanner {
             return Ok(());
         }
         self.stale_passes += 1;
-        if self.stale_passes < STALE_PASSES_BELIEVED {
-            self.rpc.prefer_next();
-            return Err(ChainError::StaleHead { seen, got: head.number });
+        if self.stale_passes >= STALE_PASSES_BELIEVED {
+            tracing::warn!(
+                seen,
+                head = head.number,
+                "the chain was set back further than a reorganisation reaches"
+            );
+            self.stale_passes = 0;
+            self.head = None;
+            self.next_from = Some(head.number.saturating_sub(self.overlap));
         }
-        tracing::warn!(seen, head = head.number, "the chain was set back further than a reorganisation reaches");
-        self.stale_passes = 0;
-        self.head = None;
-        self.next_from = Some(head.number.saturating_sub(self.overlap));
-        Ok(())
+        self.rpc.prefer_next();
+        Err(ChainError::StaleHead { seen, got: head.number })
     }
 
     /// Events that were reported inside of the window and are gone because their block is. Logs may be served by
     /// another machine than blocks, one that lags, so a missing log alone proves nothing.
     async fn vanished(&self, window: &Window) -> Result<Vec<LoggedEvent>, ChainError> {
-        let in_window = |place: &Place| place.0 >= window.from && place.0 <= window.head.number.min(window.to);
-        let missing = self.reported.iter().filter(|(place, _)| in_window(place) && !window.events.contains_key(place));
+        let in_window =
+            |place: &Place| place.0 >= window.from && place.0 <= window.head.number.min(window.to);
+        let missing =
+            self.reported.iter().filter(|(place, _)| in_window(place) && !window.events.contains_key(place));
         let missing: Vec<&LoggedEvent> = missing.map(|(_, event)| event).collect();
         if missing.is_empty() {
             return Ok(Vec::new());

@@ -108,3 +108,63 @@ impl TransactionRequest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> WalletKey {
+        WalletKey::from_bytes(&[0x46; 32]).unwrap()
+    }
+
+    fn request() -> TransactionRequest {
+        TransactionRequest {
+            chain_id: 100,
+            nonce: 7,
+            to: Some("0x34Db8E014E71928f17E23eC1272B602582222c9c".parse().unwrap()),
+            data: crate::contracts::Escrow { address: Address::ZERO }.ack_job([0x22; 32].into()).data,
+            value: 0,
+            gas_limit: 300_000,
+            fees: Fees { max_fee: 3_000_000_000, max_priority: 1_000_000_000 },
+        }
+    }
+
+    #[test]
+    fn a_signed_transaction_has_the_bytes_that_another_wallet_makes() {
+        let expected = "02f88f6407843b9aca0084b2d05e00830493e09434db8e014e71928f17e23ec1272b602582222c9c80a442f1b598\
+            2222222222222222222222222222222222222222222222222222222222222222c080a008398e9bdb6e80986f02cbb8e3ba95b5d97a\
+            0c334140838057a5bc390770eb40a02f4dffa3bf49c129696cc059d53ec57e7fb6c14e95c22237807785982f866338";
+        let raw = request().sign(&key());
+        assert_eq!(hex::encode(&raw.bytes), expected);
+        assert_eq!(raw, request().sign(&key()));
+        assert_eq!(RawTransaction::from_bytes(raw.bytes.clone()), raw);
+    }
+
+    #[test]
+    fn a_transaction_without_a_receiver_creates_a_contract() {
+        let expected = "02f8596480843b9aca0084b2d05e00830493e08080826000c080a0ea26b18b0f318258f6e37271a4940324974352f037\
+            640eb94697845c99a0f690a05ff7db9bf7dc32182186dd0f3b212ce34c9d03e963fd796d9a8444f9ce3bed3a";
+        let raw = TransactionRequest { nonce: 0, to: None, data: vec![0x60, 0], ..request() }.sign(&key());
+        assert_eq!(hex::encode(raw.bytes), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn a_bump_is_enough_for_every_node(max_fee: u64, tip: u64) {
+            let old = Fees { max_fee: u128::from(max_fee), max_priority: u128::from(tip.min(max_fee)) };
+            let new = old.bumped();
+            prop_assert!(8 * new.max_fee >= 9 * old.max_fee && new.max_fee > old.max_fee);
+            prop_assert!(8 * new.max_priority >= 9 * old.max_priority && new.max_priority > old.max_priority);
+            prop_assert!(new.max_priority <= new.max_fee);
+        }
+
+        #[test]
+        fn fees_of_any_size_do_not_overflow(max_fee: u128, max_priority: u128, gas: u64) {
+            let fees = Fees { max_fee, max_priority };
+            let _ = fees.bumped().most_for(gas);
+            prop_assert!(fees.at_least(Fees::suggested(max_fee, max_priority)).max_fee >= max_fee);
+        }
+    }
+}

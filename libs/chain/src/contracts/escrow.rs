@@ -206,7 +206,8 @@ impl Escrow {
 
     /// The registry whose providers take jobs here.
     pub async fn registry(&self, rpc: &Rpc) -> Result<Address, ChainError> {
-        super::view(rpc, self.call("registry", &[]), "the registry's address", |mut answer| answer.address()).await
+        super::view(rpc, self.call("registry", &[]), "the registry's address", |mut answer| answer.address())
+            .await
     }
 
     /// The token that is paid with.
@@ -217,9 +218,11 @@ impl Escrow {
     /// Limits of our escrow, or `None` if this is a version-1 escrow, which also has no `rejectJob`.
     pub async fn limits(&self, rpc: &Rpc) -> Result<Option<EscrowLimits>, ChainError> {
         let names = ["MIN_JOB_PAYMENT", "MAX_JOB_PAYMENT", "MAX_DELIVERY_WINDOW", "PUBLIC_GRACE"];
-        let calls = names.map(|name| Call { to: self.address, data: Interface::Extensions.encode(name, &[]) });
+        let calls =
+            names.map(|name| Call { to: self.address, data: Interface::Extensions.encode(name, &[]) });
         let answers = super::views(rpc, &calls, "a limit of the escrow", |mut answer| answer.u128()).await?;
-        let limits: Vec<Option<u128>> = answers.into_iter().map(super::if_present).collect::<Result<_, _>>()?;
+        let limits: Vec<Option<u128>> =
+            answers.into_iter().map(super::if_present).collect::<Result<_, _>>()?;
         let [Some(min), Some(max), Some(window), Some(grace)] = limits[..] else {
             return Ok(None);
         };
@@ -240,7 +243,7 @@ impl Escrow {
 }
 
 impl JobTerms {
-    fn read(mut answer: Reader<'_>) -> Result<Self, Garbled> {
+    pub(super) fn read(mut answer: Reader<'_>) -> Result<Self, Garbled> {
         Ok(Self {
             client: answer.address()?,
             provider: answer.address()?,
@@ -252,7 +255,8 @@ impl JobTerms {
             acked_at: UnixSeconds::new(answer.u64()?),
             ack_deadline: UnixSeconds::new(answer.u64()?),
             delivery_deadline: UnixSeconds::new(answer.u64()?),
-            status: JobStatus::from_number(answer.u64()?).ok_or(Garbled::new("a status that is not known"))?,
+            status: JobStatus::from_number(answer.u64()?)
+                .ok_or(Garbled::new("a status that is not known"))?,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Calls are built, not sent: whoever owns the wallet signs them. Everything that version 1 has is encoded by the live
 //! network's interface; what only our contracts have says so.
 
+mod entry;
 mod escrow;
 mod registry;
 mod token;
@@ -17,6 +18,7 @@ use crate::read::Call;
 use crate::revert::RevertReason;
 use crate::rpc::Rpc;
 
+pub use entry::RegistryEntry;
 pub use escrow::{Escrow, EscrowLimits, JobOrder, JobStatus, JobTerms};
 pub use registry::{Backing, Offering, ProviderPage, ProviderRecord, Registration, Registry};
 pub use token::Token;
@@ -92,3 +94,6 @@ fn if_present<T>(answer: Result<T, ChainError>) -> Result<Option<T>, ChainError>
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

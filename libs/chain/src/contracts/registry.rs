@@ -158,7 +158,10 @@ impl Registry {
 
     /// Changes the sender's sealing key and node. Our registry only.
     pub fn update_keys(&self, encryption_key: EncryptionKey, overlay: Overlay) -> Call {
-        self.extension("updateKeys", &[bytes32_token(encryption_key.as_bytes()), bytes32_token(overlay.as_bytes())])
+        self.extension(
+            "updateKeys",
+            &[bytes32_token(encryption_key.as_bytes()), bytes32_token(overlay.as_bytes())],
+        )
     }
 
     /// Changes the sender's description. Our registry only.
@@ -180,7 +183,12 @@ impl Registry {
     }
 
     /// At most `limit` providers of the list, from the place `cursor` on.
-    pub async fn list_providers(&self, rpc: &Rpc, cursor: u64, limit: u64) -> Result<ProviderPage, ChainError> {
+    pub async fn list_providers(
+        &self,
+        rpc: &Rpc,
+        cursor: u64,
+        limit: u64,
+    ) -> Result<ProviderPage, ChainError> {
         let call = self.call("listProviders", &[uint_token(cursor), uint_token(limit)]);
         let read = |mut answer: Reader<'_>| {
             Ok(ProviderPage {
@@ -251,7 +259,8 @@ impl Registry {
 
     /// The escrow that is tied to the registry; zero before that.
     pub async fn escrow(&self, rpc: &Rpc) -> Result<Address, ChainError> {
-        super::view(rpc, self.call("escrow", &[]), "the escrow's address", |mut answer| answer.address()).await
+        super::view(rpc, self.call("escrow", &[]), "the escrow's address", |mut answer| answer.address())
+            .await
     }
 
     /// The token that is staked.
@@ -260,7 +269,7 @@ impl Registry {
     }
 }
 
-fn read_offerings(mut answer: Reader<'_>) -> Result<Vec<Offering>, Garbled> {
+pub(super) fn read_offerings(mut answer: Reader<'_>) -> Result<Vec<Offering>, Garbled> {
     answer.tuples(MAX_OFFERINGS, Offering::read)
 }
 
@@ -270,7 +279,7 @@ impl ProviderRecord {
         !self.owner.is_zero()
     }
 
-    fn read(mut tuple: Reader<'_>) -> Result<Self, Garbled> {
+    pub(super) fn read(mut tuple: Reader<'_>) -> Result<Self, Garbled> {
         Ok(Self {
             owner: tuple.address()?,
             encryption_key: tuple.word()?.into(),

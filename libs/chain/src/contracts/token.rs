@@ -44,12 +44,14 @@ impl Token {
     /// What an address holds; stops at the largest amount.
     pub async fn balance_of(&self, rpc: &Rpc, owner: Address) -> Result<Xbzz, ChainError> {
         let call = self.call("balanceOf", &[address_token(owner)]);
-        super::view(rpc, call, "a token balance", |mut answer| answer.saturating_u128().map(Xbzz::from_plur)).await
+        super::view(rpc, call, "a token balance", |mut answer| answer.saturating_u128().map(Xbzz::from_plur))
+            .await
     }
 
     /// What `spender` may still take from `owner`; stops at the largest amount.
     pub async fn allowance(&self, rpc: &Rpc, owner: Address, spender: Address) -> Result<Xbzz, ChainError> {
         let call = self.call("allowance", &[address_token(owner), address_token(spender)]);
-        super::view(rpc, call, "an allowance", |mut answer| answer.saturating_u128().map(Xbzz::from_plur)).await
+        super::view(rpc, call, "an allowance", |mut answer| answer.saturating_u128().map(Xbzz::from_plur))
+            .await
     }
 }

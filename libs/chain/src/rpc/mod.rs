@@ -71,7 +71,9 @@ impl From<Unanswered> for ChainError {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
             Unanswered::Error(error) => error,
-            Unanswered::Split(_) => Self::malformed("a batch", "an endpoint refused a single question as a batch"),
+            Unanswered::Split(_) => {
+                Self::malformed("a batch", "an endpoint refused a single question as a batch")
+            }
         }
     }
 }
@@ -86,7 +88,10 @@ impl Rpc {
     /// A client of the endpoints in `config`. Nothing is asked yet.
     pub fn new(config: RpcConfig, clock: SharedClock) -> Result<Self, ChainError> {
         if let Some(url) = config.endpoints.iter().find(|url| !matches!(url.scheme(), "http" | "https")) {
-            return Err(ChainError::Setup(format!("an endpoint begins with http or https, not {}", url.scheme())));
+            return Err(ChainError::Setup(format!(
+                "an endpoint begins with http or https, not {}",
+                url.scheme()
+            )));
         }
         if config.endpoints.is_empty() {
             return Err(ChainError::Setup("no endpoint is configured".into()));
@@ -105,7 +110,11 @@ impl Rpc {
     }
 
     /// Asks one question. A result that is not a `T` is [`ChainError::Malformed`].
-    pub async fn call<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Result<T, ChainError> {
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, ChainError> {
         let raw = self.single(&(method, params)).await?;
         serde_json::from_str(raw.get()).map_err(|cause| ChainError::malformed(method, cause.to_string()))
     }
@@ -154,8 +163,7 @@ impl Rpc {
 
     /// Prefers the next endpoint from now on: the present one answers, but with an old state.
     pub fn prefer_next(&self) {
-        let next = (self.inner.preferred.load(Ordering::Relaxed) + 1) % self.inner.endpoints.len();
-        self.inner.preferred.store(next, Ordering::Relaxed);
+        self.inner.prefer_another_than(self.inner.preferred.load(Ordering::Relaxed));
     }
 
     /// Asks every endpoint for its chain and fails if one that answers serves another than `expected`, or if none
@@ -194,7 +202,8 @@ impl Rpc {
     async fn singles(&self, questions: &[Question]) -> Result<Vec<Result<Value, ChainError>>, ChainError> {
         let asked = questions.iter().map(|question| self.single(question));
         let answers: Vec<Answer> = stream::iter(asked).buffered(SINGLES_AT_ONCE).collect().await;
-        let lost = answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_transient()));
+        let lost =
+            answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_transient()));
         lost.map_or_else(|| Ok(()), |error| Err(error.clone()))?;
         Ok(answers.into_iter().map(parsed).collect())
     }
@@ -205,7 +214,9 @@ impl Rpc {
         let mut last = None;
         match timeout(&*inner.clock, inner.config.deadline, inner.attempts(questions, &mut last)).await {
             Ok(answers) => answers,
-            Err(t4t_clock::Elapsed) => Err(Unanswered::Error(last.unwrap_or_else(|| inner.deadline_passed()))),
+            Err(t4t_clock::Elapsed) => {
+                Err(Unanswered::Error(last.unwrap_or_else(|| inner.deadline_passed())))
+            }
         }
     }
 }
@@ -236,11 +247,18 @@ impl Inner {
                 Err(Failure::Retry { fault, retry_after }) => {
                     tracing::debug!(endpoint = %endpoint.name, %fault, "an endpoint of the chain failed");
                     endpoint.failed(self.clock.unix_millis(), retry_after);
+                    self.prefer_another_than(index);
                     *last = Some(Failure::Retry { fault, retry_after }.into_error(endpoint));
                 }
             }
         }
         Err(Unanswered::Error(last.take().unwrap_or_else(|| self.deadline_passed())))
+    }
+
+    fn prefer_another_than(&self, index: usize) {
+        let next = (index + 1) % self.endpoints.len();
+        // Lost only if another question has moved on already.
+        let _ = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// The preferred endpoint or the next one that may be asked; waits for the first if none may be.
@@ -249,7 +267,8 @@ impl Inner {
         let now = self.clock.unix_millis();
         let ring = (0..self.endpoints.len()).map(|step| (preferred + step) % self.endpoints.len());
         // The first of equal waits is taken, so a free preferred endpoint stays preferred.
-        let soonest = ring.map(|index| (self.endpoints[index].wait(now), index)).min_by_key(|(wait, _)| *wait);
+        let soonest =
+            ring.map(|index| (self.endpoints[index].wait(now), index)).min_by_key(|(wait, _)| *wait);
         let (wait, index) = soonest.ok_or_else(|| self.deadline_passed())?;
         if wait >= self.config.deadline {
             let endpoint = self.endpoints[index].name.clone();
@@ -266,9 +285,8 @@ impl Inner {
         self.counters.count(questions.iter().map(|(method, _)| *method));
         let count = questions.len() as u64;
         let first_id = self.next_id.fetch_add(count, Ordering::Relaxed);
-        let body = wire::body(first_id, questions).map_err(|cause| {
-            Failure::Final(ChainError::malformed("a question", cause.to_string()))
-        })?;
+        let body = wire::body(first_id, questions)
+            .map_err(|cause| Failure::Final(ChainError::malformed("a question", cause.to_string())))?;
         let (limit, max_bytes) = (self.config.request_timeout, self.config.max_response_bytes);
         let reply = transport::post(&self.http, &*self.clock, &endpoint.url, body, limit, max_bytes).await;
         let (bytes, refused) = match reply {
@@ -287,7 +305,8 @@ impl Inner {
 
     fn deadline_passed(&self) -> ChainError {
         let preferred = self.preferred.load(Ordering::Relaxed);
-        let endpoint = self.endpoints.get(preferred).map(|endpoint| endpoint.name.clone()).unwrap_or_default();
+        let endpoint =
+            self.endpoints.get(preferred).map(|endpoint| endpoint.name.clone()).unwrap_or_default();
         ChainError::Unreachable { endpoint, fault: EndpointFault::Timeout(self.config.deadline) }
     }
 }
@@ -300,9 +319,10 @@ impl Failure {
     fn into_error(self, endpoint: &Endpoint) -> ChainError {
         let endpoint = endpoint.name.clone();
         match self {
-            Self::Retry { fault: EndpointFault::RateLimited, retry_after } => {
-                ChainError::RateLimited { endpoint, retry_after: retry_after.unwrap_or(Duration::from_secs(1)) }
-            }
+            Self::Retry { fault: EndpointFault::RateLimited, retry_after } => ChainError::RateLimited {
+                endpoint,
+                retry_after: retry_after.unwrap_or(Duration::from_secs(1)),
+            },
             Self::Retry { fault, .. } => ChainError::Unreachable { endpoint, fault },
             Self::BatchRefused => ChainError::malformed("a batch", "the endpoint refused it"),
             Self::Final(error) => error,

@@ -96,7 +96,8 @@ fn ordered(responses: Vec<Response>, first_id: u64, count: usize) -> Result<Vec<
         let id = if response.id.is_null() && count == 1 { Some(first_id) } else { response.id.as_u64() };
         let index = id.and_then(|id| usize::try_from(id.wrapping_sub(first_id)).ok());
         let slot = index.and_then(|index| found.get_mut(index));
-        let slot = slot.ok_or_else(|| Unusable::Garbage("the answer carries an id that was not asked".into()))?;
+        let slot =
+            slot.ok_or_else(|| Unusable::Garbage("the answer carries an id that was not asked".into()))?;
         *slot = Some(response.into_answer()?);
     }
     let missing = || Unusable::Garbage("some questions were left without an answer".into());
