@@ -12,6 +12,8 @@ CREATE TABLE buying_jobs (
     input_price       BLOB    NOT NULL CHECK (length(input_price) = 16),
     output_price      BLOB    NOT NULL CHECK (length(output_price) = 16),
     request_hash      BLOB    NOT NULL CHECK (length(request_hash) = 32),
+    -- The hash of request_hash, by which messages name the job.
+    routing_id        BLOB    NOT NULL CHECK (length(routing_id) = 32),
     max_payment       BLOB    NOT NULL CHECK (length(max_payment) = 16),
     delivery_deadline INTEGER NOT NULL,
     -- The request, sealed to the provider; dropped once nobody can need it.
@@ -26,7 +28,7 @@ CREATE TABLE buying_jobs (
 ) WITHOUT ROWID;
 
 CREATE INDEX buying_jobs_by_state ON buying_jobs (state);
-CREATE INDEX buying_jobs_by_request_hash ON buying_jobs (request_hash);
+CREATE INDEX buying_jobs_by_routing_id ON buying_jobs (routing_id);
 CREATE INDEX buying_jobs_by_time ON buying_jobs (created_at);
 
 CREATE TABLE selling_jobs (

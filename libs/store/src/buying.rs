@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use t4t_protocol::job::BuyingState;
 use t4t_types::{
-    Address, EncryptionKey, JobId, ModelId, Overlay, RequestId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
+    Address, EncryptionKey, JobId, ModelId, Overlay, RequestId, RoutingId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
 };
 
 use crate::codec::{Columns, integer};
@@ -97,8 +97,8 @@ impl Store {
     /// The attempt exists already, or the database can't be used.
     pub async fn buying_insert(&self, job: &BuyingJob) -> Result<(), StoreError> {
         let sql = "INSERT INTO buying_jobs (request_id, attempt, state, provider, provider_key, provider_overlay, \
-                   model, input_price, output_price, request_hash, max_payment, delivery_deadline, sealed_request, \
-                   created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   model, input_price, output_price, request_hash, routing_id, max_payment, delivery_deadline, \
+                   sealed_request, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         sqlx::query(sql)
             .bind(job.request_id.as_bytes().as_slice())
             .bind(job.attempt)
@@ -110,6 +110,7 @@ impl Store {
             .bind(job.prices.input.to_be_bytes().to_vec())
             .bind(job.prices.output.to_be_bytes().to_vec())
             .bind(job.request_hash.as_bytes().as_slice())
+            .bind(job.request_hash.routing_id().as_bytes().as_slice())
             .bind(job.max_payment.to_be_bytes().to_vec())
             .bind(integer(job.delivery_deadline.get()))
             .bind(&job.sealed_request)
@@ -189,17 +190,13 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// The attempt whose sealed request lies at a reference.
+    /// The attempt that messages name so.
     ///
     /// # Errors
     /// The database can't be used.
-    pub async fn buying_by_request_hash(
-        &self,
-        request_hash: SwarmRef,
-    ) -> Result<Option<BuyingJob>, StoreError> {
-        let sql = "SELECT * FROM buying_jobs WHERE request_hash = ?";
-        let row =
-            sqlx::query(sql).bind(request_hash.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
+    pub async fn buying_by_routing_id(&self, routing_id: RoutingId) -> Result<Option<BuyingJob>, StoreError> {
+        let sql = "SELECT * FROM buying_jobs WHERE routing_id = ?";
+        let row = sqlx::query(sql).bind(routing_id.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
         row.as_ref().map(read).transpose()
     }
 

@@ -10,9 +10,11 @@ mod history;
 mod open;
 
 pub mod buying;
+pub mod chain_events;
 pub mod envelopes;
 pub mod notices;
 pub mod selling;
+pub mod transactions;
 
 pub use error::StoreError;
 pub use history::{HistoryEntry, Side};

@@ -1,1 +1,14 @@
-//! Jobs on both sides of the market: buying and selling.
+//! Jobs on both sides of the market.
+//!
+//! [`buying`] (gateway): choose, seal, pay, send, collect, fail over. [`selling`] (provider): watch, verify, accept or
+//! refuse, hand to a runner, deliver, claim. The two share the store, the protocol and the way messages travel; neither
+//! knows the other. Each job is a persisted state machine: its row moves before the outside effect, so that whoever
+//! finds the row after a crash knows what to do next, and doing it twice is doing it once.
+
+pub mod buying;
+pub mod courier;
+pub mod selling;
+
+mod chronicle;
+
+pub use courier::{Courier, CourierConfig, CourierError};

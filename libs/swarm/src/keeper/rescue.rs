@@ -16,26 +16,42 @@ impl StampKeeper {
     /// Stores content under the kept batch; see [`crate::Bee::upload`]. A full batch is diluted once.
     pub async fn upload(&self, data: impl Into<Bytes>, upload: Upload) -> Result<SwarmRef, SwarmError> {
         let data = data.into();
-        self.with_room(async |batch| self.bee.upload(&batch, data.clone(), upload).await).await
+        let (batch, seen) = self.room().await?;
+        match self.bee.upload(&batch, data.clone(), upload).await {
+            Err(full) => {
+                self.make_room(&batch, seen, full).await?;
+                self.bee.upload(&batch, data, upload).await
+            }
+            stored => stored,
+        }
     }
 
     /// Sends a message under the kept batch; see [`crate::Bee::send_message`]. A full batch is diluted once.
     pub async fn send_message(&self, message: &Message) -> Result<Sent, SwarmError> {
-        self.with_room(async |batch| self.bee.send_message(message, &batch).await).await
+        let (batch, seen) = self.room().await?;
+        match self.bee.send_message(message, &batch).await {
+            Err(full) => {
+                self.make_room(&batch, seen, full).await?;
+                self.bee.send_message(message, &batch).await
+            }
+            sent => sent,
+        }
     }
 
-    async fn with_room<T>(
-        &self,
-        work: impl AsyncFn(BatchId) -> Result<T, SwarmError>,
-    ) -> Result<T, SwarmError> {
+    /// The batch to use, and how often it was rescued before it is used.
+    async fn room(&self) -> Result<(BatchId, u64), SwarmError> {
         let batch = self.resolve().await?;
         let seen = *self.rescues.lock().await;
-        match work(batch).await {
-            Err(SwarmError::StampFull(_)) if self.config.manage && !self.config.dry_run => {
-                self.rescue(&batch, seen).await?;
-                work(batch).await
+        Ok((batch, seen))
+    }
+
+    /// Dilutes the batch if it is full and that is allowed; returns any other error as it is.
+    async fn make_room(&self, batch: &BatchId, seen: u64, error: SwarmError) -> Result<(), SwarmError> {
+        match error {
+            SwarmError::StampFull(_) if self.config.manage && !self.config.dry_run => {
+                self.rescue(batch, seen).await
             }
-            other => other,
+            other => Err(other),
         }
     }
 

@@ -1,0 +1,397 @@
+//! One attempt: from a planned row to an answer, or to the knowledge that this provider gives none.
+//!
+//! Every step is safe to take twice, so that an attempt found after a restart is simply driven again.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
+use t4t_api::registry_watcher::Candidate;
+use t4t_api::settlement::{
+    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
+    TransactionOutcome, TransactionStatus,
+};
+use t4t_clock::timeout;
+use t4t_crypto::{random_bytes, seal};
+use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_protocol::{JobNotify, MessageKind, RequestPayload, V1, provider_topic};
+use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_types::{RequestId, SwarmRef};
+use tracing::{debug, warn};
+
+use super::answer::{self, Answer, AnswerError};
+use super::board::Purchase;
+use super::service::Buyer;
+
+/// How long one look for an answer lasts, once it is known where it lies.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a notice is sent, the first time included: after that only the chain can tell the provider.
+const NOTICES: u32 = 6;
+
+/// How long settlement is asked to wait for a transaction at a time.
+const RECEIPT_WAIT_MS: u64 = 60_000;
+
+/// Attempts to upload a request whose payment is on its way.
+const UPLOADS: u32 = 5;
+
+/// Why an attempt gave no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Another provider may do better.
+    Provider(String),
+    /// No provider would.
+    Request(BuyingError),
+}
+
+impl Buyer {
+    /// Seals the request to a provider and stores the intent.
+    pub(super) async fn plan(
+        &self,
+        id: (RequestId, u32),
+        request: &RawValue,
+        candidate: &Candidate,
+        model: &t4t_types::ModelId,
+    ) -> Result<BuyingJob, Failed> {
+        let parsed: Value =
+            serde_json::from_str(request.get()).map_err(|error| bad_request(error.to_string()))?;
+        let size = self.config.sizing.size(&parsed, &candidate.prices).map_err(sizing_failure)?;
+        let payload = RequestPayload {
+            v: V1,
+            job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
+            client: self.wallet,
+            model_id: model.clone(),
+            openai_request: without_streaming(request)?,
+            client_key: self.sealing_key.public(),
+            ts: self.clock.now(),
+        };
+        let sealed = seal(&candidate.sealing_key, &payload.to_json())
+            .map_err(|_| Failed::Provider("its published key is not a key".into()))?;
+        let row = BuyingJob {
+            request_id: id.0,
+            attempt: id.1,
+            state: BuyingState::Planned,
+            provider: candidate.provider,
+            provider_key: candidate.sealing_key,
+            provider_overlay: candidate.overlay,
+            model: model.clone(),
+            prices: candidate.prices,
+            request_hash: t4t_swarm::chunk::root_reference(&sealed),
+            max_payment: size.max_payment,
+            delivery_deadline: self.clock.now().plus(self.config.delivery_seconds),
+            sealed_request: Some(sealed),
+            job: None,
+            response_hash: None,
+            paid: None,
+            reason: None,
+            created_at_ms: self.clock.unix_millis(),
+        };
+        self.ledger.plan(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        Ok(row)
+    }
+
+    /// Brings a row to an answer: uploads, pays, notifies and waits.
+    pub(super) async fn drive(&self, row: BuyingJob, purchase: &Purchase) -> Result<Answer, Failed> {
+        let mut rows = self.ledger.watch(&row);
+        let status = self.submit_post(&row).await?;
+        let delivering = self.deliver_request(&row);
+        let posting = self.follow_post(&row, status, purchase);
+        let waiting = async {
+            loop {
+                let now = rows.borrow_and_update().clone();
+                if let Some(end) = self.judge(&now, purchase).await {
+                    return end;
+                }
+                if rows.changed().await.is_err() {
+                    return Err(Failed::Provider("the job is no longer followed".into()));
+                }
+            }
+        };
+        tokio::pin!(delivering, posting, waiting);
+        let (mut delivered, mut posted) = (false, false);
+        loop {
+            tokio::select! {
+                end = &mut waiting => return end,
+                () = &mut delivering, if !delivered => delivered = true,
+                () = &mut posting, if !posted => posted = true,
+            }
+        }
+    }
+
+    /// What a row's newest state means for the purchase; `None` to wait on.
+    async fn judge(&self, row: &BuyingJob, purchase: &Purchase) -> Option<Result<Answer, Failed>> {
+        let failed = |reason: &str| Some(Err(Failed::Provider(reason.to_owned())));
+        match row.state {
+            BuyingState::Planned | BuyingState::Posted => None,
+            BuyingState::Acked => {
+                purchase.push(BuyingProgress::Acked);
+                None
+            }
+            BuyingState::Delivered | BuyingState::Claimed => self.collect(row).await,
+            BuyingState::Refused => match row.response_hash.filter(|hash| !hash.is_zero()) {
+                Some(reason_at) => Some(self.declined(row, reason_at).await),
+                None => failed("it refused the job"),
+            },
+            BuyingState::Cancelled => failed("it did not acknowledge the job in time"),
+            BuyingState::TimedOut => failed("it did not answer in time"),
+            BuyingState::NotPosted => {
+                failed(row.reason.as_deref().unwrap_or("the payment did not go into escrow"))
+            }
+        }
+    }
+
+    async fn collect(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
+        let reference = row.response_hash?;
+        match answer::fetch(&self.courier, &self.sealing_key, row, reference, ANSWER_PATIENCE).await {
+            Ok(answer) => Some(Ok(answer)),
+            Err(error) if row.state == BuyingState::Claimed => {
+                // Paid for nothing: the one request's price that a provider can take.
+                let detail = format!("{error}, at {reference}");
+                self.ledger.chronicle.note(row.request_id.as_bytes(), "paid without an answer", detail).await;
+                Some(Err(Failed::Provider(error.to_string())))
+            }
+            Err(error) => {
+                warn!(request = %row.request_id, %reference, %error, "an announced answer was not there");
+                None
+            }
+        }
+    }
+
+    /// A claim of nothing that names something: the reason, or an answer that cost less than one PLUR.
+    async fn declined(&self, row: &BuyingJob, reason_at: SwarmRef) -> Result<Answer, Failed> {
+        match answer::fetch(&self.courier, &self.sealing_key, row, reason_at, ANSWER_PATIENCE).await {
+            Ok(answer) => Ok(answer),
+            Err(AnswerError::Declined(decline)) => Err(match decline.as_bad_request() {
+                Some(error) => Failed::Request(error),
+                None => Failed::Provider(decline.to_string()),
+            }),
+            Err(error) => Err(Failed::Provider(format!("it refused the job; {error}"))),
+        }
+    }
+
+    async fn submit_post(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
+        let intent = TransactionIntent::PostJob {
+            provider: row.provider,
+            request_hash: row.request_hash,
+            model: row.model.clone(),
+            max_payment: row.max_payment,
+            delivery_deadline: row.delivery_deadline,
+        };
+        let submit = SubmitTransaction { key: post_key(row), intent };
+        match self.settlement.ask(submit).await {
+            Ok(status) => Ok(status),
+            Err(error) => Err(self.not_posted(row, error).await),
+        }
+    }
+
+    async fn not_posted(&self, row: &BuyingJob, error: SettlementError) -> Failed {
+        let reason = error.to_string();
+        let failed = match &error {
+            SettlementError::OutOfXbzz { .. } | SettlementError::OutOfGas { .. } => {
+                Failed::Request(BuyingError::OutOfFunds { message: reason.clone() })
+            }
+            SettlementError::Refused { .. } => Failed::Provider(reason.clone()),
+            _ => Failed::Request(BuyingError::Unavailable { reason: reason.clone() }),
+        };
+        // Where settlement can't say whether it stored the transaction, the row stays open: the sweep finds out.
+        let is_certain = matches!(
+            error,
+            SettlementError::OutOfXbzz { .. }
+                | SettlementError::OutOfGas { .. }
+                | SettlementError::Refused { .. }
+        );
+        if is_certain {
+            self.record(
+                row,
+                BuyingEvent::PostFailed,
+                BuyingChange { reason: Some(reason), ..Default::default() },
+            )
+            .await;
+        }
+        failed
+    }
+
+    /// Waits for the escrow transaction's block.
+    async fn follow_post(&self, row: &BuyingJob, mut status: TransactionStatus, purchase: &Purchase) {
+        loop {
+            match status.outcome {
+                TransactionOutcome::Mined { job: Some(job), .. } => {
+                    purchase.push(BuyingProgress::Posted { job, transaction: status.hash });
+                    let change = BuyingChange { job: Some(job), ..Default::default() };
+                    self.record(row, BuyingEvent::Posted, change).await;
+                    return;
+                }
+                TransactionOutcome::Mined { job: None, .. } => return,
+                TransactionOutcome::Reverted { reason, .. } => {
+                    let change = BuyingChange { reason: Some(reason), ..Default::default() };
+                    self.record(row, BuyingEvent::PostFailed, change).await;
+                    return;
+                }
+                TransactionOutcome::Pending => {}
+            }
+            let wait = AwaitTransaction { key: post_key(row), wait_ms: RECEIPT_WAIT_MS };
+            status = match self.settlement.ask(wait).await {
+                Ok(status) => status,
+                Err(error) => {
+                    warn!(request = %row.request_id, %error, "the escrow transaction can't be followed now");
+                    self.clock.sleep(Duration::from_secs(1)).await;
+                    status
+                }
+            };
+        }
+    }
+
+    /// Uploads the sealed request and tells the provider, again and again until it is known to have heard.
+    pub(super) async fn deliver_request(&self, row: &BuyingJob) {
+        let uploading = self.upload_request(row);
+        let notice = self.notice(row);
+        let signing = self.courier.sign(MessageKind::JobNotify, row.provider, &notice);
+        let (uploaded, notice) = futures_util::future::join(uploading, signing).await;
+        if !uploaded {
+            return;
+        }
+        let notice = match notice {
+            Ok(notice) => notice,
+            Err(error) => {
+                warn!(request = %row.request_id, %error, "no notice was sent; the provider finds the job on the chain");
+                return;
+            }
+        };
+        let topic = provider_topic(row.provider);
+        let mut rows = self.ledger.watch(row);
+        for _ in 0..NOTICES {
+            if let Err(error) = self.courier.send(&topic, row.provider_overlay, notice.clone()).await {
+                debug!(request = %row.request_id, %error, "a notice could not be sent");
+            }
+            let heard = rows.wait_for(|row| !matches!(row.state, BuyingState::Planned | BuyingState::Posted));
+            if timeout(&*self.clock, self.config.notice_resend, heard).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn upload_request(&self, row: &BuyingJob) -> bool {
+        let Some(sealed) = row.sealed_request.clone() else { return true };
+        for attempt in 1..=UPLOADS {
+            match self.courier.upload(sealed.clone()).await {
+                Ok(reference) if reference == row.request_hash => return true,
+                Ok(reference) => {
+                    warn!(request = %row.request_id, %reference, "the node stored the request under another reference");
+                    return true;
+                }
+                Err(error) => {
+                    warn!(request = %row.request_id, attempt, %error, "the request could not be uploaded");
+                    self.clock.sleep(Duration::from_millis(300 * u64::from(attempt))).await;
+                }
+            }
+        }
+        false
+    }
+
+    fn notice(&self, row: &BuyingJob) -> JobNotify {
+        JobNotify {
+            routing_id: row.request_hash.routing_id(),
+            request_hash: row.request_hash,
+            model_id: row.model.clone(),
+            max_payment: row.max_payment,
+            delivery_deadline: row.delivery_deadline,
+            client_key: self.sealing_key.public(),
+            client_overlay: self.overlay,
+            reply_url: None,
+            ext: None,
+        }
+    }
+
+    /// Applies an event; a database that fails is logged, since the chain and the sweep will tell again.
+    pub(super) async fn record(&self, row: &BuyingJob, event: BuyingEvent, change: BuyingChange) {
+        if let Err(error) = self.ledger.happened((row.request_id, row.attempt), event, change).await {
+            warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
+        }
+    }
+}
+
+/// The key of an attempt's escrow transaction.
+pub(super) fn post_key(row: &BuyingJob) -> TransactionKey {
+    TransactionKey::new(format!("post:{}:{}", row.request_id, row.attempt))
+}
+
+fn bad_request(message: String) -> Failed {
+    Failed::Request(BuyingError::BadRequest { message, param: None })
+}
+
+fn unavailable(reason: String) -> Failed {
+    Failed::Request(BuyingError::Unavailable { reason })
+}
+
+fn sizing_failure(error: t4t_protocol::SizingError) -> Failed {
+    use t4t_protocol::SizingError as Error;
+    Failed::Request(match error {
+        Error::AboveLimit { needed, limit } => BuyingError::EscrowTooLarge { needs: needed, ceiling: limit },
+        Error::InvalidLimit { field } => {
+            BuyingError::BadRequest { message: error.to_string(), param: Some(field.to_owned()) }
+        }
+        Error::Overflow => {
+            BuyingError::BadRequest { message: error.to_string(), param: Some("max_tokens".into()) }
+        }
+    })
+}
+
+/// The app's request with `stream: false`, as version 1 has it; all else stays text for text and in its order.
+fn without_streaming(request: &RawValue) -> Result<Box<RawValue>, Failed> {
+    let fields: Fields =
+        serde_json::from_str(request.get()).map_err(|error| bad_request(error.to_string()))?;
+    let mut text = String::with_capacity(request.get().len() + 16);
+    text.push('{');
+    for (name, value) in &fields.0 {
+        if name == "stream" || name == "stream_options" {
+            continue;
+        }
+        text.push_str(&Value::from(name.as_str()).to_string());
+        text.push(':');
+        text.push_str(value.get());
+        text.push(',');
+    }
+    text.push_str("\"stream\":false}");
+    RawValue::from_string(text).map_err(|error| bad_request(error.to_string()))
+}
+
+/// An object's fields in their order, values untouched.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> serde::Deserialize<'de> for Fields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_streaming_is_taken_out_of_the_request() {
+        let request = RawValue::from_string(
+            r#"{"model":"m","stream":true,"temperature":1.0,"stream_options":{"include_usage":true},"seed":12345678901234567890123}"#.into(),
+        );
+        let sent = without_streaming(&request.unwrap()).unwrap();
+        let expected = r#"{"model":"m","temperature":1.0,"seed":12345678901234567890123,"stream":false}"#;
+        assert_eq!(sent.get(), expected, "numbers keep their digits");
+    }
+}

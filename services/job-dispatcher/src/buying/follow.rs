@@ -1,0 +1,139 @@
+//! What the chain and the providers tell, turned into events of rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use t4t_api::registry_watcher::{GetJob, JobEvent, JobHappening, JobRole, WatchJobs};
+use t4t_protocol::job::BuyingEvent;
+use t4t_protocol::{Message, VerifiedEnvelope};
+use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_types::{JobStatus, RoutingId, SwarmRef, Xbzz};
+use tracing::{debug, warn};
+
+use super::service::Buyer;
+use crate::courier::Inbox;
+
+/// The name of this reader's cursor.
+const CURSOR: &str = "buying";
+
+/// How long to wait before the watcher is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Buyer {
+    /// Follows the chain for as long as the process lives.
+    pub(super) async fn follow_chain(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.follow_once().await {
+                warn!(%error, "the chain can't be followed now");
+            }
+            self.clock.sleep(RETRY).await;
+        }
+    }
+
+    async fn follow_once(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let since_block = self.ledger.store.cursor_by_name(CURSOR).await?;
+        let watch = WatchJobs { wallet: self.wallet, role: JobRole::Client, since_block };
+        let mut events = self.watcher.open(watch).await?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            self.on_chain(&event).await?;
+            self.ledger.store.cursor_set(CURSOR, event.block).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_chain(&self, event: &JobEvent) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(row) = self.ledger.store.buying_by_job(event.job).await? else {
+            // Posted, and settlement will tell the job's id; or another gateway's with the same wallet.
+            return Ok(());
+        };
+        match &event.what {
+            JobHappening::Posted { .. } => {}
+            JobHappening::Acked => self.record(&row, BuyingEvent::Acked, BuyingChange::default()).await,
+            JobHappening::Claimed { response_hash, paid } => self.claimed(&row, *response_hash, *paid).await,
+            JobHappening::Cancelled { .. } => {
+                self.record(&row, BuyingEvent::Cancelled, BuyingChange::default()).await
+            }
+            JobHappening::TimedOut { .. } => {
+                self.record(&row, BuyingEvent::TimedOut, BuyingChange::default()).await
+            }
+            JobHappening::Reorganised => self.reread(&row).await?,
+        }
+        Ok(())
+    }
+
+    /// A claim of nothing is a refusal, whatever lies at its hash; any other is a delivery as well.
+    pub(super) async fn claimed(&self, row: &BuyingJob, response_hash: SwarmRef, paid: Xbzz) {
+        let known = (!response_hash.is_zero()).then_some(response_hash);
+        let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO && row.response_hash.is_none();
+        let event = if is_refusal { BuyingEvent::Refused } else { BuyingEvent::Claimed };
+        if let Some(announced) = row.response_hash
+            && known != Some(announced)
+        {
+            let detail = format!("announced {announced}, claimed {response_hash}");
+            self.ledger.chronicle.note(row.request_id.as_bytes(), "claimed another answer", detail).await;
+        }
+        // What is on the chain counts, whatever was announced.
+        self.record(
+            row,
+            event,
+            BuyingChange { response_hash: known, paid: Some(paid), ..Default::default() },
+        )
+        .await;
+    }
+
+    /// Reads a job afresh after a reorganisation.
+    async fn reread(&self, row: &BuyingJob) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let Some(job) = row.job else { return Ok(()) };
+        let terms = self.watcher.ask(GetJob { job }).await?;
+        if row.state.is_final() && !terms.status.is_open() && terms.status != JobStatus::None {
+            return Ok(());
+        }
+        self.record(row, BuyingEvent::Reorganised, BuyingChange::default()).await;
+        Ok(())
+    }
+
+    /// Takes the providers' messages for as long as the process lives.
+    pub(super) async fn follow_messages(self: Arc<Self>, mut inbox: Inbox) {
+        while let Some(envelope) = inbox.next().await {
+            self.on_message(envelope).await;
+        }
+    }
+
+    async fn on_message(&self, envelope: VerifiedEnvelope) {
+        match &envelope.message {
+            Message::JobAck(ack) => {
+                if let Some(row) = self.row_of(&envelope, ack.routing_id).await {
+                    self.record(&row, BuyingEvent::Acked, BuyingChange::default()).await;
+                }
+            }
+            Message::JobDeliver(deliver) => {
+                let Some(row) = self.row_of(&envelope, deliver.routing_id).await else { return };
+                if row.response_hash.is_some() {
+                    return;
+                }
+                let change =
+                    BuyingChange { response_hash: Some(deliver.response_hash), ..Default::default() };
+                self.record(&row, BuyingEvent::Delivered, change).await;
+            }
+            Message::JobNotify(_) | Message::Unknown(_) => {}
+        }
+    }
+
+    /// The row a message is about, if it comes from the provider that the job was given to.
+    async fn row_of(&self, envelope: &VerifiedEnvelope, routing_id: RoutingId) -> Option<BuyingJob> {
+        let row = match self.ledger.store.buying_by_routing_id(routing_id).await {
+            Ok(row) => row?,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "a message could not be matched to a job");
+                return None;
+            }
+        };
+        if row.provider != envelope.from {
+            debug!(from = %envelope.from, request = %row.request_id, "a message about somebody else's job was dropped");
+            return None;
+        }
+        Some(row)
+    }
+}

@@ -1,0 +1,119 @@
+//! The rows of bought jobs: every change goes through here, and whoever waits for a row is told.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use t4t_clock::SharedClock;
+use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::{Store, StoreError};
+use t4t_types::RequestId;
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::chronicle::Chronicle;
+
+/// Which attempt of which request.
+pub(super) type AttemptId = (RequestId, u32);
+
+/// How often a change is tried again when another one came first.
+const CONFLICT_RETRIES: u32 = 16;
+
+/// Applies events to rows.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    pub(super) store: Store,
+    pub(super) chronicle: Chronicle,
+    clock: SharedClock,
+    waiting: Arc<Mutex<HashMap<AttemptId, watch::Sender<BuyingJob>>>>,
+}
+
+impl Ledger {
+    pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock) -> Self {
+        Self { store, chronicle, clock, waiting: Arc::default() }
+    }
+
+    /// Stores a planned attempt.
+    pub(super) async fn plan(&self, row: &BuyingJob) -> Result<(), StoreError> {
+        self.store.buying_insert(row).await?;
+        let detail = format!(
+            "attempt {}, provider {}, model {}, escrow {} xBZZ, request {}",
+            row.attempt, row.provider, row.model, row.max_payment, row.request_hash
+        );
+        self.chronicle.note(row.request_id.as_bytes(), "planned", detail).await;
+        Ok(())
+    }
+
+    /// Follows a row: its newest state, whenever it changes.
+    pub(super) fn watch(&self, row: &BuyingJob) -> watch::Receiver<BuyingJob> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|_, sender| sender.receiver_count() > 0);
+        let id = (row.request_id, row.attempt);
+        waiting.entry(id).or_insert_with(|| watch::channel(row.clone()).0).subscribe()
+    }
+
+    /// Applies an event to a row and returns the row as it is then. An event that contradicts what is final is logged
+    /// and changes nothing.
+    pub(super) async fn happened(
+        &self,
+        id: AttemptId,
+        event: BuyingEvent,
+        change: BuyingChange,
+    ) -> Result<Option<BuyingJob>, StoreError> {
+        for _ in 0..CONFLICT_RETRIES {
+            let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(None) };
+            let next = match row.state.apply(event) {
+                Ok(next) => next,
+                Err(illegal) => {
+                    warn!(request = %id.0, attempt = id.1, %illegal, "an event was ignored");
+                    return Ok(Some(row));
+                }
+            };
+            if next == row.state && learns_nothing(&row, &change) {
+                return Ok(Some(row));
+            }
+            match self.store.buying_move(id, row.state, next, &change, self.clock.unix_millis()).await {
+                Ok(()) => return self.tell(id, row.state, event, change).await,
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict {
+            what: format!("attempt {} of request {}", id.1, id.0),
+            expected: "still".into(),
+        })
+    }
+
+    async fn tell(
+        &self,
+        id: AttemptId,
+        before: BuyingState,
+        event: BuyingEvent,
+        change: BuyingChange,
+    ) -> Result<Option<BuyingJob>, StoreError> {
+        let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(None) };
+        if row.state != before {
+            self.chronicle.note(id.0.as_bytes(), event.as_str(), describe(&change)).await;
+        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = waiting.get(&id) {
+            sender.send_replace(row.clone());
+        }
+        Ok(Some(row))
+    }
+}
+
+fn learns_nothing(row: &BuyingJob, change: &BuyingChange) -> bool {
+    (change.job.is_none() || change.job == row.job)
+        && (change.response_hash.is_none() || change.response_hash == row.response_hash)
+        && (change.paid.is_none() || change.paid == row.paid)
+}
+
+fn describe(change: &BuyingChange) -> String {
+    let mut parts = Vec::new();
+    parts.extend(change.job.map(|job| format!("job {job}")));
+    parts.extend(change.response_hash.map(|hash| format!("answer {hash}")));
+    parts.extend(change.paid.map(|paid| format!("paid {paid} xBZZ")));
+    parts.extend(change.reason.clone());
+    parts.join(", ")
+}

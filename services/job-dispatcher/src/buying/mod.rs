@@ -1,0 +1,24 @@
+//! The buying side: choose a provider, seal, pay, send, collect the answer, fail over.
+//!
+//! ```text
+//! BuyCompletion ─► board ─► purchase ─► attempt ─► row, upload, escrow, notice
+//!                   ▲                      │
+//!                   └── progress           ▼
+//!          chain events, messages ─► ledger (rows) ─► whoever waits for the row
+//!                                      ▲
+//!                             sweep: what is overdue is taken back
+//! ```
+
+mod answer;
+mod attempt;
+mod board;
+mod config;
+mod follow;
+mod ledger;
+mod purchase;
+mod select;
+mod service;
+mod sweep;
+
+pub use config::{BuyingConfig, Strategy};
+pub use service::{BuyingDeps, BuyingError as BuyingStartError, BuyingService, Recovered, Running, routes};

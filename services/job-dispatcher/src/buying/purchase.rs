@@ -1,0 +1,167 @@
+//! One purchase: providers are tried until one answers, the tries are used up or time is.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::registry_watcher::{Candidate, ListCandidates, WatcherError};
+use t4t_clock::timeout;
+use t4t_crypto::random_bytes;
+use t4t_protocol::job::BuyingState;
+use t4t_store::buying::BuyingJob;
+use t4t_types::Address;
+
+use super::answer::Answer;
+use super::attempt::Failed;
+use super::board::Purchase;
+use super::config::Strategy;
+use super::select::choose;
+use super::service::Buyer;
+
+/// Time beyond the delivery deadline that a request may take: settling its own end.
+const MARGIN: Duration = Duration::from_secs(60);
+
+impl Buyer {
+    /// Runs a purchase to its end and tells whoever follows it.
+    pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
+        let limit = Duration::from_secs(self.config.delivery_seconds) + MARGIN;
+        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase))).await;
+        let end = match bought {
+            Ok(Ok(answer)) => {
+                purchase.push(BuyingProgress::Answered(answer));
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(BuyingError::TimedOut { after_s: limit.as_secs() }),
+        };
+        self.board.finish(call.id, end);
+    }
+
+    async fn buy(&self, call: &BuyCompletion, purchase: &Purchase) -> Result<BoughtAnswer, BuyingError> {
+        let earlier =
+            self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
+        let mut tried: HashSet<Address> = earlier.iter().map(|row| row.provider).collect();
+        let mut attempts = u32::try_from(earlier.len()).unwrap_or(u32::MAX);
+        let mut reason = String::new();
+        // An attempt that was under way when the gateway stopped, or whose answer was asked for again.
+        if let Some(row) = earlier.into_iter().next_back().filter(may_answer) {
+            match self.drive(row.clone(), purchase).await {
+                Ok(answer) => return Ok(self.bought(&row, answer, attempts).await),
+                Err(Failed::Request(error)) => return Err(error),
+                Err(Failed::Provider(why)) => reason = why,
+            }
+        }
+        while attempts < self.config.max_attempts {
+            if !purchase.is_wanted() {
+                return Err(BuyingError::Unavailable {
+                    reason: "the app hung up before anything was paid".into(),
+                });
+            }
+            let candidate = match self.select(call, &tried, purchase).await {
+                Ok(candidate) => candidate,
+                Err(_) if attempts > 0 => break,
+                Err(error) => return Err(error),
+            };
+            attempts += 1;
+            tried.insert(candidate.provider);
+            match self.attempt(call, attempts, &candidate, purchase).await {
+                Ok((row, answer)) => return Ok(self.bought(&row, answer, attempts).await),
+                Err(Failed::Request(error)) => return Err(error),
+                Err(Failed::Provider(why)) => {
+                    purchase
+                        .push(BuyingProgress::Retrying { provider: candidate.provider, reason: why.clone() });
+                    reason = why;
+                }
+            }
+        }
+        Err(BuyingError::ProvidersFailed { attempts, reason })
+    }
+
+    async fn attempt(
+        &self,
+        call: &BuyCompletion,
+        number: u32,
+        candidate: &Candidate,
+        purchase: &Purchase,
+    ) -> Result<(BuyingJob, Answer), Failed> {
+        let _reserved = self.reservations.reserve(candidate.provider);
+        let row = self.plan((call.id, number), &call.request, candidate, &call.model).await?;
+        purchase.push(BuyingProgress::Selected {
+            provider: row.provider,
+            prices: row.prices,
+            max_payment: row.max_payment,
+        });
+        let answer = self.drive(row.clone(), purchase).await?;
+        Ok((row, answer))
+    }
+
+    async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
+        let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
+        let job = newest.and_then(|row| row.job);
+        self.ledger
+            .chronicle
+            .note(row.request_id.as_bytes(), "answered", format!("cost {} xBZZ", answer.cost))
+            .await;
+        BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
+    }
+
+    /// Chooses a provider that was not tried; waits while all are busy.
+    async fn select(
+        &self,
+        call: &BuyCompletion,
+        tried: &HashSet<Address>,
+        purchase: &Purchase,
+    ) -> Result<Candidate, BuyingError> {
+        let waiting_since = self.clock.unix_millis();
+        loop {
+            let all = self.candidates(call).await?;
+            let untried = || all.iter().filter(|candidate| !tried.contains(&candidate.provider));
+            let free: Vec<&Candidate> =
+                untried().filter(|candidate| !self.reservations.fills(candidate)).collect();
+            let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
+            if let Some(candidate) = choose(&self.config.strategy, &free, dice) {
+                return Ok(candidate.clone());
+            }
+            let busy = u32::try_from(untried().count()).unwrap_or(u32::MAX);
+            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
+            if busy == 0 || waited >= self.config.provider_wait || !purchase.is_wanted() {
+                let retry_after_s = self.config.provider_poll.as_secs().max(1);
+                return Err(BuyingError::AllBusy { model: call.model.clone(), retry_after_s });
+            }
+            purchase.push(BuyingProgress::Waiting { busy });
+            self.clock.sleep(self.config.provider_poll).await;
+        }
+    }
+
+    async fn candidates(&self, call: &BuyCompletion) -> Result<Vec<Candidate>, BuyingError> {
+        let provider = match self.config.strategy {
+            Strategy::Manual(provider) => Some(provider),
+            _ => None,
+        };
+        let list =
+            |max_combined_price| ListCandidates { model: call.model.clone(), max_combined_price, provider };
+        let unavailable = |error: WatcherError| BuyingError::Unavailable { reason: error.to_string() };
+        let cap = self.config.max_combined_price;
+        let found = self.watcher.ask(list(cap)).await.map_err(unavailable)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if let Some(cap) = cap
+            && !self.watcher.ask(list(None)).await.map_err(unavailable)?.is_empty()
+        {
+            return Err(BuyingError::AbovePriceCap { model: call.model.clone(), cap });
+        }
+        Err(BuyingError::UnknownModel { model: call.model.clone() })
+    }
+}
+
+/// Whether a row found from an earlier run can still lead to an answer.
+fn may_answer(row: &BuyingJob) -> bool {
+    let is_open = !row.state.is_final();
+    is_open || (row.state == BuyingState::Claimed && row.response_hash.is_some())
+}
+
+fn unavailable(error: &impl std::fmt::Display) -> BuyingError {
+    BuyingError::Unavailable { reason: error.to_string() }
+}

@@ -1,0 +1,264 @@
+//! The buying service: what it needs, how it starts and stops.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web::ServiceConfig;
+use async_trait::async_trait;
+use t4t_api::job_dispatcher::{BuyCompletion, BuyingError as CallError};
+use t4t_api::registry_watcher::Candidate;
+use t4t_api::{Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, stream_route};
+use t4t_clock::SharedClock;
+use t4t_crypto::SealingKey;
+use t4t_protocol::client_topic;
+use t4t_store::{Side, Store, StoreError};
+use t4t_swarm::{LinkState, SwarmError};
+use t4t_types::{Address, Overlay};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use super::board::Board;
+use super::config::BuyingConfig;
+use super::ledger::Ledger;
+use crate::chronicle::Chronicle;
+use crate::courier::Courier;
+
+/// What the buying side stands on.
+pub struct BuyingDeps {
+    /// The wallet that pays, by its address.
+    pub wallet: Address,
+    /// The key that answers are sealed to.
+    pub sealing_key: SealingKey,
+    /// The view of the chain.
+    pub watcher: Arc<dyn RegistryWatcher>,
+    /// The wallet's service.
+    pub settlement: Arc<dyn Settlement>,
+    /// The way messages and payloads travel.
+    pub courier: Courier,
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+impl std::fmt::Debug for BuyingDeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuyingDeps").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
+/// Why the buying side can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuyingError {
+    /// The database can't be used.
+    #[error("the database can't be used")]
+    Store(#[from] StoreError),
+}
+
+/// What was found open at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Jobs that wait for their provider or their deadline.
+    pub waiting: u32,
+    /// Jobs that were answered and wait for their claim.
+    pub answered: u32,
+    /// Jobs whose payment had not left.
+    pub never_paid: u32,
+}
+
+/// The buying side at work.
+pub(super) struct Buyer {
+    pub(super) wallet: Address,
+    pub(super) sealing_key: SealingKey,
+    pub(super) overlay: Overlay,
+    pub(super) watcher: Arc<dyn RegistryWatcher>,
+    pub(super) settlement: Arc<dyn Settlement>,
+    pub(super) courier: Courier,
+    pub(super) clock: SharedClock,
+    pub(super) config: BuyingConfig,
+    pub(super) ledger: Ledger,
+    pub(super) board: Board,
+    pub(super) reservations: Reservations,
+}
+
+impl std::fmt::Debug for Buyer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buyer").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
+/// The buying service.
+#[derive(Debug)]
+pub struct BuyingService;
+
+/// A buying service that runs.
+pub struct Running {
+    buying: Arc<dyn Buying>,
+    buyer: Arc<Buyer>,
+    recovered: Recovered,
+    messages: watch::Receiver<LinkState>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("recovered", &self.recovered).finish_non_exhaustive()
+    }
+}
+
+impl BuyingService {
+    /// Takes up what an earlier run left open and starts to buy.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn start(config: BuyingConfig, deps: BuyingDeps) -> Result<Running, BuyingError> {
+        let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
+        let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock));
+        let slots = config.slots;
+        let buyer = Arc::new(Buyer {
+            wallet: deps.wallet,
+            sealing_key: deps.sealing_key,
+            overlay: own_overlay(&deps.courier).await,
+            watcher: deps.watcher,
+            settlement: deps.settlement,
+            courier: deps.courier,
+            reservations: Reservations::new(Arc::clone(&deps.clock)),
+            clock: deps.clock,
+            config,
+            ledger,
+            board: Board::default(),
+        });
+        // Listening begins before anything is asked, so that no answer is missed.
+        let inbox = buyer.courier.listen(&client_topic(deps.wallet), deps.wallet, deps.store);
+        let messages = inbox.state();
+        let recovered = buyer.recover().await?;
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&buyer).follow_messages(inbox)),
+            tokio::spawn(Arc::clone(&buyer).follow_chain()),
+            tokio::spawn(Arc::clone(&buyer).sweep_forever()),
+        ];
+        let buying: Arc<dyn Buying> =
+            Arc::new(Desk::start("job-dispatcher", Arc::new(Front(Arc::clone(&buyer))), slots));
+        Ok(Running { buying, buyer, recovered, messages, tasks })
+    }
+}
+
+/// The node's address; zeros tell a provider that there is none, and it then answers through the chain.
+async fn own_overlay(courier: &Courier) -> Overlay {
+    courier.overlay().await.unwrap_or_else(|error: SwarmError| {
+        warn!(%error, "the Swarm node does not tell its address; answers are taken from the chain");
+        Overlay::ZERO
+    })
+}
+
+impl Running {
+    /// The service, behind its mailbox.
+    pub fn buying(&self) -> Arc<dyn Buying> {
+        Arc::clone(&self.buying)
+    }
+
+    /// What was found open at the start.
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// Follows whether the providers' messages can arrive.
+    pub fn messages(&self) -> watch::Receiver<LinkState> {
+        self.messages.clone()
+    }
+
+    /// Looks at every open job once; tests drive time with it.
+    pub async fn sweep_once(&self) {
+        self.buyer.sweep_once().await;
+    }
+
+    /// Stops. What is open is taken up by the next start.
+    pub async fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Adds the service's HTTP routes.
+pub fn routes(config: &mut ServiceConfig, guard: &Guard, buying: &Arc<dyn Buying>) {
+    stream_route::<BuyCompletion, dyn Buying>(config, guard, buying);
+}
+
+/// What stands behind the mailbox.
+struct Front(Arc<Buyer>);
+
+#[async_trait]
+impl ServeStream<BuyCompletion> for Front {
+    async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, CallError> {
+        let (purchase, is_new) = self.0.board.join(call.id);
+        let progress = Box::pin(purchase.read());
+        if is_new {
+            // Detached from the reader: once something is paid, its end matters even when the app has hung up.
+            tokio::spawn(Arc::clone(&self.0).run_purchase(call, purchase));
+        }
+        Ok(progress)
+    }
+}
+
+/// A job of ours counts this long after its attempt ended: until the directory, which lags by a look at the chain, has
+/// seen it settled or posted.
+const TAIL_MS: u64 = 1000;
+
+/// Jobs of ours that the directory may not count yet.
+#[derive(Clone, Debug)]
+pub(super) struct Reservations {
+    clock: SharedClock,
+    /// For each provider: when each reservation ends, in milliseconds since 1970.
+    until_ms: Arc<Mutex<HashMap<Address, Vec<u64>>>>,
+}
+
+impl Reservations {
+    fn new(clock: SharedClock) -> Self {
+        Self { clock, until_ms: Arc::default() }
+    }
+
+    /// Counts a job for a provider: for as long as the guard lives, and a little longer, but at most a minute.
+    pub(super) fn reserve(&self, provider: Address) -> Reservation {
+        const LONGEST_MS: u64 = 60_000;
+        let until_ms = self.clock.unix_millis().saturating_add(LONGEST_MS);
+        let mut all = self.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(provider).or_default().push(until_ms);
+        Reservation { of: self.clone(), provider, until_ms }
+    }
+
+    /// Whether a provider is full, our own newest jobs counted.
+    pub(super) fn fills(&self, candidate: &Candidate) -> bool {
+        if candidate.max_concurrent_jobs == 0 {
+            return false;
+        }
+        let now = self.clock.unix_millis();
+        let mut all = self.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(reserved) = all.get_mut(&candidate.provider) else { return candidate.is_full() };
+        reserved.retain(|until_ms| *until_ms > now);
+        let reserved = u32::try_from(reserved.len()).unwrap_or(u32::MAX);
+        // Ours may be among those that the directory counts; the larger number is wrong least often.
+        candidate.open_jobs.max(reserved) >= candidate.max_concurrent_jobs
+    }
+}
+
+/// One job that counts.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    of: Reservations,
+    provider: Address,
+    until_ms: u64,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let tail_ends = self.of.clock.unix_millis().saturating_add(TAIL_MS);
+        let mut all = self.of.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
+        let reserved =
+            all.get_mut(&self.provider).into_iter().flatten().find(|until_ms| **until_ms == self.until_ms);
+        if let Some(until_ms) = reserved {
+            *until_ms = tail_ends.min(*until_ms);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What is overdue is taken back; what was found open after a restart is brought on its way.
+
+use std::sync::Arc;
+
+use t4t_api::registry_watcher::{GetHead, GetJob};
+use t4t_api::settlement::{
+    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
+    TransactionOutcome,
+};
+use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_types::{JobId, JobStatus, JobTerms, UnixSeconds};
+use tracing::{debug, warn};
+
+use super::attempt::post_key;
+use super::service::{Buyer, Recovered};
+
+/// A job is looked at on the chain only once it is this old: until then, events and messages tell.
+const LOOK_AFTER_MS: u64 = 35_000;
+
+/// Chain seconds after the delivery deadline before a job whose answer came is timed out: the provider did its work
+/// and may still be getting its claim mined, but the money has to reach an end.
+const DELIVERED_GRACE_SECONDS: u64 = 600;
+
+impl Buyer {
+    /// Looks at every open job again and again, for as long as the process lives.
+    pub(super) async fn sweep_forever(self: Arc<Self>) {
+        loop {
+            self.clock.sleep(self.config.sweep_interval).await;
+            self.sweep_once().await;
+        }
+    }
+
+    /// Looks at every open job once.
+    pub(super) async fn sweep_once(&self) {
+        let open = match self.ledger.store.buying_list_open().await {
+            Ok(open) => open,
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "open jobs can't be looked at now");
+                return;
+            }
+        };
+        if open.is_empty() {
+            return;
+        }
+        let chain_now = match self.watcher.ask(GetHead {}).await {
+            Ok(head) => head.timestamp,
+            Err(error) => {
+                debug!(%error, "overdue jobs wait until the chain can be read");
+                return;
+            }
+        };
+        let now_ms = self.clock.unix_millis();
+        for row in open.iter().filter(|row| now_ms.saturating_sub(row.created_at_ms) > LOOK_AFTER_MS) {
+            self.sweep_row(row, chain_now).await;
+        }
+    }
+
+    async fn sweep_row(&self, row: &BuyingJob, chain_now: UnixSeconds) {
+        let Some(job) = row.job else {
+            self.find_job(row).await;
+            return;
+        };
+        let terms = match self.watcher.ask(GetJob { job }).await {
+            Ok(terms) => terms,
+            Err(error) => {
+                debug!(%job, %error, "an open job can't be read now");
+                return;
+            }
+        };
+        match terms.status {
+            JobStatus::Pending | JobStatus::Acked => {
+                self.take_back_if_overdue(row, job, &terms, chain_now).await
+            }
+            // Without the event the amount is not known; zero hash and status say whether it was a refusal.
+            JobStatus::Claimed if terms.response_hash.is_zero() => {
+                self.record(row, BuyingEvent::Refused, BuyingChange::default()).await;
+            }
+            JobStatus::Claimed => {
+                let change = BuyingChange { response_hash: Some(terms.response_hash), ..Default::default() };
+                self.record(row, BuyingEvent::Claimed, change).await;
+            }
+            JobStatus::Cancelled => self.record(row, BuyingEvent::Cancelled, BuyingChange::default()).await,
+            JobStatus::TimedOut => self.record(row, BuyingEvent::TimedOut, BuyingChange::default()).await,
+            JobStatus::None | JobStatus::Delivered => self.find_job(row).await,
+        }
+    }
+
+    async fn take_back_if_overdue(
+        &self,
+        row: &BuyingJob,
+        job: JobId,
+        terms: &JobTerms,
+        chain_now: UnixSeconds,
+    ) {
+        let is_acked = terms.status == JobStatus::Acked;
+        if is_acked && row.state == BuyingState::Posted {
+            self.record(row, BuyingEvent::Acked, BuyingChange::default()).await;
+        }
+        let grace = if row.state == BuyingState::Delivered { DELIVERED_GRACE_SECONDS } else { 0 };
+        let (deadline, key, intent) = if is_acked {
+            let deadline = terms.delivery_deadline.plus(grace);
+            (deadline, TransactionKey::time_out(job), TransactionIntent::TimeOutJob { job })
+        } else {
+            let deadline = terms.ack_deadline.plus(self.config.ack_grace_seconds);
+            // A provider that answered without an acknowledgement on the chain may claim until the delivery deadline.
+            let deadline = if grace > 0 { terms.delivery_deadline.plus(grace) } else { deadline };
+            (deadline, TransactionKey::cancel(job), TransactionIntent::CancelJob { job })
+        };
+        if chain_now <= deadline {
+            return;
+        }
+        match self.settlement.ask(SubmitTransaction { key, intent }).await {
+            Ok(status) => debug!(%job, hash = %status.hash, "an overdue job is being taken back"),
+            Err(SettlementError::Refused { reason, .. }) => {
+                debug!(%job, reason, "an overdue job can't be taken back; the chain is read again");
+            }
+            Err(error) => warn!(%job, %error, "an overdue job can't be taken back now"),
+        }
+    }
+
+    /// Asks settlement what became of the escrow transaction.
+    async fn find_job(&self, row: &BuyingJob) {
+        match self.settlement.ask(AwaitTransaction { key: post_key(row), wait_ms: 0 }).await {
+            Ok(status) => match status.outcome {
+                TransactionOutcome::Mined { job: Some(job), .. } if row.job != Some(job) => {
+                    self.record(
+                        row,
+                        BuyingEvent::Posted,
+                        BuyingChange { job: Some(job), ..Default::default() },
+                    )
+                    .await;
+                }
+                TransactionOutcome::Reverted { reason, .. } => {
+                    let change = BuyingChange { reason: Some(reason), ..Default::default() };
+                    self.record(row, BuyingEvent::PostFailed, change).await;
+                }
+                _ => {}
+            },
+            Err(SettlementError::UnknownTransaction { .. }) if row.job.is_none() => {
+                let reason = Some("stopped before anything was paid".to_owned());
+                self.record(row, BuyingEvent::PostFailed, BuyingChange { reason, ..Default::default() })
+                    .await;
+            }
+            Err(error) => debug!(request = %row.request_id, %error, "an open job can't be looked up now"),
+        }
+    }
+
+    /// Takes up what an earlier run left open. No app waits for it any more; its money still has to reach an end, and
+    /// who asks again with the same idempotency key gets its answer.
+    pub(super) async fn recover(self: &Arc<Self>) -> Result<Recovered, t4t_store::StoreError> {
+        let open = self.ledger.store.buying_list_open().await?;
+        let mut recovered = Recovered::default();
+        for row in open {
+            self.find_job(&row).await;
+            let Some(row) = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await? else {
+                continue;
+            };
+            match row.state {
+                BuyingState::NotPosted => recovered.never_paid += 1,
+                BuyingState::Delivered => recovered.answered += 1,
+                _ => recovered.waiting += 1,
+            }
+            if matches!(row.state, BuyingState::Planned | BuyingState::Posted) {
+                // The payment is on its way or in escrow: the provider must be able to find the request.
+                let buyer = Arc::clone(self);
+                tokio::spawn(async move { buyer.deliver_request(&row).await });
+            }
+        }
+        Ok(recovered)
+    }
+}

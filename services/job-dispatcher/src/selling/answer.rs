@@ -1,0 +1,95 @@
+//! Running a request and sealing its answer.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use serde_json::json;
+use serde_json::value::RawValue;
+use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
+use t4t_crypto::{CryptoError, seal};
+use t4t_protocol::{ResponsePayload, V1};
+use t4t_store::selling::SellingJob;
+use t4t_types::{Address, EncryptionKey, UnixSeconds, Xbzz};
+use tracing::info;
+
+use super::request::Request;
+use super::runners::{Runners, prefix_of};
+
+/// Why no runner answered.
+#[derive(Debug)]
+pub(super) enum RunFailed {
+    /// The request itself is at fault.
+    Request(String),
+    /// Every runner that has the model failed or is full.
+    Runners(String),
+}
+
+/// Runs a request at one runner after the other until one answers; a runner that dies is left for the next.
+pub(super) async fn run(
+    runners: &Arc<Runners>,
+    row: &SellingJob,
+    request: &Request,
+    time_limit_ms: u64,
+) -> Result<FinishedRun, RunFailed> {
+    let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+    let mut failed = Vec::new();
+    let mut reason = "no runner with the model has a free slot".to_owned();
+    while let Some(slot) = runners.take(&row.model, prefix, &failed) {
+        let call = RunInference {
+            job: row.job,
+            model: row.model.clone(),
+            request: request.payload.openai_request.clone(),
+            max_completion_tokens: request.max_completion_tokens,
+            time_limit_ms,
+        };
+        match collect(&slot.runner.client, call).await {
+            Ok(finished) => return Ok(finished),
+            Err(RunnerError::BadRequest { message, .. }) => return Err(RunFailed::Request(message)),
+            Err(error) => {
+                info!(job = %row.job, runner = slot.runner.name, %error, "a runner failed");
+                reason = error.to_string();
+                failed.push(slot.runner.name.clone());
+            }
+        }
+    }
+    Err(RunFailed::Runners(reason))
+}
+
+/// Version 1 delivers an answer whole.
+async fn collect(
+    runner: &Arc<dyn t4t_api::InferenceRunner>,
+    call: RunInference,
+) -> Result<FinishedRun, RunnerError> {
+    let mut events = runner.open(call).await?;
+    while let Some(event) = events.next().await {
+        if let RunEvent::Finished(finished) = event? {
+            return Ok(finished);
+        }
+    }
+    Err(RunnerError::Backend { reason: "the stream ended without its end".into() })
+}
+
+/// What a run costs: prices as they were when the job was found, never above the escrow.
+pub(super) fn payment(row: &SellingJob, finished: &FinishedRun) -> Xbzz {
+    row.prices.cost(finished.usage).unwrap_or(row.max_payment).min(row.max_payment)
+}
+
+/// Seals an answer to its client.
+pub(super) fn seal_answer(
+    row: &SellingJob,
+    provider: Address,
+    client_key: &EncryptionKey,
+    response: Box<RawValue>,
+    now: UnixSeconds,
+) -> Result<Vec<u8>, CryptoError> {
+    let job_id = row.request_hash.routing_id();
+    let payload = ResponsePayload { v: V1, job_id, provider, openai_response: response, ts: now };
+    seal(client_key, &payload.to_json())
+}
+
+/// The answer that says why there is none, in the form of an OpenAI error.
+pub(super) fn decline(message: &str, is_bad_request: bool) -> Box<RawValue> {
+    let kind = if is_bad_request { "invalid_request_error" } else { "server_error" };
+    let error = json!({ "error": { "message": message, "type": kind, "param": null, "code": null } });
+    serde_json::value::to_raw_value(&error).expect("strings and nulls always have a JSON form")
+}

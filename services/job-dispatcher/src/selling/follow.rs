@@ -1,0 +1,166 @@
+//! What the chain and the clients tell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use t4t_api::registry_watcher::{JobEvent, JobHappening, JobRole, LookClosely, WatchJobs};
+use t4t_protocol::job::{SellingEvent, SellingState};
+use t4t_protocol::{JobNotify, Message};
+use t4t_store::notices::Notice;
+use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_types::{Address, JobId, SwarmRef, Xbzz};
+use tracing::{debug, error, warn};
+
+use super::service::Seller;
+use crate::courier::Inbox;
+
+/// The name of this reader's cursor.
+const CURSOR: &str = "selling";
+
+/// How long to wait before the watcher is asked again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// For how long the chain is looked at closely after a notice: the job it tells of is due within a block or two.
+const LOOK_CLOSELY_MS: u64 = 20_000;
+
+/// Notices kept in one minute; more than any provider can serve, and little enough that strangers can't fill the disk.
+const NOTICES_A_MINUTE: u32 = 1200;
+
+impl Seller {
+    /// Follows the chain for as long as the process lives.
+    pub(super) async fn follow_chain(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.follow_once().await {
+                warn!(%error, "the chain can't be followed now");
+            }
+            self.clock.sleep(RETRY).await;
+        }
+    }
+
+    async fn follow_once(self: &Arc<Self>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let since_block = self.ledger.store.cursor_by_name(CURSOR).await?;
+        // The very first start takes up what was posted while nobody was there.
+        let since_block = Some(since_block.unwrap_or(0));
+        let watch = WatchJobs { wallet: self.wallet, role: JobRole::Provider, since_block };
+        let mut events = self.watcher.open(watch).await?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            self.on_chain(&event).await?;
+            self.ledger.store.cursor_set(CURSOR, event.block).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_chain(self: &Arc<Self>, event: &JobEvent) -> Result<(), t4t_store::StoreError> {
+        let job = event.job;
+        match &event.what {
+            JobHappening::Posted { .. } => {
+                // Jobs are taken in side by side: one slow read must not hold up the others' acknowledgements.
+                let seller = Arc::clone(self);
+                tokio::spawn(async move { seller.consider(job).await });
+            }
+            JobHappening::Acked => {}
+            JobHappening::Claimed { response_hash, paid } => self.claimed(job, *response_hash, *paid).await?,
+            JobHappening::Cancelled { slash } => self.lost(job, "cancelled", *slash).await?,
+            JobHappening::TimedOut { slash } => self.lost(job, "timed out", *slash).await?,
+            JobHappening::Reorganised => self.reorganised(job).await?,
+        }
+        Ok(())
+    }
+
+    async fn claimed(
+        &self,
+        job: JobId,
+        response_hash: SwarmRef,
+        paid: Xbzz,
+    ) -> Result<(), t4t_store::StoreError> {
+        let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
+        let event =
+            if row.state == SellingState::Refusing { SellingEvent::Refused } else { SellingEvent::Claimed };
+        if row.response_hash.is_some_and(|ours| ours != response_hash) {
+            warn!(%job, %response_hash, "the chain shows a claim that this database does not know");
+        }
+        self.ledger.happened(job, event, SellingChange { paid: Some(paid), ..Default::default() }).await?;
+        Ok(())
+    }
+
+    async fn lost(&self, job: JobId, how: &str, slash: Xbzz) -> Result<(), t4t_store::StoreError> {
+        if self.ledger.store.selling_by_job(job).await?.is_none() {
+            return Ok(());
+        }
+        error!(%job, %slash, "a job was {how} by its client and stake was burned: see `t4t jobs show {job}`");
+        let reason = Some(format!("{how} by the client, {slash} xBZZ of the stake burned"));
+        self.ledger.happened(job, SellingEvent::Lost, SellingChange { reason, ..Default::default() }).await?;
+        Ok(())
+    }
+
+    async fn reorganised(self: &Arc<Self>, job: JobId) -> Result<(), t4t_store::StoreError> {
+        let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
+        if row.state.is_final() {
+            self.look_up(&row).await;
+        }
+        Ok(())
+    }
+
+    /// Takes the clients' notices for as long as the process lives.
+    pub(super) async fn follow_messages(self: Arc<Self>, mut inbox: Inbox) {
+        let mut allowance = Allowance::default();
+        while let Some(envelope) = inbox.next().await {
+            if let Message::JobNotify(notify) = &envelope.message
+                && allowance.take(self.clock.unix_millis())
+            {
+                self.on_notice(envelope.from, notify).await;
+            }
+        }
+    }
+
+    async fn on_notice(self: &Arc<Self>, from: Address, notify: &JobNotify) {
+        if notify.request_hash.routing_id() != notify.routing_id {
+            debug!(%from, "a notice that contradicts itself was dropped");
+            return;
+        }
+        let hint = self.watcher.ask(LookClosely { for_ms: LOOK_CLOSELY_MS });
+        let notice = Notice {
+            client: from,
+            request_hash: notify.request_hash,
+            client_key: notify.client_key,
+            client_overlay: notify.client_overlay,
+            reply_url: notify.reply_url.clone(),
+        };
+        let kept = self.ledger.store.notice_insert(&notice, self.clock.unix_millis());
+        let (_hint, kept) = futures_util::future::join(hint, kept).await;
+        if let Err(error) = kept {
+            warn!(error = &error as &dyn std::error::Error, "a notice could not be kept");
+            return;
+        }
+        // Only the row of the very client that signed the notice: nobody else's answer is announced to it.
+        match self.ledger.store.selling_by_request(from, notify.request_hash).await {
+            Ok(Some(row)) if has_answer(&row) => self.announce(&row).await,
+            Ok(_) => {}
+            Err(error) => warn!(error = &error as &dyn std::error::Error, "a notice could not be matched"),
+        }
+    }
+}
+
+fn has_answer(row: &SellingJob) -> bool {
+    matches!(row.state, SellingState::Uploaded | SellingState::Claimed)
+}
+
+/// Notices still allowed in the current minute.
+#[derive(Default)]
+struct Allowance {
+    minute: u64,
+    used: u32,
+}
+
+impl Allowance {
+    fn take(&mut self, now_ms: u64) -> bool {
+        let minute = now_ms / 60_000;
+        if minute != self.minute {
+            *self = Self { minute, used: 0 };
+        }
+        self.used += 1;
+        self.used <= NOTICES_A_MINUTE
+    }
+}

@@ -1,0 +1,24 @@
+//! The selling side: watch the chain, verify, accept or refuse, hand to a runner, deliver, claim.
+//!
+//! ```text
+//! JobPosted ─► follow ─► verify ─► row ─► work: fetch, open, ack, run, store, upload, claim, announce
+//!                          │        ▲
+//!                          ▼        │
+//!                     refusal   notices (where to announce), sweep (what runs out of time is refused)
+//! ```
+//! A job is served from the chain alone: a notice only adds where its answer may be announced.
+
+mod answer;
+mod config;
+mod follow;
+mod ledger;
+mod request;
+mod runners;
+mod service;
+mod storefront;
+mod sweep;
+mod verify;
+mod work;
+
+pub use config::SellingConfig;
+pub use service::{Recovered, Running, SellingDeps, SellingService, SellingStartError, routes};

@@ -1,0 +1,67 @@
+//! Fetching, opening and checking a request.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use t4t_crypto::SealingKey;
+use t4t_protocol::{RequestPayload, estimate_prompt_tokens, output_cap};
+use t4t_store::selling::SellingJob;
+
+use crate::courier::{Courier, CourierError};
+
+/// A request that was opened and belongs to its job.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) payload: RequestPayload,
+    /// The most completion tokens that the escrow pays for; `None` where they cost nothing.
+    pub(super) max_completion_tokens: Option<u64>,
+}
+
+/// Why a job's request can't be served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error("the request could not be fetched: {0}")]
+    Fetch(#[from] CourierError),
+    #[error("the request could not be opened")]
+    Sealed,
+    #[error("the request is not one: {0}")]
+    Malformed(String),
+    #[error("the request belongs to another client")]
+    ForeignClient,
+    #[error("the request is for another model than the job")]
+    ForeignModel,
+    #[error("the payment does not cover the prompt")]
+    Underpaid,
+}
+
+/// Fetches a job's request and checks it against the chain's terms.
+pub(super) async fn fetch(
+    courier: &Courier,
+    key: &SealingKey,
+    row: &SellingJob,
+    patience: Duration,
+) -> Result<Request, RequestError> {
+    let sealed = courier.download(row.request_hash, patience).await?;
+    open(key, row, &sealed)
+}
+
+fn open(key: &SealingKey, row: &SellingJob, sealed: &[u8]) -> Result<Request, RequestError> {
+    let opened = key.open(sealed).map_err(|_| RequestError::Sealed)?;
+    let payload =
+        RequestPayload::parse(&opened).map_err(|error| RequestError::Malformed(error.to_string()))?;
+    // Anybody can seal to us and post a copied reference: only the job's own client may have this served.
+    if payload.client != row.client {
+        return Err(RequestError::ForeignClient);
+    }
+    let request: Value = serde_json::from_str(payload.openai_request.get())
+        .map_err(|error| RequestError::Malformed(error.to_string()))?;
+    let asked_for = request.get("model").and_then(Value::as_str);
+    if payload.model_id != row.model || asked_for != Some(row.model.as_str()) {
+        return Err(RequestError::ForeignModel);
+    }
+    let max_completion_tokens = output_cap(row.max_payment, &row.prices, estimate_prompt_tokens(&request));
+    if max_completion_tokens == Some(0) {
+        return Err(RequestError::Underpaid);
+    }
+    Ok(Request { payload, max_completion_tokens })
+}

@@ -1,0 +1,277 @@
+//! The selling service: what it needs, how it starts and stops.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web::ServiceConfig;
+use async_trait::async_trait;
+use secrecy::SecretString;
+use t4t_api::job_dispatcher::{GetSellingStatus, RegisterRunner, RunnerLease, SellingError, SellingStatus};
+use t4t_api::{Desk, Guard, InferenceRunner, RegistryWatcher, Selling, Serve, Settlement, call_route};
+use t4t_clock::SharedClock;
+use t4t_crypto::SealingKey;
+use t4t_protocol::provider_topic;
+use t4t_store::{Side, Store, StoreError};
+use t4t_swarm::LinkState;
+use t4t_types::{Address, JobId, ModelId, TokenUsage};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::config::SellingConfig;
+use super::ledger::Ledger;
+use super::runners::Runners;
+use super::storefront::Gate;
+use crate::chronicle::Chronicle;
+use crate::courier::Courier;
+
+/// Messages to this service worked on at a time.
+const SLOTS: usize = 256;
+
+/// What the selling side stands on.
+pub struct SellingDeps {
+    /// The wallet that is paid, by its address.
+    pub wallet: Address,
+    /// The key that requests are sealed to.
+    pub sealing_key: SealingKey,
+    /// The view of the chain.
+    pub watcher: Arc<dyn RegistryWatcher>,
+    /// The wallet's service.
+    pub settlement: Arc<dyn Settlement>,
+    /// The way messages and payloads travel.
+    pub courier: Courier,
+    /// The runner in this process, if there is one.
+    pub runner: Option<Arc<dyn InferenceRunner>>,
+    /// The token that registered runners are called with.
+    pub token: Option<SecretString>,
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+impl std::fmt::Debug for SellingDeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SellingDeps").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
+/// Why the selling side can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum SellingStartError {
+    /// The database can't be used.
+    #[error("the database can't be used")]
+    Store(#[from] StoreError),
+}
+
+/// What was found open at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Jobs whose answer is stored and still to be uploaded or claimed.
+    pub answered: u32,
+    /// Jobs taken on and not answered.
+    pub unanswered: u32,
+    /// Jobs whose refusal is on its way.
+    pub refusing: u32,
+}
+
+/// The selling side at work.
+pub(super) struct Seller {
+    pub(super) wallet: Address,
+    pub(super) sealing_key: SealingKey,
+    pub(super) watcher: Arc<dyn RegistryWatcher>,
+    pub(super) settlement: Arc<dyn Settlement>,
+    pub(super) courier: Courier,
+    pub(super) clock: SharedClock,
+    pub(super) config: SellingConfig,
+    pub(super) ledger: Ledger,
+    pub(super) runners: Arc<Runners>,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) in_progress: InProgress,
+    pub(super) gate: Gate,
+    pub(super) on_offer: AtomicBool,
+    pub(super) sold: Sold,
+    /// What a row holds where the client wrote a name that is none.
+    pub(super) nameless: ModelId,
+}
+
+/// The selling service.
+#[derive(Debug)]
+pub struct SellingService;
+
+/// A selling service that runs.
+pub struct Running {
+    selling: Arc<dyn Selling>,
+    seller: Arc<Seller>,
+    recovered: Recovered,
+    messages: watch::Receiver<LinkState>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("recovered", &self.recovered).finish_non_exhaustive()
+    }
+}
+
+impl SellingService {
+    /// Takes up what an earlier run left open and starts to sell.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn start(config: SellingConfig, deps: SellingDeps) -> Result<Running, SellingStartError> {
+        let chronicle = Chronicle::new(Side::Selling, deps.store.clone(), Arc::clone(&deps.clock));
+        let runners = Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token);
+        let slots = usize::try_from(config.max_concurrent_jobs.max(1)).unwrap_or(1);
+        let seller = Arc::new(Seller {
+            wallet: deps.wallet,
+            sealing_key: deps.sealing_key,
+            watcher: deps.watcher,
+            settlement: deps.settlement,
+            courier: deps.courier,
+            ledger: Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock)),
+            clock: deps.clock,
+            runners: Arc::new(runners),
+            slots: Arc::new(Semaphore::new(slots)),
+            in_progress: InProgress::default(),
+            gate: Gate::default(),
+            on_offer: AtomicBool::new(false),
+            sold: Sold::default(),
+            nameless: "?".parse().expect("one character is a name"),
+            config,
+        });
+        let inbox = seller.courier.listen(&provider_topic(deps.wallet), deps.wallet, deps.store);
+        let messages = inbox.state();
+        seller.runners.refresh().await;
+        let recovered = seller.recover().await?;
+        let tasks = vec![
+            tokio::spawn(Arc::clone(&seller).follow_messages(inbox)),
+            tokio::spawn(Arc::clone(&seller).keep_storefront()),
+            tokio::spawn(Arc::clone(&seller).follow_chain()),
+            tokio::spawn(Arc::clone(&seller).sweep_forever()),
+        ];
+        let front = Arc::new(Front(Arc::clone(&seller)));
+        let selling: Arc<dyn Selling> = Arc::new(Desk::start("job-dispatcher", front, SLOTS));
+        Ok(Running { selling, seller, recovered, messages, tasks })
+    }
+}
+
+impl Running {
+    /// The service, behind its mailbox.
+    pub fn selling(&self) -> Arc<dyn Selling> {
+        Arc::clone(&self.selling)
+    }
+
+    /// What was found open at the start.
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// Follows whether the clients' messages can arrive.
+    pub fn messages(&self) -> watch::Receiver<LinkState> {
+        self.messages.clone()
+    }
+
+    /// Looks after the shop window once; tests drive time with it.
+    pub async fn storefront_once(&self) {
+        self.seller.storefront_once().await;
+    }
+
+    /// Looks at every open job once; tests drive time with it.
+    pub async fn sweep_once(&self) {
+        self.seller.sweep_once().await;
+    }
+
+    /// Leaves the market for good (`T4T_DEACTIVATE_ON_SHUTDOWN`).
+    ///
+    /// # Errors
+    /// Says what stood in the way.
+    pub async fn leave(&self) -> Result<(), String> {
+        self.seller.leave().await
+    }
+
+    /// Stops. What is open is taken up by the next start.
+    pub async fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Adds the service's HTTP routes.
+pub fn routes(config: &mut ServiceConfig, guard: &Guard, selling: &Arc<dyn Selling>) {
+    call_route::<RegisterRunner, dyn Selling>(config, guard, selling);
+    call_route::<GetSellingStatus, dyn Selling>(config, guard, selling);
+}
+
+/// What stands behind the mailbox.
+struct Front(Arc<Seller>);
+
+#[async_trait]
+impl Serve<RegisterRunner> for Front {
+    async fn ask(&self, call: RegisterRunner) -> Result<RunnerLease, SellingError> {
+        Ok(RunnerLease { for_ms: self.0.runners.register(call)? })
+    }
+}
+
+#[async_trait]
+impl Serve<GetSellingStatus> for Front {
+    async fn ask(&self, _: GetSellingStatus) -> Result<SellingStatus, SellingError> {
+        let open = self.0.ledger.store.selling_list_open().await;
+        let open = open.map_err(|error| SellingError::Unavailable { reason: error.to_string() })?;
+        Ok(SellingStatus {
+            provider: self.0.wallet,
+            on_offer: self.0.on_offer.load(Ordering::Relaxed),
+            refusing: self.0.gate.reason(),
+            open_jobs: u32::try_from(open.len()).unwrap_or(u32::MAX),
+            runners: self.0.runners.count(),
+            sold: self.0.sold.total(),
+        })
+    }
+}
+
+/// Jobs that somebody works on now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InProgress(Arc<Mutex<HashSet<JobId>>>);
+
+impl InProgress {
+    /// Enters a job; `None` if somebody works on it already.
+    pub(super) fn enter(&self, job: JobId) -> Option<Entered> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
+        is_new.then(|| Entered { of: self.clone(), job })
+    }
+}
+
+/// Leaves when dropped.
+#[derive(Debug)]
+pub(super) struct Entered {
+    of: InProgress,
+    job: JobId,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
+    }
+}
+
+/// Tokens sold since the start.
+#[derive(Debug, Default)]
+pub(super) struct Sold {
+    prompt: AtomicU64,
+    completion: AtomicU64,
+}
+
+impl Sold {
+    pub(super) fn add(&self, usage: TokenUsage) {
+        self.prompt.fetch_add(usage.prompt, Ordering::Relaxed);
+        self.completion.fetch_add(usage.completion, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> TokenUsage {
+        TokenUsage {
+            prompt: self.prompt.load(Ordering::Relaxed),
+            completion: self.completion.load(Ordering::Relaxed),
+        }
+    }
+}

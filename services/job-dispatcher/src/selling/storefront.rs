@@ -1,0 +1,226 @@
+//! The shop window: registration, offerings, the published limit and the heartbeat.
+//!
+//! A heartbeat says "I serve": it is withheld while this provider can't.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing};
+use t4t_api::settlement::{
+    AwaitTransaction, GetAccount, SubmitTransaction, TransactionIntent, TransactionKey, TransactionOutcome,
+};
+use t4t_types::{ModelId, Offering, TokenPrices, keccak256};
+use tracing::{info, warn};
+
+use super::service::Seller;
+
+/// Longest answer time that is published, in seconds, as the reference publishes it.
+const MAX_LATENCY_SECONDS: u64 = 120;
+
+/// A head of the chain older than this says that this provider is cut off: it could miss an acknowledgement.
+const STALE_HEAD_MS: u64 = 60_000;
+
+/// Gas that must be there to take work on: a few hundred refusals at 62,000 gas and 1 gwei.
+const MIN_GAS_WEI: u128 = 20_000_000_000_000_000;
+
+/// How long a transaction of the shop window is waited for.
+const RECEIPT_WAIT_MS: u64 = 60_000;
+
+/// Offers in one list, as the registry bounds them.
+const MAX_OFFERINGS: usize = 64;
+
+/// Whether work is taken on, and why not.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    closed: Mutex<Option<String>>,
+}
+
+impl Gate {
+    /// Why no work is taken on; `None` if it is.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says loudly when it closes and when it opens, and nothing in between.
+    fn set(&self, reason: Option<String>) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*closed, &reason) {
+            (before, Some(reason)) if before.as_ref() != Some(reason) => {
+                warn!("no new jobs are taken: {reason}")
+            }
+            (Some(_), None) => info!("new jobs are taken again"),
+            _ => {}
+        }
+        *closed = reason;
+    }
+}
+
+impl Seller {
+    /// Looks after the shop window for as long as the process lives.
+    pub(super) async fn keep_storefront(self: Arc<Self>) {
+        loop {
+            self.storefront_once().await;
+            self.clock.sleep(self.config.storefront_interval).await;
+        }
+    }
+
+    /// Looks after the shop window once.
+    pub(super) async fn storefront_once(&self) {
+        self.runners.refresh().await;
+        let mut reason = self.obstacle().await;
+        if reason.is_none()
+            && let Err(why) = self.publish().await
+        {
+            reason = Some(why);
+        }
+        self.gate.set(reason);
+    }
+
+    /// What stands in the way of serving a job safely.
+    async fn obstacle(&self) -> Option<String> {
+        if self.runners.models().is_empty() {
+            return Some("no backend answers: start one, or correct endpoints.json".into());
+        }
+        if !self.courier.has_stamp() {
+            return Some("no usable postage batch: buy one, or set POSTAGE_BATCH_ID".into());
+        }
+        match self.watcher.ask(GetHead {}).await {
+            Ok(head) if head.age_ms > STALE_HEAD_MS => {
+                return Some(format!(
+                    "the chain has told nothing for {} s: check GNOSIS_RPC_URL",
+                    head.age_ms / 1000
+                ));
+            }
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+        match self.settlement.ask(GetAccount {}).await {
+            Ok(account) if account.xdai_wei < MIN_GAS_WEI => {
+                Some(format!("the wallet {} has too little xDAI for gas: send it some", account.address))
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    async fn publish(&self) -> Result<(), String> {
+        let listing = self.own_listing().await?;
+        let Some(listing) = listing else {
+            self.register().await?;
+            return Ok(());
+        };
+        if !listing.active {
+            return Err(
+                "this provider has left the market: register again once its stake is withdrawn".into()
+            );
+        }
+        if listing.sealing_key != self.sealing_key.public() {
+            return Err("the registry holds another encryption key than pss.key: restore that file".into());
+        }
+        let offerings = self.wanted_offerings();
+        if !matches_listing(&offerings, &listing) {
+            self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
+        }
+        if listing.max_concurrent_jobs != self.config.max_concurrent_jobs {
+            let cap = self.config.max_concurrent_jobs;
+            self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await?;
+        }
+        let chain_now = self.watcher.ask(GetHead {}).await.map_err(|error| error.to_string())?.timestamp;
+        if chain_now.since(listing.last_heartbeat) >= self.config.heartbeat_seconds {
+            self.submit("heartbeat", TransactionIntent::Heartbeat).await?;
+        }
+        Ok(())
+    }
+
+    async fn own_listing(&self) -> Result<Option<ProviderListing>, String> {
+        let found = self.watcher.ask(ListProviders { provider: Some(self.wallet) }).await;
+        let mut found = found.map_err(|error| error.to_string())?;
+        let listing =
+            found.pop().filter(|listing| listing.provider == self.wallet && listing.last_heartbeat.get() > 0);
+        self.on_offer.store(
+            listing.as_ref().is_some_and(|listing| listing.live && !listing.offerings.is_empty()),
+            std::sync::atomic::Ordering::Relaxed,
+        );
+        Ok(listing)
+    }
+
+    /// Registers with a real overlay: zeros would stay on the chain for ever.
+    async fn register(&self) -> Result<(), String> {
+        let overlay =
+            self.courier.overlay().await.map_err(|error| format!("the Bee node does not answer: {error}"))?;
+        let intent = TransactionIntent::Register {
+            sealing_key: self.sealing_key.public(),
+            overlay,
+            metadata_uri: String::new(),
+            stake: self.config.stake,
+        };
+        info!(stake = %self.config.stake, %overlay, "registering as a provider");
+        self.submit("register", intent).await?;
+        let offerings = self.wanted_offerings();
+        self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
+        let cap = self.config.max_concurrent_jobs;
+        self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await
+    }
+
+    /// Sends a transaction and waits for it. Its name holds the time, so that the same wish can come up again later.
+    async fn submit(&self, what: &str, intent: TransactionIntent) -> Result<(), String> {
+        let key = TransactionKey::new(format!("{what}:{}", self.clock.unix_millis()));
+        info!(what, "the registry entry is being changed");
+        let submit = SubmitTransaction { key: key.clone(), intent };
+        self.settlement.ask(submit).await.map_err(|error| format!("{what}: {error}"))?;
+        let wait = AwaitTransaction { key, wait_ms: RECEIPT_WAIT_MS };
+        let status = self.settlement.ask(wait).await.map_err(|error| format!("{what}: {error}"))?;
+        match status.outcome {
+            TransactionOutcome::Mined { .. } => Ok(()),
+            TransactionOutcome::Pending => Err(format!("{what}: the transaction waits for its block")),
+            TransactionOutcome::Reverted { reason, .. } => {
+                Err(format!("{what}: the contract refused it: {reason}"))
+            }
+        }
+    }
+
+    fn wanted_offerings(&self) -> Vec<Offering> {
+        let models = self.runners.models();
+        if models.len() > MAX_OFFERINGS {
+            warn!(models = models.len(), "only the first {MAX_OFFERINGS} models by name are offered");
+        }
+        let offering = |model: t4t_api::inference_runner::RunnerModel| Offering {
+            prices: model.prices.unwrap_or(self.config.default_prices),
+            max_context_tokens: model.max_context_tokens.unwrap_or(0).into(),
+            max_latency_seconds: MAX_LATENCY_SECONDS,
+            model: model.model.to_string(),
+        };
+        models.into_iter().take(MAX_OFFERINGS).map(offering).collect()
+    }
+
+    /// Whether a runner serves the model.
+    pub(super) fn offers(&self, model: &ModelId) -> bool {
+        self.runners.models().iter().any(|offered| offered.model == *model)
+    }
+
+    /// What the model costs here now.
+    pub(super) fn prices_of(&self, model: &ModelId) -> TokenPrices {
+        let models = self.runners.models();
+        let own =
+            models.into_iter().find(|offered| offered.model == *model).and_then(|offered| offered.prices);
+        own.unwrap_or(self.config.default_prices)
+    }
+
+    /// Leaves the market. Irreversible until the stake is withdrawn.
+    pub(super) async fn leave(&self) -> Result<(), String> {
+        self.submit("deactivate", TransactionIntent::Deactivate).await
+    }
+}
+
+fn matches_listing(wanted: &[Offering], listing: &ProviderListing) -> bool {
+    let digest = |parts: Vec<String>| keccak256(parts.join("\n"));
+    let describe = |model: &str, prices: TokenPrices, context: u128| {
+        format!("{model} {} {} {context}", prices.input.plur(), prices.output.plur())
+    };
+    let wanted =
+        wanted.iter().map(|offer| describe(&offer.model, offer.prices, offer.max_context_tokens)).collect();
+    let listed = listing.offerings.iter();
+    let listed = listed
+        .map(|offer| describe(offer.model.as_str(), offer.prices, offer.max_context_tokens.into()))
+        .collect();
+    digest(wanted) == digest(listed)
+}

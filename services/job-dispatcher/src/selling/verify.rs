@@ -1,0 +1,117 @@
+//! Whether a job is worth taking: pure, from what the chain says.
+
+use t4t_types::{Address, JobStatus, JobTerms, ModelId, UnixSeconds};
+
+use super::config::SellingConfig;
+
+/// What to do with a job found on the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Serve it.
+    Serve(ModelId),
+    /// Close it with a claim of nothing, before it costs stake.
+    Refuse(String),
+    /// It is not ours, or it is over.
+    Ignore,
+}
+
+/// Judges a job by its terms on the chain, which are all that counts.
+pub(super) fn judge(
+    terms: &JobTerms,
+    provider: Address,
+    chain_now: UnixSeconds,
+    config: &SellingConfig,
+    offers: impl Fn(&ModelId) -> bool,
+) -> Verdict {
+    let refuse = |reason: &str| Verdict::Refuse(reason.to_owned());
+    if terms.provider != provider || !terms.status.is_open() {
+        return Verdict::Ignore;
+    }
+    if terms.status == JobStatus::Acked {
+        // Acknowledged, and no row says by whom: an earlier database is lost. Without it nothing can be delivered twice.
+        return refuse("acknowledged by an earlier run that left no record");
+    }
+    if terms.max_payment < config.min_payment {
+        return refuse("the payment is below the smallest that is served");
+    }
+    let Ok(model) = terms.model.parse::<ModelId>() else { return refuse("the model's name is not one") };
+    if !offers(&model) {
+        return refuse("no backend serves the model");
+    }
+    if chain_now >= terms.ack_deadline {
+        return refuse("found too late to acknowledge it");
+    }
+    let left = terms.delivery_deadline.since(chain_now);
+    if left < config.min_delivery_seconds {
+        return refuse("the deadline is too near");
+    }
+    if left > config.max_delivery_seconds {
+        return refuse("the deadline is too far off");
+    }
+    Verdict::Serve(model)
+}
+
+#[cfg(test)]
+mod tests {
+    use t4t_types::Xbzz;
+
+    use super::*;
+
+    const US: Address = Address::new([1; 20]);
+
+    fn good() -> JobTerms {
+        JobTerms {
+            client: Address::new([2; 20]),
+            provider: US,
+            model: "m".into(),
+            max_payment: Xbzz::from_plur(2_000_000_000_000),
+            posted_at: UnixSeconds::new(1000),
+            ack_deadline: UnixSeconds::new(1030),
+            delivery_deadline: UnixSeconds::new(1900),
+            status: JobStatus::Pending,
+            ..JobTerms::default()
+        }
+    }
+
+    fn verdict(terms: &JobTerms) -> Verdict {
+        let offers = |model: &ModelId| model.as_str() == "m";
+        judge(terms, US, UnixSeconds::new(1002), &SellingConfig::default(), offers)
+    }
+
+    fn with(change: impl FnOnce(&mut JobTerms)) -> Verdict {
+        let mut terms = good();
+        change(&mut terms);
+        verdict(&terms)
+    }
+
+    #[test]
+    fn good_terms_are_served() {
+        assert_eq!(verdict(&good()), Verdict::Serve("m".parse().unwrap()));
+    }
+
+    #[test]
+    fn somebody_elses_and_settled_jobs_are_left_alone() {
+        assert_eq!(with(|terms| terms.provider = Address::ZERO), Verdict::Ignore);
+        for status in [JobStatus::None, JobStatus::Claimed, JobStatus::Cancelled, JobStatus::TimedOut] {
+            assert_eq!(with(|terms| terms.status = status), Verdict::Ignore);
+        }
+    }
+
+    #[test]
+    fn whatever_could_cost_stake_is_refused() {
+        let refused = [
+            with(|terms| terms.max_payment = Xbzz::ZERO),
+            with(|terms| terms.max_payment = Xbzz::from_plur(1)),
+            with(|terms| terms.model = "other".into()),
+            with(|terms| terms.model = String::new()),
+            with(|terms| terms.model = "m\n".into()),
+            with(|terms| terms.delivery_deadline = UnixSeconds::new(1031)),
+            with(|terms| terms.delivery_deadline = UnixSeconds::new(u64::MAX)),
+            with(|terms| terms.ack_deadline = UnixSeconds::new(1002)),
+            with(|terms| terms.status = JobStatus::Acked),
+        ];
+        for verdict in refused {
+            assert!(matches!(verdict, Verdict::Refuse(_)), "{verdict:?}");
+        }
+    }
+}
