@@ -1,0 +1,97 @@
+//! `POST /v1/chat/completions`.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError};
+use t4t_types::RequestId;
+
+use crate::body::{self, ReadBody};
+use crate::config::ProgressMode;
+use crate::error::GatewayError;
+use crate::idempotency;
+use crate::purchase::{Purchase, Terms};
+use crate::state::Edge;
+use crate::streaming;
+use crate::transcript::Transcript;
+use crate::wire::answer::Answer;
+use crate::wire::chunk::ChunkHead;
+use crate::wire::request::ChatRequest;
+
+/// Answers a chat completion, whole or as a stream.
+pub(crate) async fn create(
+    edge: web::Data<Edge>,
+    http: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, GatewayError> {
+    edge.limits.check()?;
+    let key = idempotency::key(http.headers())?;
+    let ReadBody { request, hash, held } = body::read(&edge, &http, payload, key.is_some()).await?;
+    if !edge.config.allows(&request.model) {
+        return Err(unknown(&edge, request.model.as_str()).await);
+    }
+    let id = match (key, hash) {
+        (Some(key), Some(hash)) => edge.idempotency.id(key, hash)?,
+        _ => idempotency::random_id()?,
+    };
+    let terms = Terms {
+        buying: Arc::clone(&edge.buying),
+        clock: Arc::clone(&edge.clock),
+        max_wait: edge.config.max_wait,
+        slot: edge.limits.slot()?,
+        held,
+    };
+    match answer(&edge, id, request, terms).await {
+        Err(GatewayError::Buying(BuyingError::UnknownModel { model })) => {
+            Err(unknown(&edge, model.as_str()).await)
+        }
+        answer => answer,
+    }
+}
+
+async fn unknown(edge: &Edge, model: &str) -> GatewayError {
+    GatewayError::unknown_model(model, &edge.catalogue.nearest(edge, model).await)
+}
+
+async fn answer(
+    edge: &Edge,
+    id: RequestId,
+    request: ChatRequest,
+    terms: Terms,
+) -> Result<HttpResponse, GatewayError> {
+    let ChatRequest { model, stream, include_usage, structured, raw } = request;
+    let mut purchase =
+        Purchase::begin(terms, BuyCompletion { id, model: model.clone(), request: raw }).await?;
+    if !stream {
+        return whole(purchase.answer().await?);
+    }
+    purchase.settle_in(edge.config.keep_alive).await?;
+    let id = format!("chatcmpl-{}", &id.to_string()[..32]);
+    let head = ChunkHead { id, created: edge.clock.now(), model, include_usage };
+    let mode = if structured { ProgressMode::Off } else { edge.config.progress };
+    let transcript = Transcript::new(head, mode);
+    let clock = Arc::clone(&edge.clock);
+    let events = streaming::events(purchase, transcript, clock, edge.config.keep_alive);
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/event-stream"))
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(events))
+}
+
+/// The provider's answer as it came, once it is known to be one.
+fn whole(answer: BoughtAnswer) -> Result<HttpResponse, GatewayError> {
+    Answer::parse(answer.response.get())?;
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header(("x-t4t-provider", answer.provider.to_string()))
+        .insert_header(("x-t4t-cost-plur", answer.cost.plur().to_string()))
+        .insert_header(("x-t4t-attempts", answer.attempts.to_string()));
+    if let Some(job) = answer.job {
+        response.insert_header(("x-t4t-job", job.to_string()));
+    }
+    let json: Box<str> = answer.response.into();
+    Ok(response.body(String::from(json)))
+}

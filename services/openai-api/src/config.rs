@@ -1,0 +1,126 @@
+//! How the edge is set up.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use t4t_types::ModelId;
+
+/// How the edge is set up. Every field has a default that is safe on one machine.
+#[derive(Clone, Debug)]
+pub struct OpenAiConfig {
+    /// Where to listen; 127.0.0.1:8080 by default, port 0 for any free port. Whoever reaches it spends the wallet, so
+    /// an address that others reach wants an [`Self::api_key`].
+    pub bind: SocketAddr,
+    /// The key that apps must send; none by default.
+    pub api_key: Option<SecretString>,
+    /// Which web pages may use the gateway from a browser; local ones by default.
+    pub allowed_origins: AllowedOrigins,
+    /// The only models listed and sold; all by default (`T4T_ALLOWED_MODELS`).
+    pub allowed_models: Option<Vec<ModelId>>,
+    /// How a stream shows what happens until the answer is there (`T4T_PROGRESS`).
+    pub progress: ProgressMode,
+    /// Completions worked on at a time; one more is answered with 503. 256 by default.
+    pub max_in_flight: usize,
+    /// Connections taken at a time; more wait in the system's queue. 1024 by default.
+    pub max_connections: usize,
+    /// The longest request body, in bytes; 32 MiB by default.
+    pub max_body_bytes: usize,
+    /// All request bodies held at a time, in bytes; 512 MiB by default.
+    pub max_held_bytes: usize,
+    /// How long a stream may be silent before it sends a comment; 12 s by default.
+    pub keep_alive: Duration,
+    /// For how long the list of models is kept; 60 s by default.
+    pub models_ttl: Duration,
+    /// How long a client may take to send a request's head; 10 s by default.
+    pub head_timeout: Duration,
+    /// How long a client may take to send a request's body; 120 s by default.
+    pub body_timeout: Duration,
+    /// How long a client may leave sent bytes unread before it is cut off; 60 s by default (Linux only).
+    pub write_stall: Duration,
+    /// How long an app may wait for its answer, whatever the buying side does; 1 h by default.
+    pub max_wait: Duration,
+    /// How old the newest block may be before the gateway says that it is not ready; 60 s by default.
+    pub stale_head: Duration,
+    /// How long requests may go on after [`crate::Running::stop`]; 30 s by default, in whole seconds.
+    pub stop_grace: Duration,
+}
+
+impl Default for OpenAiConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            api_key: None,
+            allowed_origins: AllowedOrigins::Local,
+            allowed_models: None,
+            progress: ProgressMode::Reasoning,
+            max_in_flight: 256,
+            max_connections: 1024,
+            max_body_bytes: 32 << 20,
+            max_held_bytes: 512 << 20,
+            keep_alive: Duration::from_secs(12),
+            models_ttl: Duration::from_secs(60),
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(120),
+            write_stall: Duration::from_secs(60),
+            max_wait: Duration::from_secs(3600),
+            stale_head: Duration::from_secs(60),
+            stop_grace: Duration::from_secs(30),
+        }
+    }
+}
+
+impl OpenAiConfig {
+    /// Whether the model may be listed and bought.
+    pub(crate) fn allows(&self, model: &ModelId) -> bool {
+        self.allowed_models.as_ref().is_none_or(|allowed| allowed.contains(model))
+    }
+}
+
+/// How a stream shows what happens until the answer is there. Structured output and tools never show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgressMode {
+    /// As `reasoning_content`, which apps show apart from the answer (`reasoning`).
+    #[default]
+    Reasoning,
+    /// Between `<think>` and `</think>` at the start of the answer (`think`).
+    Think,
+    /// Not at all (`off`).
+    Off,
+}
+
+/// A text that names no progress mode.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected reasoning, think or off, got {got:?}")]
+pub struct ParseProgressModeError {
+    /// The text as given, shortened to 80 characters.
+    pub got: String,
+}
+
+impl FromStr for ProgressMode {
+    type Err = ParseProgressModeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "reasoning" => Ok(Self::Reasoning),
+            "think" => Ok(Self::Think),
+            "off" => Ok(Self::Off),
+            _ => Err(ParseProgressModeError { got: text.chars().take(80).collect() }),
+        }
+    }
+}
+
+/// Which web pages may use the gateway from a browser.
+///
+/// A browser lets any page send requests to this machine, and without an API key a request spends money.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AllowedOrigins {
+    /// Pages served by this machine, and desktop apps.
+    #[default]
+    Local,
+    /// These, such as `https://chat.example`, and local ones.
+    Listed(Vec<String>),
+    /// All.
+    Any,
+}

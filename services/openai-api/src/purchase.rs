@@ -1,0 +1,101 @@
+//! A purchase as the edge sees it: progress, then an answer or an error.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::{Buying, ItemStream, StreamCall};
+use t4t_clock::{SharedClock, timeout};
+
+use crate::error::GatewayError;
+use crate::limits::{HeldBytes, Slot};
+
+/// A running purchase. Dropping it drops the buyer's stream and frees its slot and memory.
+pub(crate) struct Purchase {
+    items: ItemStream<BuyCompletion>,
+    /// Taken from `items` and not handed out yet.
+    ahead: VecDeque<BuyingProgress>,
+    clock: SharedClock,
+    max_wait: Duration,
+    give_up_at_ms: u64,
+    _slot: Slot,
+    _held: HeldBytes,
+}
+
+/// What a purchase runs with.
+pub(crate) struct Terms {
+    /// Whoever buys.
+    pub(crate) buying: Arc<dyn Buying>,
+    /// The clock.
+    pub(crate) clock: SharedClock,
+    /// How long to wait for the answer at most.
+    pub(crate) max_wait: Duration,
+    /// The right to buy now.
+    pub(crate) slot: Slot,
+    /// The memory that the request takes.
+    pub(crate) held: HeldBytes,
+}
+
+impl Purchase {
+    /// Begins a purchase.
+    pub(crate) async fn begin(terms: Terms, call: BuyCompletion) -> Result<Self, GatewayError> {
+        let Terms { buying, clock, max_wait, slot, held } = terms;
+        let limit = BuyCompletion::DEADLINE;
+        let opened = timeout(&*clock, limit, buying.open(call)).await;
+        let items = opened.map_err(|_| timed_out(limit))??;
+        let wait_ms = u64::try_from(max_wait.as_millis()).unwrap_or(u64::MAX);
+        let give_up_at_ms = clock.unix_millis().saturating_add(wait_ms);
+        let ahead = VecDeque::new();
+        Ok(Self { items, ahead, clock, max_wait, give_up_at_ms, _slot: slot, _held: held })
+    }
+
+    /// The next step. It ends after `Answered` or the first error. Loses nothing when it is dropped before it is done.
+    pub(crate) async fn next(&mut self) -> Result<BuyingProgress, GatewayError> {
+        match self.ahead.pop_front() {
+            Some(item) => Ok(item),
+            None => self.receive().await,
+        }
+    }
+
+    async fn receive(&mut self) -> Result<BuyingProgress, GatewayError> {
+        let left = Duration::from_millis(self.give_up_at_ms.saturating_sub(self.clock.unix_millis()));
+        match timeout(&*self.clock, left, self.items.next()).await {
+            Ok(Some(item)) => Ok(item?),
+            Ok(None) => Err(GatewayError::NoAnswer),
+            Err(_) => Err(timed_out(self.max_wait)),
+        }
+    }
+
+    /// Waits until the purchase is under way, or for `limit`: until then an error can still have a status of its own.
+    pub(crate) async fn settle_in(&mut self, limit: Duration) -> Result<(), GatewayError> {
+        let clock = Arc::clone(&self.clock);
+        let under_way = async {
+            loop {
+                let item = self.receive().await?;
+                let waits = matches!(item, BuyingProgress::Waiting { .. });
+                // Of many steps that only say to wait, the last is enough.
+                self.ahead.clear();
+                self.ahead.push_back(item);
+                if !waits {
+                    return Ok(());
+                }
+            }
+        };
+        timeout(&*clock, limit, under_way).await.unwrap_or(Ok(()))
+    }
+
+    /// Waits for the answer.
+    pub(crate) async fn answer(mut self) -> Result<BoughtAnswer, GatewayError> {
+        loop {
+            if let BuyingProgress::Answered(answer) = self.next().await? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+fn timed_out(limit: Duration) -> GatewayError {
+    BuyingError::TimedOut { after_s: limit.as_secs() }.into()
+}

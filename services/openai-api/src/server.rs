@@ -1,0 +1,151 @@
+//! The HTTP server: from configuration to a running edge, and back.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::KeepAlive;
+use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpServer, web};
+use socket2::{SockRef, TcpKeepalive};
+use t4t_api::{Buying, RegistryWatcher};
+use t4t_clock::SharedClock;
+use tokio::task::JoinHandle;
+
+use crate::config::OpenAiConfig;
+use crate::error::StartError;
+use crate::guard::guard;
+use crate::routes;
+use crate::state::Edge;
+
+/// How long a connection may stay open without a request. Longer than common proxies', so that they close first.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// How long a client may take to close a connection that is done with.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// After how much silence the system asks whether the client is still there: an app waits minutes for an answer, and
+/// its machine may be gone meanwhile.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+
+/// Whom the edge needs.
+pub struct OpenAiDeps {
+    /// Whoever buys completions.
+    pub buying: Arc<dyn Buying>,
+    /// Whoever knows the models.
+    pub watcher: Arc<dyn RegistryWatcher>,
+    /// The clock.
+    pub clock: SharedClock,
+}
+
+impl fmt::Debug for OpenAiDeps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiDeps").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// The gateway's edge.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAiApi;
+
+impl OpenAiApi {
+    /// Listens and serves, on threads of its own. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// The address can't be listened on.
+    pub fn start(config: OpenAiConfig, deps: OpenAiDeps) -> Result<Running, StartError> {
+        let address = config.bind;
+        let edge = web::Data::new(Edge::new(config, deps));
+        let config = edge.config.clone();
+        let app = move || {
+            App::new()
+                .app_data(edge.clone())
+                .configure(routes::routes)
+                .default_service(web::to(routes::unknown))
+                .wrap(from_fn(guard))
+                .wrap(NormalizePath::new(TrailingSlash::Trim))
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let write_stall = config.write_stall;
+        let server = HttpServer::new(app)
+            .workers(workers)
+            .max_connections(config.max_connections.div_ceil(workers))
+            .keep_alive(KeepAlive::Timeout(IDLE))
+            .client_request_timeout(config.head_timeout)
+            .client_disconnect_timeout(CLOSING)
+            // A client that closes its side has gone: nobody waits for the answer.
+            .h1_allow_half_closed(false)
+            // Without it a stream's first piece waits some 40 ms for company.
+            .tcp_nodelay(true)
+            .on_connect(move |connection, _| set_limits(connection, write_stall))
+            .shutdown_timeout(config.stop_grace.as_secs())
+            .disable_signals()
+            .bind(address)
+            .map_err(|cause| StartError::Bind { address, cause })?;
+        let addr = server.addrs().first().copied().unwrap_or(address);
+        let server = server.run();
+        let handle = server.handle();
+        tracing::info!(%addr, "serving the OpenAI API");
+        Ok(Running { addr, handle, server: tokio::spawn(server) })
+    }
+}
+
+/// Has the system close connections whose client is gone or takes nothing.
+fn set_limits(connection: &dyn Any, write_stall: Duration) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AFTER);
+    let set = socket.set_tcp_keepalive(&keepalive).and_then(|()| cut_off_after(&socket, write_stall));
+    if let Err(error) = set {
+        tracing::warn!(%error, "a connection runs without its time limits");
+    }
+}
+
+/// Has the system close a connection whose client left bytes unread for so long.
+#[cfg(target_os = "linux")]
+fn cut_off_after(socket: &SockRef<'_>, stall: Duration) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(stall))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cut_off_after(_: &SockRef<'_>, _: Duration) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A running edge. It runs until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    addr: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Returns when the server has ended by itself.
+    ///
+    /// # Errors
+    /// What made it end.
+    pub async fn ended(&mut self) -> std::io::Result<()> {
+        (&mut self.server).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+
+    /// Takes no more requests, lets those under way end within the grace, and returns.
+    pub async fn stop(self) {
+        if self.server.is_finished() {
+            return;
+        }
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::warn!(%error, "the server ended badly");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use t4t_api::{Buying, RegistryWatcher};
+use t4t_clock::SharedClock;
+use t4t_types::UnixSeconds;
+
+use crate::catalogue::Catalogue;
+use crate::config::OpenAiConfig;
+use crate::idempotency::Idempotency;
+use crate::limits::Limits;
+use crate::server::OpenAiDeps;
+
+/// What all requests share.
+pub(crate) struct Edge {
+    pub(crate) config: OpenAiConfig,
+    pub(crate) buying: Arc<dyn Buying>,
+    pub(crate) watcher: Arc<dyn RegistryWatcher>,
+    pub(crate) clock: SharedClock,
+    pub(crate) limits: Limits,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) idempotency: Idempotency,
+    /// When the edge started.
+    pub(crate) started: UnixSeconds,
+}
+
+impl Edge {
+    /// The state at the start.
+    pub(crate) fn new(config: OpenAiConfig, deps: OpenAiDeps) -> Self {
+        Self {
+            limits: Limits::new(config.max_in_flight, config.max_held_bytes),
+            catalogue: Catalogue::default(),
+            idempotency: Idempotency::default(),
+            started: deps.clock.now(),
+            buying: deps.buying,
+            watcher: deps.watcher,
+            clock: deps.clock,
+            config,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The OpenAI wire format: what apps send and what they are sent. Pure; no I/O.
+
+pub(crate) mod answer;
+pub(crate) mod chunk;
+pub(crate) mod depth;
+pub(crate) mod error;
+pub(crate) mod model;
+pub(crate) mod pieces;
+pub(crate) mod request;
