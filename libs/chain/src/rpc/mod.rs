@@ -200,7 +200,11 @@ impl Rpc {
 
     /// Asks one by one, a few at a time.
     async fn singles(&self, questions: &[Question]) -> Result<Vec<Result<Value, ChainError>>, ChainError> {
-        let asked = questions.iter().map(|question| self.single(question));
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(questions.len());
+        for question in questions {
+            asked.push(self.single(question));
+        }
         let answers: Vec<Answer> = stream::iter(asked).buffered(SINGLES_AT_ONCE).collect().await;
         let lost =
             answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_transient()));
