@@ -1,0 +1,54 @@
+//! Holes in the wallet's sequence, which stop everything behind them: filled with a transaction that does nothing.
+
+use t4t_api::settlement::{SettlementError, Token, TransactionIntent};
+use t4t_store::transactions::{Inclusion, StoredCall, StoredTransaction};
+
+use crate::core::Core;
+use crate::error::{self, invalid};
+use crate::send::Sending;
+
+/// Keys of transactions that fill a hole.
+pub(crate) const KEY_PREFIX: &str = "gap:";
+
+/// Gas of a transfer of the chain's coin.
+const TRANSFER_GAS: u64 = 21_000;
+
+/// What a filler's row says if another transaction took its place.
+const FILLED_BY_ANOTHER: &str = "FilledByAnother";
+
+impl Core {
+    /// Fills a nonce that no open transaction holds: another program took it, and its transaction got lost.
+    pub(crate) async fn fill_gap(&self, nonce: u64) -> Result<(), SettlementError> {
+        let wallet = self.scope.wallet;
+        let intent = TransactionIntent::Send { token: Token::Xdai, to: wallet, amount: 0 };
+        let intent = serde_json::to_string(&intent).map_err(|cause| invalid(cause.to_string()))?;
+        let call = StoredCall { to: wallet, data: Vec::new(), value: 0, gas_limit: TRANSFER_GAS };
+        let key = format!("{KEY_PREFIX}{nonce}:{}", self.now_ms());
+        tracing::warn!(nonce, "a transaction of another program is missing, filling its place");
+        if let Some(stored) = self.store_at(nonce, &key, &intent, &call).await? {
+            self.send(stored.id, &stored.version, Sending::First).await;
+        }
+        Ok(())
+    }
+
+    /// The hole was filled by another transaction, so the filler is done with.
+    pub(crate) async fn close_gap(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
+        let head = self.heads.head();
+        let inclusion = Inclusion {
+            hash: row.hash,
+            block: head.map_or(0, |head| head.number),
+            block_hash: head.map_or([0; 32], |head| head.hash),
+            gas_used: 0,
+            fee_wei: 0,
+            job: None,
+            amount: None,
+            revert: Some(FILLED_BY_ANOTHER.to_owned()),
+        };
+        let noted = self.store.transaction_include(row.id, &inclusion, self.now_ms()).await;
+        noted.map_err(|cause| error::store(&cause))?;
+        self.store.transactions_finalize(&[row.id]).await.map_err(|cause| error::store(&cause))?;
+        self.pacing.forget(row.id);
+        self.announce();
+        Ok(())
+    }
+}

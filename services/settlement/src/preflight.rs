@@ -1,0 +1,179 @@
+//! What is checked before anything is signed: money, allowance, and whether the contract would refuse.
+//!
+//! The token on Gnosis Chain takes all the gas of a call that fails, so such a call is not sent.
+
+use std::time::Duration;
+
+use t4t_api::settlement::{SettlementError, TransactionIntent, TransactionKey, TransactionOutcome};
+use t4t_chain::{ChainError, ContractError, Revert};
+use t4t_store::transactions::{StoredCall, StoredTransaction};
+use t4t_types::{Address, Xbzz};
+
+use crate::calls::Plan;
+use crate::core::{Core, intent_of};
+use crate::error;
+use crate::purse::{Amounts, Held, Short};
+
+/// How long an approval may take to get into a block.
+const APPROVAL_LIMIT: Duration = Duration::from_secs(60);
+
+/// Gas on top of an estimate, beside a quarter of it: the estimate is made on another state than the transaction meets,
+/// where two slots more may be empty.
+const GAS_MARGIN: u64 = 30_000;
+
+impl Core {
+    /// Holds the tokens a plan takes, raising the allowance if need be.
+    pub(crate) async fn hold_tokens(&self, plan: &Plan) -> Result<Held, SettlementError> {
+        let needs = self.token_needs(plan);
+        match self.hold(needs).await? {
+            Ok(held) => return Ok(held),
+            Err(Short::Allowance) => self.approve(plan.spender.unwrap_or_default(), plan.spends).await?,
+            Err(short) => return Err(self.out_of(short, plan.spends)),
+        }
+        self.hold(needs).await?.map_err(|short| self.out_of(short, plan.spends))
+    }
+
+    /// Holds the coin that a call costs at most.
+    pub(crate) async fn hold_coin(&self, call: &StoredCall) -> Result<Held, SettlementError> {
+        let gas = self.heads.fees().most_for(call.gas_limit);
+        let needs = Amounts { wei: gas.saturating_add(call.value), ..Amounts::default() };
+        self.hold(needs).await?.map_err(|short| self.out_of(short, Xbzz::ZERO))
+    }
+
+    fn token_needs(&self, plan: &Plan) -> Amounts {
+        let taken_by = |contract| if plan.spender == Some(contract) { plan.spends } else { Xbzz::ZERO };
+        Amounts {
+            wei: 0,
+            xbzz: plan.spends,
+            escrow_allowance: taken_by(self.config.contracts.escrow),
+            registry_allowance: taken_by(self.config.contracts.registry),
+        }
+    }
+
+    fn out_of(&self, short: Short, needs: Xbzz) -> SettlementError {
+        let wallet = self.scope.wallet;
+        match short {
+            Short::Xbzz { has } => SettlementError::OutOfXbzz { wallet, has, needs },
+            Short::Wei => SettlementError::OutOfGas { wallet },
+            Short::Allowance => SettlementError::Refused {
+                reason: "Allowance".into(),
+                advice: "other transactions use the allowance up; try again".into(),
+            },
+            Short::Unknown => {
+                SettlementError::Chain { reason: "the wallet's balance could not be read".into() }
+            }
+        }
+    }
+
+    /// Holds amounts; what looks short is read again before it is called short.
+    async fn hold(&self, amounts: Amounts) -> Result<Result<Held, Short>, SettlementError> {
+        if let Ok(held) = self.purse.hold(amounts) {
+            return Ok(Ok(held));
+        }
+        self.read_purse().await?;
+        match self.purse.hold(amounts) {
+            Err(short) if short != Short::Allowance && self.pacing.count() > 0 => {
+                // What is in a block already may have been counted twice.
+                self.look(true).await?;
+                self.purse.forget();
+                self.read_purse().await?;
+                Ok(self.purse.hold(amounts))
+            }
+            held => Ok(held),
+        }
+    }
+
+    /// Reads what the wallet holds, unless that was just done.
+    async fn read_purse(&self) -> Result<(), SettlementError> {
+        let _turn = self.reading.lock().await;
+        if self.purse.is_fresh(self.now_ms()) {
+            return Ok(());
+        }
+        let mark = self.purse.mark();
+        let open = self.store.transactions_open(self.scope).await.map_err(|cause| error::store(&cause))?;
+        let pending = open.iter().filter(|row| row.is_pending());
+        let pending = pending
+            .map(|row| self.takes(row))
+            .try_fold(Amounts::default(), |sum, takes| takes.map(|takes| sum.plus(takes)))?;
+        let on_chain = self.on_chain().await.map_err(|cause| error::chain(&cause))?;
+        self.purse.fill(mark, on_chain, pending, self.now_ms());
+        Ok(())
+    }
+
+    /// What a waiting transaction takes at most.
+    fn takes(&self, row: &StoredTransaction) -> Result<Amounts, SettlementError> {
+        let plan = Plan::new(&intent_of(row)?, &self.config.contracts)?;
+        let max_fee = row.newest().map_or(0, |version| version.max_fee);
+        let wei = max_fee.saturating_mul(row.call.gas_limit.into()).saturating_add(row.call.value);
+        Ok(Amounts { wei, ..self.token_needs(&plan) })
+    }
+
+    async fn on_chain(&self) -> Result<Amounts, ChainError> {
+        let (rpc, wallet, contracts) = (&self.rpc, self.scope.wallet, self.config.contracts);
+        let token = contracts.token();
+        let (wei, xbzz, escrow_allowance, registry_allowance) = tokio::try_join!(
+            rpc.balance(wallet),
+            token.balance_of(rpc, wallet),
+            token.allowance(rpc, wallet, contracts.escrow),
+            token.allowance(rpc, wallet, contracts.registry),
+        )?;
+        Ok(Amounts { wei, xbzz, escrow_allowance, registry_allowance })
+    }
+
+    /// Lets a contract take what is needed, and the escrow a day's budget with it. One approval serves all that wait.
+    async fn approve(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
+        let _turn = self.approving.lock().await;
+        self.purse.forget();
+        self.read_purse().await?;
+        let takes = Plan { spends: needs, spender: Some(spender), ..Plan::nothing(spender) };
+        if self.purse.hold(self.token_needs(&takes)).is_ok() {
+            return Ok(());
+        }
+        let is_escrow = spender == self.config.contracts.escrow;
+        let amount = if is_escrow { needs.max(self.config.allowance_target) } else { needs };
+        let key = format!("approve:{spender}:{}", self.now_ms());
+        let intent = TransactionIntent::Approve { spender, amount };
+        self.submit_boxed(&key, &intent).await?;
+        let approved = self.wait_for(&TransactionKey::new(key), APPROVAL_LIMIT).await?;
+        self.purse.forget();
+        match approved.outcome {
+            TransactionOutcome::Mined { .. } => Ok(()),
+            TransactionOutcome::Pending => Err(SettlementError::Chain {
+                reason: format!("the approval {} is in no block yet, try again", approved.hash),
+            }),
+            TransactionOutcome::Reverted { reason, .. } => Err(SettlementError::Refused {
+                reason,
+                advice: "the token refused the approval; check the configured token address".into(),
+            }),
+        }
+    }
+
+    /// Gas for a plan. Where the contract would refuse, says why.
+    pub(crate) async fn gas(&self, plan: &Plan) -> Result<u64, SettlementError> {
+        if let Some(gas) = plan.fixed_gas {
+            return Ok(gas);
+        }
+        let estimate = self.rpc.estimate_gas(self.scope.wallet, Some(plan.call.to), &plan.call.data).await;
+        match estimate {
+            Ok(gas) => Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN)),
+            Err(ChainError::Reverted(revert)) => Err(self.explain(plan, &revert).await),
+            Err(cause) => Err(error::chain(&cause)),
+        }
+    }
+
+    /// The token says nothing when it refuses, so its balance is looked at.
+    async fn explain(&self, plan: &Plan, revert: &Revert) -> SettlementError {
+        let by_contract = revert.contract_error().is_some_and(|error| error != ContractError::TransferFailed);
+        if by_contract || plan.spends.is_zero() {
+            return error::refused(revert);
+        }
+        self.purse.forget();
+        match self.on_chain().await {
+            Ok(on_chain) if on_chain.xbzz < plan.spends => {
+                self.out_of(Short::Xbzz { has: on_chain.xbzz }, plan.spends)
+            }
+            Ok(_) => error::refused(revert),
+            Err(cause) => error::chain(&cause),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Blocks that are taken back: until a transaction's block is deep enough, it is compared with the chain's.
+
+use std::collections::BTreeMap;
+
+use t4t_api::settlement::SettlementError;
+use t4t_store::transactions::{StoredTransaction, TransactionState};
+
+use crate::core::Core;
+use crate::error;
+use crate::heads::Succession;
+use crate::send::Sending;
+use crate::watch::receipt_of;
+
+/// Transactions in blocks that are not final, by block.
+type ByBlock<'a> = BTreeMap<u64, Vec<(&'a StoredTransaction, [u8; 32])>>;
+
+impl Core {
+    /// Compares the blocks of included transactions with the chain: all of them if blocks were replaced, the highest
+    /// if some were not seen (if it stands, those below do), and in any case those that are deep enough to be final.
+    pub(crate) async fn recheck(
+        &self,
+        included: &[&StoredTransaction],
+        succession: Succession,
+    ) -> Result<(), SettlementError> {
+        let blocks = by_block(included);
+        let highest = blocks.keys().next_back().copied();
+        for (&block, rows) in &blocks {
+            let asked = match succession {
+                Succession::Replaced => true,
+                Succession::Gap => self.is_deep(block) || Some(block) == highest,
+                Succession::Continues => self.is_deep(block),
+            };
+            if asked {
+                self.compare(block, rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_deep(&self, block: u64) -> bool {
+        block.saturating_add(self.config.pace.confirmations) <= self.heads.number().saturating_add(1)
+    }
+
+    async fn compare(
+        &self,
+        block: u64,
+        rows: &[(&StoredTransaction, [u8; 32])],
+    ) -> Result<(), SettlementError> {
+        let header = self.rpc.block_by_number(block).await.map_err(|cause| error::chain(&cause))?;
+        let hash = header.map(|header| *header.hash.as_bytes());
+        let (mut stand, mut moved) = (Vec::new(), Vec::new());
+        for (row, noted) in rows {
+            if Some(*noted) == hash { stand.push(row.id) } else { moved.push(*row) }
+        }
+        if self.is_deep(block) && !stand.is_empty() {
+            self.store.transactions_finalize(&stand).await.map_err(|cause| error::store(&cause))?;
+        }
+        self.follow(&moved).await
+    }
+
+    /// These are no longer where they were: notes where they are now, or sends them again.
+    async fn follow(&self, moved: &[&StoredTransaction]) -> Result<(), SettlementError> {
+        let receipts = self.receipts(moved).await?;
+        for row in moved {
+            if let Some(receipt) = receipt_of(row, &receipts) {
+                self.include(row, receipt).await?;
+                continue;
+            }
+            tracing::warn!(key = row.key, nonce = row.nonce, hash = %row.hash, "a reorganisation took a block back");
+            let reopened = self.store.transaction_reopen(row.id, self.now_ms()).await;
+            if reopened.map_err(|cause| error::store(&cause))? {
+                self.purse.forget();
+                self.announce();
+                self.send_the_one_taken_back(row).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_the_one_taken_back(&self, row: &StoredTransaction) {
+        let was_mined = row.versions.iter().find(|version| version.hash == row.hash);
+        if let Some(version) = was_mined.or_else(|| row.newest()) {
+            self.send(row.id, version, Sending::TakenUp).await;
+        }
+    }
+}
+
+fn by_block<'a>(included: &[&'a StoredTransaction]) -> ByBlock<'a> {
+    let mut blocks = ByBlock::new();
+    for row in included {
+        if let TransactionState::Included { inclusion, is_final: false } = &row.state {
+            blocks.entry(inclusion.block).or_default().push((row, inclusion.block_hash));
+        }
+    }
+    blocks
+}

@@ -1,0 +1,61 @@
+//! Handing stored bytes to a node, and what its answer means for the next step.
+
+use t4t_chain::SendError;
+use t4t_store::transactions::{StoredVersion, TransactionId};
+
+use crate::core::Core;
+
+/// Whether the bytes that are sent were sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// They never left.
+    First,
+    /// They may have, in an earlier life or in a block that was taken back; blocks are counted from now on.
+    TakenUp,
+    /// They did, and no block has them yet.
+    Again,
+}
+
+impl Core {
+    /// Sends a stored version. Whatever the node says, the transaction stays open: the watch goes on from here.
+    pub(crate) async fn send(&self, id: TransactionId, version: &StoredVersion, sending: Sending) {
+        let answer = self.rpc.send_raw(&version.raw).await;
+        self.pacing.sent(id, &self.heads, self.now_ms(), sending != Sending::Again);
+        if let Err(refusal) = answer {
+            self.note_refusal(id, version, sending, &refusal).await;
+        }
+        self.wake.notify_one();
+    }
+
+    async fn note_refusal(
+        &self,
+        id: TransactionId,
+        version: &StoredVersion,
+        sending: Sending,
+        refusal: &SendError,
+    ) {
+        let now = self.now_ms();
+        tracing::warn!(hash = %version.hash, nonce = version.nonce, %refusal, "a node did not take a transaction");
+        match refusal {
+            SendError::NonceTooLow { .. } => {
+                // Only bytes that never left before are certain to wait nowhere.
+                if sending == Sending::First
+                    && let Err(error) = self.store.transaction_version_refuse(version.hash).await
+                {
+                    tracing::error!(%error, "a refusal could not be noted");
+                }
+                self.pacing.change(id, |sent| (sent.nonce_taken, sent.next_look_ms) = (true, now));
+            }
+            SendError::FeeTooLow { .. } => {
+                self.pacing.change(id, |sent| (sent.fee_too_low, sent.next_look_ms) = (true, now));
+            }
+            // Another one waits at the nonce, one before it is missing, or the answer got lost: the same bytes are
+            // sent again, and later with a higher fee.
+            SendError::ReplacementUnderpriced { .. }
+            | SendError::NonceGap { .. }
+            | SendError::InsufficientFunds { .. }
+            | SendError::Refused { .. }
+            | SendError::Unanswered(_) => {}
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Starting and stopping: the chain is what the configuration says, what was left open is taken up, then messages are
+//! answered.
+
+use std::sync::Arc;
+
+use t4t_api::{Desk, Settlement};
+use t4t_chain::ChainError;
+use t4t_types::Address;
+use tokio::task::JoinHandle;
+
+use crate::config::{SettlementConfig, SettlementDeps};
+use crate::core::{Core, SERVICE};
+use crate::error::StartError;
+use crate::recovery::Recovered;
+use crate::service::SettlementService;
+use crate::watch;
+
+/// Blocks whose average distance says how fast the chain is.
+const INTERVAL_BLOCKS: u64 = 8;
+
+/// Settlement at work.
+pub struct Running {
+    /// Where to ask.
+    pub settlement: Arc<dyn Settlement>,
+    core: Arc<Core>,
+    recovered: Recovered,
+    watch: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("wallet", &self.wallet()).finish_non_exhaustive()
+    }
+}
+
+impl SettlementService {
+    /// Checks the chain, takes up what the last run left open, and answers messages from then on. Needs an actix
+    /// system.
+    ///
+    /// # Errors
+    /// [`StartError`], which says what to correct.
+    pub async fn start(config: SettlementConfig, deps: SettlementDeps) -> Result<Running, StartError> {
+        let slots = config.slots;
+        let core = Arc::new(Core::new(config, deps));
+        core.check_chain().await?;
+        core.read_pace().await?;
+        let recovered = core.recover().await.map_err(StartError::Recovery)?;
+        let watch = tokio::spawn(watch::run(Arc::clone(&core)));
+        let service = Arc::new(Self { core: Arc::clone(&core) });
+        let settlement: Arc<dyn Settlement> = Arc::new(Desk::start(SERVICE, service, slots));
+        Ok(Running { settlement, core, recovered, watch })
+    }
+}
+
+impl Running {
+    /// The wallet's address.
+    pub fn wallet(&self) -> Address {
+        self.core.scope.wallet
+    }
+
+    /// What the last run left open, and what became of it at the start.
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    /// Signs nothing more and ends the watch. What is open stays stored for the next start.
+    pub async fn stop(self) {
+        self.core.stop();
+        if let Err(error) = self.watch.await {
+            tracing::error!(%error, "the watch over transactions ended badly");
+        }
+    }
+}
+
+impl Core {
+    async fn check_chain(&self) -> Result<(), StartError> {
+        self.rpc.verify_chain(self.config.chain_id).await.map_err(|error| match error {
+            ChainError::WrongChain { expected, got } => StartError::WrongChain { expected, got },
+            cause => StartError::Chain(cause),
+        })?;
+        let contracts = self.config.contracts;
+        let escrow = contracts.registry().escrow(&self.rpc).await;
+        let escrow = escrow.map_err(|cause| self.not_there("registry", cause))?;
+        let registry = contracts.escrow().registry(&self.rpc).await;
+        let registry = registry.map_err(|cause| self.not_there("escrow", cause))?;
+        let token = contracts.escrow().xbzz(&self.rpc).await;
+        let token = token.map_err(|cause| self.not_there("escrow", cause))?;
+        let balance = contracts.token().balance_of(&self.rpc, self.scope.wallet).await;
+        balance.map_err(|cause| self.not_there("token", cause))?;
+        same("registry", escrow, contracts.escrow)?;
+        same("escrow", registry, contracts.registry)?;
+        same("escrow", token, contracts.token)
+    }
+
+    fn not_there(&self, contract: &'static str, error: ChainError) -> StartError {
+        let chain_id = self.config.chain_id;
+        match error {
+            ChainError::NoContract { address } => StartError::NoContract { contract, address, chain_id },
+            cause => StartError::Chain(cause),
+        }
+    }
+
+    /// Reads the newest block and how fast blocks come.
+    async fn read_pace(&self) -> Result<(), StartError> {
+        let newest = self.rpc.latest_block().await.map_err(StartError::Chain)?;
+        self.heads.note(&newest, self.now_ms());
+        let blocks = INTERVAL_BLOCKS.min(newest.number);
+        let earlier = self.rpc.block_by_number(newest.number - blocks).await.map_err(StartError::Chain)?;
+        if let Some(earlier) = earlier.filter(|_| blocks > 0) {
+            let seconds = newest.timestamp.since(earlier.timestamp);
+            self.heads.note_interval(seconds.saturating_mul(1000) / blocks);
+        }
+        Ok(())
+    }
+}
+
+fn same(contract: &'static str, found: Address, expected: Address) -> Result<(), StartError> {
+    if found == expected { Ok(()) } else { Err(StartError::ContractMismatch { contract, found, expected }) }
+}

@@ -1,0 +1,142 @@
+//! The wallet's sequence under load, and beside another program that uses the same wallet.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use t4t_chain::{BlockTag, Fees, TransactionRequest, deploy};
+use t4t_settlement::{SettlementConfig, SettlementService};
+
+use crate::world::{CLIENT, World, done, eventually, is_mined, job_of, known, outcome, submit};
+
+#[actix_web::test]
+async fn fifty_parallel_posts_have_consecutive_nonces_after_one_approval_and_all_mine() {
+    let world = World::with_provider().await;
+    let running = world.start(CLIENT).await;
+    let mut jobs = Vec::new();
+    for _ in 0..50 {
+        jobs.push(world.job().await);
+    }
+    let keys: Vec<String> = (0..50).map(|n| format!("post:{n}")).collect();
+    let posts = keys.iter().zip(jobs).map(|(key, job)| submit(&running.settlement, key, job));
+    let nonces: BTreeSet<u64> =
+        join_all(posts).await.into_iter().map(|answer| answer.unwrap().nonce).collect();
+    assert_eq!(nonces, (1..=50).collect(), "the approval has nonce 0");
+    let mined = join_all(keys.iter().map(|key| outcome(&running.settlement, key))).await;
+    assert!(mined.iter().all(is_mined));
+    let distinct: BTreeSet<_> = mined.iter().map(job_of).collect();
+    assert_eq!((distinct.len(), world.posted().await), (50, 50));
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_post_costs_at_most_three_questions_to_the_chain() {
+    let world = World::with_provider().await;
+    let rpc = world.rpc();
+    // The pace of the live chain: blocks are followed in the background.
+    let config = SettlementConfig::new(world.anvil.chain_id(), world.market.addresses);
+    let running = SettlementService::start(config, world.deps(CLIENT, rpc.clone()).await).await.unwrap();
+    done(&running.settlement, "post:first", world.job().await).await;
+    let before = rpc.counts();
+    for n in 0..10 {
+        done(&running.settlement, &format!("post:{n}"), world.job().await).await;
+    }
+    let mut jobs = Vec::new();
+    for _ in 0..30 {
+        jobs.push(world.job().await);
+    }
+    let keys: Vec<String> = (100..130).map(|n| format!("post:{n}")).collect();
+    let posts = keys.iter().zip(jobs).map(|(key, job)| done(&running.settlement, key, job));
+    join_all(posts).await;
+    let after = rpc.counts();
+    let asked: u64 = after.methods.values().sum::<u64>() - before.methods.values().sum::<u64>();
+    assert!(asked <= 3 * 40, "{asked} questions for 40 posts: {before:?} {after:?}");
+    assert!(after.requests - before.requests <= 3 * 40);
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_nonce_that_another_program_used_is_replaced_once() {
+    let world = World::with_provider().await;
+    let running = world.start(CLIENT).await;
+    done(&running.settlement, "post:1", world.job().await).await;
+    deploy::send_coin(world.anvil.rpc(), &world.key(CLIENT), world.wallet(5), 1).await.unwrap();
+    let submitted = submit(&running.settlement, "post:2", world.job().await).await.unwrap();
+    assert_eq!(submitted.nonce, 2, "the one that the other program has used");
+    let posted = outcome(&running.settlement, "post:2").await;
+    assert!(is_mined(&posted), "{posted:?}");
+    assert_eq!((posted.nonce, world.posted().await), (3, 2));
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_post_that_may_still_come_back_gets_a_new_nonce_only_when_the_old_one_is_buried() {
+    let world = World::with_provider().await;
+    let running = world.start(CLIENT).await;
+    done(&running.settlement, "post:1", world.job().await).await;
+    world.anvil.stop_mining().await.unwrap();
+    let waiting = submit(&running.settlement, "post:2", world.job().await).await.unwrap();
+    world.ask("anvil_dropTransaction", json!([waiting.hash])).await;
+    let foreign = TransactionRequest {
+        chain_id: world.anvil.chain_id(),
+        nonce: waiting.nonce,
+        to: Some(world.wallet(5)),
+        data: Vec::new(),
+        value: 1,
+        gas_limit: 21_000,
+        // It pays more than what was dropped, so it keeps its place.
+        fees: Fees { max_fee: 300_000_000_000, max_priority: 100_000_000_000 },
+    };
+    let raw = foreign.sign(&world.key(CLIENT));
+    world.anvil.rpc().send_raw(&raw.bytes).await.unwrap();
+    world.anvil.mine(1).await.unwrap();
+    assert!(world.anvil.rpc().receipt(raw.hash).await.unwrap().is_some());
+    // Told by the node that the nonce is used, and waiting for the blocks on top.
+    let sent = world.proxy.sent().len();
+    eventually("the same bytes were tried again", || async { world.proxy.sent().len() > sent }).await;
+    let still = known(&running.settlement, "post:2").await;
+    assert_eq!((still.nonce, still.hash), (waiting.nonce, waiting.hash));
+    world.anvil.mine(5).await.unwrap();
+    eventually("it has a new nonce", || async {
+        known(&running.settlement, "post:2").await.nonce == waiting.nonce + 1
+    })
+    .await;
+    world.anvil.set_block_time(None).await.unwrap();
+    world.anvil.mine(1).await.unwrap();
+    assert!(is_mined(&outcome(&running.settlement, "post:2").await));
+    assert_eq!(world.posted().await, 2);
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn a_hole_that_another_program_left_is_filled() {
+    let world = World::with_provider().await;
+    let running = world.start(CLIENT).await;
+    done(&running.settlement, "post:1", world.job().await).await;
+    running.stop().await;
+    world.anvil.stop_mining().await.unwrap();
+    let nonce = world.anvil.rpc().transaction_count(world.wallet(CLIENT), BlockTag::Latest).await.unwrap();
+    let foreign = TransactionRequest {
+        chain_id: world.anvil.chain_id(),
+        nonce,
+        to: Some(world.wallet(5)),
+        data: Vec::new(),
+        value: 1,
+        gas_limit: 21_000,
+        fees: Fees { max_fee: 3_000_000_000, max_priority: 1_000_000_000 },
+    };
+    let raw = foreign.sign(&world.key(CLIENT));
+    world.anvil.rpc().send_raw(&raw.bytes).await.unwrap();
+    let running = world.start(CLIENT).await;
+    let behind = submit(&running.settlement, "post:2", world.job().await).await.unwrap();
+    assert_eq!(behind.nonce, nonce + 1);
+    world.ask("anvil_dropTransaction", json!([raw.hash])).await;
+    world.anvil.mine(4).await.unwrap();
+    eventually("the hole is filled", || async {
+        world.anvil.mine(1).await.unwrap();
+        is_mined(&known(&running.settlement, "post:2").await)
+    })
+    .await;
+    assert_eq!(world.posted().await, 2);
+    running.stop().await;
+}
