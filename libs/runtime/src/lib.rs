@@ -6,6 +6,7 @@
 pub mod config;
 pub mod health;
 pub mod http;
+pub mod lock;
 pub mod process;
 pub mod stop;
 pub mod telemetry;

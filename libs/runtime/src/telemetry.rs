@@ -72,7 +72,8 @@ fn filter(level: &str) -> Option<EnvFilter> {
     let directives = level.split(',').map(str::trim);
     // `EnvFilter` takes a misspelt level for the name of a module, and then logs nothing.
     let known = |directive: &str| {
-        directive.contains('=') || tracing::level_filters::LevelFilter::from_str(directive).is_ok()
+        directive.contains('=')
+            || !directive.is_empty() && tracing::level_filters::LevelFilter::from_str(directive).is_ok()
     };
     if !directives.clone().all(known) {
         return None;

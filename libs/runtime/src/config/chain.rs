@@ -21,7 +21,7 @@ pub struct ChainSettings {
     pub escrow: Address,
     /// The token that everything is paid in (`XBZZ_ADDRESS`).
     pub token: Address,
-    /// How often to ask for the newest block (`T4T_CHAIN_POLL_MS`, 2000).
+    /// How often to ask for the newest block (`T4T_CHAIN_POLL_MS`, 1000).
     pub poll_interval: Duration,
 }
 

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use t4t_types::{Address, ModelId, Xbzz};
 
 use super::error::{ConfigError, ConfigProblem};
-use super::{Settings, keys, kind};
+use super::{Settings, keys};
 
 const DEFAULT_PORT: u16 = 8080;
 
@@ -27,8 +27,10 @@ pub enum SelectionStrategy {
 pub struct GatewaySettings {
     /// Where the OpenAI API listens (`T4T_GATEWAY_HOST`, `T4T_GATEWAY_PORT`; 127.0.0.1:8080).
     pub bind: SocketAddr,
-    /// Keys that apps must send (`T4T_GATEWAY_API_KEYS`); empty means that none is asked for.
-    pub api_keys: Vec<SecretString>,
+    /// The key that apps must send (`T4T_GATEWAY_API_KEY`); without one none is asked for.
+    pub api_key: Option<SecretString>,
+    /// Web pages that may use the gateway from a browser, beside those of this machine (`T4T_ALLOWED_ORIGINS`).
+    pub allowed_origins: Vec<String>,
     /// How a provider is chosen (`T4T_SELECTION_STRATEGY`).
     pub strategy: SelectionStrategy,
     /// The most that input and output price together may be (`T4T_MAX_PRICE_PER_MILLION_TOKENS`).
@@ -53,7 +55,7 @@ pub struct GatewaySettings {
     pub models_cache: Duration,
     /// Whether `stream: true` is served for answers that arrive whole (`T4T_FAKE_STREAMING`, true).
     pub fake_streaming: bool,
-    /// How a stream shows progress: `comments`, `think` or `off` (`T4T_PROGRESS`, comments).
+    /// How a stream shows progress: `reasoning`, `think` or `off` (`T4T_PROGRESS`, reasoning).
     pub progress: String,
 }
 
@@ -66,7 +68,12 @@ impl GatewaySettings {
         let seconds = |key| settings.whole(key).map(Duration::from_secs);
         let gateway = Self {
             bind: bind(settings)?,
-            api_keys: api_keys(settings),
+            api_key: settings.secret(&keys::T4T_GATEWAY_API_KEY),
+            allowed_origins: settings
+                .list(&keys::T4T_ALLOWED_ORIGINS)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             strategy: strategy(settings)?,
             price_cap: settings.amount(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
             max_escrow: settings.amount(&keys::T4T_MAX_ESCROW_PER_JOB)?,
@@ -85,12 +92,12 @@ impl GatewaySettings {
     }
 
     fn check_open(self, open_is_meant: bool) -> Result<Self, ConfigError> {
-        if self.bind.ip().is_loopback() || !self.api_keys.is_empty() || open_is_meant {
+        if self.bind.ip().is_loopback() || self.api_key.is_some() || open_is_meant {
             return Ok(self);
         }
         Err(ConfigProblem::Unsafe {
             what: format!("the gateway would listen at {} and anyone who reaches it could spend the wallet", self.bind),
-            fix: "set T4T_GATEWAY_API_KEYS to keys of your choice, or T4T_GATEWAY_HOST=127.0.0.1, or, where the \
+            fix: "set T4T_GATEWAY_API_KEY to a key of your choice, or T4T_GATEWAY_HOST=127.0.0.1, or, where the \
                   network is closed to others, T4T_GATEWAY_OPEN=true"
                 .into(),
         }
@@ -103,12 +110,6 @@ fn bind(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     let host = settings.get(&keys::T4T_GATEWAY_HOST)?.or(settings.get(&keys::T4T_ADMIN_HOST)?);
     let port = settings.get(&keys::T4T_GATEWAY_PORT)?.or(settings.get(&keys::T4T_ADMIN_PORT)?);
     Ok(SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or(DEFAULT_PORT)))
-}
-
-fn api_keys(settings: &Settings) -> Vec<SecretString> {
-    let all = settings.secret(&keys::T4T_GATEWAY_API_KEYS);
-    let split = |all: SecretString| kind::list(all.expose_secret()).map(SecretString::from).collect();
-    all.map(split).unwrap_or_default()
 }
 
 fn strategy(settings: &Settings) -> Result<SelectionStrategy, ConfigError> {

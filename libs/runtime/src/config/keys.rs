@@ -89,8 +89,8 @@ macro_rules! keys {
 keys! {
     T4T_MODE: Kind::Choice(&["gateway", "provider"]), None, "", All, "The role that `t4t` runs when no command is given.";
     T4T_CONFIG: Kind::Path, None, "", All, "The configuration file.";
-    T4T_DATA_DIR: Kind::Path, None, "", All, "Where keys and databases live: /data if it is there and can be written, else $XDG_DATA_HOME/t4t.";
-    LOG_LEVEL: Kind::Text, Some("info"), "", All, "What is logged: debug, info, warn, error, or a filter such as info,t4t_chain=debug.";
+    T4T_DATA_DIR: Kind::Path, None, "", All, "Where keys and databases live: /data if it is there and can be written, else `$XDG_DATA_HOME/t4t`.";
+    LOG_LEVEL: Kind::Text, Some("info"), "", All, "What is logged: debug, info, warn, error, or a filter such as `info,t4t_chain=debug`.";
     T4T_LOG_FORMAT: Kind::Choice(&["human", "json"]), None, "", All, "How it is logged; json where `NODE_ENV` is production, else human.";
     NODE_ENV: Kind::Text, None, "", All, "production makes `T4T_LOG_FORMAT` json.";
     WALLET_KEY: Kind::Secret, None, "", All, "The wallet's key: 0x and 64 hexadecimal digits. A file is safer.";
@@ -103,7 +103,7 @@ keys! {
     REGISTRY_ADDRESS: Kind::Address, Some("0xf81121AAbc2F7261224BaDd0Ed871711e6D1371E"), "", All, "The provider registry's contract.";
     ESCROW_ADDRESS: Kind::Address, Some("0x34Db8E014E71928f17E23eC1272B602582222c9c"), "", All, "The job escrow's contract.";
     XBZZ_ADDRESS: Kind::Address, Some("0xdBF3Ea6F5beE45c02255B2c26a16F300502F68da"), "", All, "The xBZZ token's contract.";
-    T4T_CHAIN_POLL_MS: whole(50, 60_000), Some("2000"), "milliseconds", All, "How often the chain is asked for its newest block.";
+    T4T_CHAIN_POLL_MS: whole(50, 60_000), Some("1000"), "milliseconds", All, "How often the chain is asked for its newest block.";
 
     BEE_API_URL: Kind::Url, Some("http://127.0.0.1:1633"), "", All, "The Bee node's HTTP address.";
     POSTAGE_BATCH_ID: Kind::Batch, None, "", All, "The postage batch to stamp with; it is then not bought, topped up or diluted.";
@@ -119,8 +119,9 @@ keys! {
 
     T4T_GATEWAY_HOST: Kind::Host, None, "", Gateway, "Where the OpenAI API listens; `T4T_ADMIN_HOST` where not set, else 127.0.0.1.";
     T4T_GATEWAY_PORT: PORT, None, "", Gateway, "The OpenAI API's port; `T4T_ADMIN_PORT` where not set, else 8080.";
-    T4T_GATEWAY_API_KEYS: Kind::Secret, None, "", Gateway, "Keys that apps must send, with commas between them; needed to listen beyond this machine.";
+    T4T_GATEWAY_API_KEY: Kind::Secret, None, "", Gateway, "The key that apps must send; needed to listen beyond this machine.";
     T4T_GATEWAY_OPEN: Kind::Bool, Some("false"), "", Gateway, "Whether anyone who reaches the port may spend the wallet, without a key.";
+    T4T_ALLOWED_ORIGINS: Kind::List, None, "", Gateway, "Web pages that may use the gateway from a browser, beside those of this machine; * for all.";
     T4T_SELECTION_STRATEGY: Kind::Choice(&["top_rep_cheapest", "cheapest", "manual"]), Some("top_rep_cheapest"), "", Gateway, "How a provider is chosen.";
     T4T_MANUAL_PROVIDER: Kind::Address, None, "", Gateway, "The provider of the strategy `manual`.";
     T4T_MAX_PRICE_PER_MILLION_TOKENS: Kind::Amount, None, "", Gateway, "The most that input and output price together may be; no limit where not set.";
@@ -134,7 +135,7 @@ keys! {
     T4T_MIN_PROVIDERS_PER_MODEL: whole(1, 1000), Some("1"), "", Gateway, "Models with fewer providers are not listed.";
     T4T_MODELS_CACHE_TTL_SECONDS: whole(0, 86_400), Some("60"), "seconds", Gateway, "How long a list of models may be shown again.";
     T4T_FAKE_STREAMING: Kind::Bool, Some("true"), "", Gateway, "Whether stream:true is served for answers that arrive whole.";
-    T4T_PROGRESS: Kind::Choice(&["comments", "think", "off"]), Some("comments"), "", Gateway, "How a stream shows progress: as comments, as a think block (as the reference does), or not.";
+    T4T_PROGRESS: Kind::Choice(&["reasoning", "think", "off"]), Some("reasoning"), "", Gateway, "How a stream shows progress: as reasoning beside the answer, as a think block in it (as the reference does), or not.";
 
     T4T_ENDPOINTS_FILE: Kind::Path, None, "", Provider, "The backends; endpoints.json in the data folder where not set.";
     T4T_INPUT_PRICE_DEFAULT: Kind::Amount, Some("3000000000000000"), "per million tokens", Provider, "The price of prompts of a model that has none.";

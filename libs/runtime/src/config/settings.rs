@@ -84,7 +84,17 @@ impl Settings {
         Self::load(file, std::env::vars_os().filter_map(text), flags)
     }
 
-    fn merge(&mut self, layers: [Layer; 3]) -> Result<(), ConfigError> {
+    /// The same settings, with `flags` in place of what was set.
+    ///
+    /// # Errors
+    /// A flag's value is wrong.
+    pub fn with(&self, flags: Vec<Flag>) -> Result<Self, ConfigError> {
+        let mut settings = self.clone();
+        settings.merge([Layer::from_flags(flags)])?;
+        Ok(settings)
+    }
+
+    fn merge<const N: usize>(&mut self, layers: [Layer; N]) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         let mut builder = Config::builder();
         for mut layer in layers {

@@ -1,0 +1,68 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use t4t_runtime::Settings;
+use t4t_runtime::config::{Flag, keys};
+
+use crate::commands::{config, doctor, jobs, wallet};
+use crate::dev;
+
+/// The version, with the commit where the build knows it.
+static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("T4T_COMMIT") {
+    Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    None => env!("CARGO_PKG_VERSION").to_owned(),
+});
+
+/// A market for AI inference without an operator.
+#[derive(Debug, Parser)]
+#[command(name = "t4t", version = VERSION.as_str())]
+struct Cli {
+    /// The configuration file (TOML).
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the whole market on this machine: chain, Swarm, one provider, one gateway.
+    Dev(dev::DevArgs),
+    /// Makes, shows or imports the wallet.
+    Wallet(wallet::WalletArgs),
+    /// Shows the settings and what can be set.
+    Config(config::ConfigArgs),
+    /// Lists jobs, or shows one.
+    Jobs(jobs::JobsArgs),
+    /// Checks everything that a role needs and says what to do about what is missing.
+    Doctor(doctor::DoctorArgs),
+    /// Shows the version.
+    Version,
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let load = |flags: Vec<Flag>| Settings::from_process(cli.config.as_deref(), flags);
+    match cli.command {
+        Some(Command::Dev(args)) => dev::run(args, load(Vec::new())?),
+        Some(Command::Wallet(args)) => wallet::run(args, load(Vec::new())?),
+        Some(Command::Config(args)) => config::run(&args, cli.config.as_deref()),
+        Some(Command::Jobs(args)) => jobs::run(args, load(Vec::new())?),
+        Some(Command::Doctor(args)) => doctor::run(args, load(Vec::new())?),
+        Some(Command::Version) => {
+            crate::output::line(format!("t4t {}", *VERSION))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => match load(Vec::new())?.text(&keys::T4T_MODE) {
+            Some(_) | None => {
+                Cli::command().print_help()?;
+                Ok(ExitCode::from(2))
+            }
+        },
+    }
+}

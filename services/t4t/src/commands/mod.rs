@@ -1,0 +1,6 @@
+//! The operator's commands.
+
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod jobs;
+pub(crate) mod wallet;

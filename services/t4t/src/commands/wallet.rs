@@ -1,0 +1,164 @@
+//! `t4t wallet`: making, showing and importing the wallet.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use t4t_crypto::{WalletKey, keyfile};
+use t4t_runtime::Settings;
+use t4t_runtime::config::WalletSettings;
+use t4t_runtime::wallet;
+
+use crate::output;
+
+/// A key and a keystore are both far shorter.
+const MAX_INPUT_BYTES: u64 = 64 << 10;
+
+/// Makes, shows or imports the wallet.
+#[derive(Debug, Args)]
+pub(crate) struct WalletArgs {
+    #[command(subcommand)]
+    command: WalletCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum WalletCommand {
+    /// Makes a new wallet; an existing one is never overwritten.
+    New {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Shows the wallet's address and file.
+    Show {
+        /// Writes JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes over a wallet: a key file or keystore, or, without FILE, a key from standard input.
+    Import {
+        /// The file to take over.
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Form {
+    /// Keeps the key encrypted under a password (in `T4T_WALLET_PASSWORD_FILE`, or asked for).
+    #[arg(long)]
+    encrypt: bool,
+    /// Writes JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct WalletShown {
+    address: String,
+    file: String,
+}
+
+/// Runs `t4t wallet`.
+pub(crate) fn run(args: WalletArgs, mut settings: Settings) -> anyhow::Result<ExitCode> {
+    let settings = WalletSettings::from_settings(&mut settings)?;
+    match args.command {
+        WalletCommand::New { form } => {
+            let key = WalletKey::generate().context("no key can be made")?;
+            keep(&key, &settings, &form, "made")?;
+        }
+        WalletCommand::Show { json } => show(&wallet::open(&settings)?, &settings, json)?,
+        WalletCommand::Import { file, form } => {
+            let key = match file {
+                Some(file) => read_file(&file)?,
+                None => read_standard_input()?,
+            };
+            keep(&key, &settings, &form, "imported")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn keep(key: &WalletKey, settings: &WalletSettings, form: &Form, done: &str) -> anyhow::Result<()> {
+    if let Some(folder) = settings.file.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    }
+    if form.encrypt {
+        let password = new_password(settings.password_file.as_deref())?;
+        keyfile::write_wallet_keystore(&settings.file, key, &password)?;
+    } else {
+        keyfile::write_wallet_hex(&settings.file, key)?;
+    }
+    if form.json {
+        return show(key, settings, true);
+    }
+    output::line(format!("{done} the wallet {}", key.address()))?;
+    output::line(format!(
+        "its key is in {} (mode 0600): keep a copy somewhere safe",
+        settings.file.display()
+    ))?;
+    output::line("next: send it xDAI for gas and xBZZ for payments on Gnosis Chain, then run `t4t doctor`")?;
+    Ok(())
+}
+
+fn show(key: &WalletKey, settings: &WalletSettings, json: bool) -> anyhow::Result<()> {
+    let file = match settings.key {
+        Some(_) => "WALLET_KEY".to_owned(),
+        None => settings.file.display().to_string(),
+    };
+    let shown = WalletShown { address: key.address().to_string(), file };
+    if json {
+        return Ok(output::json(&shown)?);
+    }
+    let mut table = output::Table::bare();
+    table.row(["address".into(), shown.address]);
+    table.row(["key".into(), shown.file]);
+    Ok(table.print()?)
+}
+
+fn read_file(file: &Path) -> anyhow::Result<WalletKey> {
+    let first = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
+    if !first.trim_start().starts_with('{') {
+        return Ok(keyfile::read_wallet(file, None)?);
+    }
+    let password = ask("password of the keystore: ")?;
+    Ok(keyfile::read_wallet(file, Some(&password))?)
+}
+
+fn read_standard_input() -> anyhow::Result<WalletKey> {
+    let text = if std::io::stdin().is_terminal() {
+        ask("the wallet's key (0x and 64 hexadecimal digits, not shown): ")?
+    } else {
+        let mut text = String::new();
+        std::io::stdin()
+            .take(MAX_INPUT_BYTES)
+            .read_to_string(&mut text)
+            .context("can't read standard input")?;
+        SecretString::from(text)
+    };
+    WalletKey::parse(text.expose_secret().trim()).context("this is not a wallet's key")
+}
+
+fn new_password(file: Option<&Path>) -> anyhow::Result<SecretString> {
+    if let Some(file) = file {
+        return Ok(wallet::read_password(file)?);
+    }
+    let password = ask("new password: ")?;
+    if password.expose_secret().is_empty() {
+        bail!("the password is empty: leave --encrypt out to keep the key unencrypted");
+    }
+    if ask("the same again: ")?.expose_secret() != password.expose_secret() {
+        bail!("the two passwords differ: nothing was written");
+    }
+    Ok(password)
+}
+
+fn ask(prompt: &str) -> anyhow::Result<SecretString> {
+    let text = rpassword::prompt_password(prompt);
+    text.map(SecretString::from).context("no password can be asked for: set T4T_WALLET_PASSWORD_FILE")
+}
