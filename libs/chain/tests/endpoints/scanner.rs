@@ -219,3 +219,13 @@ async fn an_error_of_the_logs_changes_nothing_and_the_next_pass_reads_them() {
     server.recovers();
     assert_eq!(heights(&scanner.poll().await.unwrap()), (vec![102], vec![]));
 }
+
+#[actix_web::test]
+async fn a_pass_can_be_run_on_any_thread() {
+    fn can_move<T: Send>(_: &T) {}
+    let (_, server) = served(Chain { head: 100, ..Chain::default() });
+    let mut scanner = scanner(&server, None);
+    let pass = scanner.poll();
+    can_move(&pass);
+    assert!(pass.await.unwrap().is_caught_up());
+}

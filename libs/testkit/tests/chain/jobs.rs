@@ -1,7 +1,7 @@
 //! A job's life, read and written through the typed calls.
 
 use t4t_chain::contracts::JobStatus;
-use t4t_chain::{ChainError, ChainEvent, LogScanner};
+use t4t_chain::{BlockTag, ChainError, ChainEvent, LogScanner};
 use t4t_types::{Address, JobId, SwarmRef, Xbzz};
 
 use crate::{Fixture, never, offering};
@@ -24,6 +24,11 @@ async fn a_registered_provider_is_read_back_as_it_was_written() {
     let both = registry.offerings_of(rpc, &[owner, stranger]).await.unwrap();
     assert_eq!(both, [Ok(vec![offering()]), Ok(vec![])]);
     assert_eq!(registry.providers(rpc, &[owner]).await.unwrap(), std::slice::from_ref(&record));
+    let entries = registry.entries(rpc, &[owner, stranger], BlockTag::Latest).await.unwrap();
+    let [Ok(entry), Ok(empty)] = &entries[..] else { panic!("{entries:?}") };
+    assert_eq!((&entry.record, &entry.offerings), (&record, &Ok(vec![offering()])));
+    assert_eq!((entry.open_jobs, empty.record.is_registered()), (0, false));
+    assert_eq!(registry.heartbeat_ttl(rpc).await.unwrap(), 600);
     let page = registry.list_providers(rpc, 0, 50).await.unwrap();
     assert_eq!((page.providers, page.next_cursor), (vec![record], 1));
     assert_eq!(registry.list_providers(rpc, 9, 50).await.unwrap().providers, []);
