@@ -57,9 +57,11 @@ async fn the_same_bytes_sent_twice_move_the_money_once() {
 #[tokio::test]
 async fn another_transaction_at_a_used_nonce_is_refused() {
     let anvil = anvil().await;
+    anvil.stop_mining().await.unwrap();
     let key = dev_key(0);
     let first = gift(&anvil, &key, fair(&anvil).await).await;
     anvil.rpc().send_raw(&first.sign(&key).bytes).await.unwrap();
+    anvil.mine(1).await.unwrap();
     let second = TransactionRequest { value: 2 * GIFT, ..first };
     let refused = anvil.rpc().send_raw(&second.sign(&key).bytes).await;
     assert!(matches!(refused, Err(SendError::NonceTooLow { .. })), "{refused:?}");
