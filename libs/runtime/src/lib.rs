@@ -6,6 +6,7 @@
 pub mod config;
 pub mod health;
 pub mod http;
+mod kill_point;
 pub mod lock;
 pub mod process;
 pub mod stop;
@@ -14,4 +15,5 @@ pub mod wallet;
 
 pub use config::{ConfigError, Settings};
 pub use health::Readiness;
+pub use kill_point::KillPoint;
 pub use stop::StopSignal;

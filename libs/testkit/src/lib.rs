@@ -2,4 +2,7 @@
 
 pub mod anvil;
 pub mod backend;
+mod eventually;
 pub mod llama;
+
+pub use eventually::{eventually, eventually_equals};

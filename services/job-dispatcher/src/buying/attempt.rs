@@ -16,6 +16,7 @@ use t4t_clock::timeout;
 use t4t_crypto::{random_bytes, seal};
 use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_protocol::{JobNotify, MessageKind, RequestPayload, V1, provider_topic};
+use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{RequestId, SwarmRef};
 use tracing::{debug, warn};
@@ -88,6 +89,7 @@ impl Buyer {
             created_at_ms: self.clock.unix_millis(),
         };
         self.ledger.plan(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        KillPoint::BuyingPlanned.pass();
         Ok(row)
     }
 
@@ -95,6 +97,7 @@ impl Buyer {
     pub(super) async fn drive(&self, row: BuyingJob, purchase: &Purchase) -> Result<Answer, Failed> {
         let mut rows = self.ledger.watch(&row);
         let status = self.submit_post(&row).await?;
+        KillPoint::BuyingSubmitted.pass();
         let delivering = self.deliver_request(&row);
         let posting = self.follow_post(&row, status, purchase);
         let waiting = async {
@@ -144,7 +147,10 @@ impl Buyer {
     async fn collect(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
         let reference = row.response_hash?;
         match answer::fetch(&self.courier, &self.sealing_key, row, reference, ANSWER_PATIENCE).await {
-            Ok(answer) => Some(Ok(answer)),
+            Ok(answer) => {
+                KillPoint::BuyingFetched.pass();
+                Some(Ok(answer))
+            }
             Err(error) if row.state == BuyingState::Claimed => {
                 // Paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
@@ -220,6 +226,7 @@ impl Buyer {
                     purchase.push(BuyingProgress::Posted { job, transaction: status.hash });
                     let change = BuyingChange { job: Some(job), ..Default::default() };
                     self.record(row, BuyingEvent::Posted, change).await;
+                    KillPoint::BuyingPosted.pass();
                     return;
                 }
                 TransactionOutcome::Mined { job: None, .. } => return,
@@ -251,6 +258,7 @@ impl Buyer {
         if !uploaded {
             return;
         }
+        KillPoint::BuyingUploaded.pass();
         let notice = match notice {
             Ok(notice) => notice,
             Err(error) => {
@@ -264,6 +272,7 @@ impl Buyer {
             if let Err(error) = self.courier.send(&topic, row.provider_overlay, notice.clone()).await {
                 debug!(request = %row.request_id, %error, "a notice could not be sent");
             }
+            KillPoint::BuyingNoticed.pass();
             let heard = rows.wait_for(|row| !matches!(row.state, BuyingState::Planned | BuyingState::Posted));
             if timeout(&*self.clock, self.config.notice_resend, heard).await.is_ok() {
                 return;

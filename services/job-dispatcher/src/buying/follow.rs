@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use t4t_api::registry_watcher::{GetJob, JobEvent, JobHappening, JobRole, WatchJobs};
 use t4t_protocol::job::BuyingEvent;
 use t4t_protocol::{Message, VerifiedEnvelope};
+use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{JobStatus, RoutingId, SwarmRef, Xbzz};
 use tracing::{debug, warn};
@@ -116,6 +117,7 @@ impl Buyer {
                 let change =
                     BuyingChange { response_hash: Some(deliver.response_hash), ..Default::default() };
                 self.record(&row, BuyingEvent::Delivered, change).await;
+                KillPoint::BuyingDelivered.pass();
             }
             Message::JobNotify(_) | Message::Unknown(_) => {}
         }

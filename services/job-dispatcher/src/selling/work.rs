@@ -10,6 +10,7 @@ use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
 use t4t_protocol::{JobAck, JobDeliver, MessageKind, client_topic};
+use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
 use t4t_types::{JobId, UnixSeconds, Xbzz};
@@ -104,6 +105,7 @@ impl Seller {
             created_at_ms: self.clock.unix_millis(),
         };
         self.ledger.found(&row).await?;
+        KillPoint::SellingFound.pass();
         self.spawn_work(job);
         Ok(())
     }
@@ -151,6 +153,7 @@ impl Seller {
             Ok(request) => request,
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
+        KillPoint::SellingFetched.pass();
         let chain_now = self.chain_now().await?;
         let left = row.delivery_deadline.since(chain_now.plus(self.config.give_up_seconds));
         if left == 0 {
@@ -160,12 +163,14 @@ impl Seller {
         if self.ledger.happened(row.job, SellingEvent::Began, begins).await?.is_none() {
             return Ok(());
         }
+        KillPoint::SellingBegan.pass();
         if chain_now < row.ack_deadline {
             self.acknowledge(row);
         }
         let time_limit_ms = left.saturating_mul(1000);
         match answer::run(&self.runners, row, &request, time_limit_ms).await {
             Ok(finished) => {
+                KillPoint::SellingRan.pass();
                 let payment = answer::payment(row, &finished);
                 let usage = finished.usage;
                 let key = &request.payload.client_key;
@@ -177,6 +182,7 @@ impl Seller {
                     ..Default::default()
                 };
                 self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+                KillPoint::SellingAnswered.pass();
                 self.sold.add(usage);
                 Ok(())
             }
@@ -208,6 +214,7 @@ impl Seller {
     pub(super) async fn decide_refusal(&self, row: &SellingJob, reason: &str) -> Result<(), WorkError> {
         let change = SellingChange { reason: Some(reason.to_owned()), ..Default::default() };
         self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
+        KillPoint::SellingRefusing.pass();
         Ok(())
     }
 
@@ -234,6 +241,7 @@ impl Seller {
             };
             let (on_chain, ()) =
                 futures_util::future::join(seller.settlement.ask(ack), seller.tell_ack(&row)).await;
+            KillPoint::SellingAcked.pass();
             if let Err(error) = on_chain {
                 warn!(%job, %error, "a job could not be acknowledged; it can still be claimed while it is not cancelled");
             }
@@ -249,8 +257,10 @@ impl Seller {
     async fn upload_answer(&self, row: &SellingJob) -> Result<(), WorkError> {
         let Some(sealed) = row.sealed_answer.clone() else { return Err(WorkError::Upload) };
         let reference = self.upload_retrying(row, sealed).await?;
+        KillPoint::SellingUploaded.pass();
         let change = SellingChange { response_hash: Some(reference), ..Default::default() };
         self.ledger.happened(row.job, SellingEvent::Uploaded, change).await?;
+        KillPoint::SellingReferenced.pass();
         Ok(())
     }
 
@@ -275,6 +285,7 @@ impl Seller {
         let (Some(response_hash), Some(paid)) = (row.response_hash, row.payment) else { return Ok(()) };
         let intent = TransactionIntent::ClaimJob { job: row.job, response_hash, paid };
         self.settlement.ask(SubmitTransaction { key: TransactionKey::claim(row.job), intent }).await?;
+        KillPoint::SellingClaimed.pass();
         Ok(())
     }
 
@@ -306,6 +317,7 @@ impl Seller {
         let seller = Arc::clone(self);
         tokio::spawn(async move {
             seller.announce(&row).await;
+            KillPoint::SellingAnnounced.pass();
             for pause in ANNOUNCE_AGAIN {
                 seller.clock.sleep(pause).await;
                 seller.announce(&row).await;
