@@ -1,10 +1,8 @@
 //! The escrow's calls: jobs from posting to payment.
 
-use std::fmt;
-
 use ethers_core::abi::Token as AbiToken;
 use serde::{Deserialize, Serialize};
-use t4t_types::{Address, JobId, ModelId, SwarmRef, UnixSeconds, Xbzz, keccak256};
+use t4t_types::{Address, JobId, JobStatus, JobTerms, ModelId, SwarmRef, UnixSeconds, Xbzz, keccak256};
 
 use crate::abi::{Garbled, Interface, Reader, address_token, bytes32_token, uint_token};
 use crate::error::ChainError;
@@ -33,53 +31,6 @@ pub struct JobOrder {
     pub delivery_deadline: UnixSeconds,
 }
 
-/// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JobStatus {
-    /// There is no such job.
-    None,
-    /// Posted, not acknowledged.
-    Pending,
-    /// Acknowledged by the provider.
-    Acked,
-    /// Declared by version 1 and never set.
-    Delivered,
-    /// Claimed: the provider has its payment.
-    Claimed,
-    /// Ended without an acknowledgement, or refused: the client has its money back.
-    Cancelled,
-    /// Ended without an answer: the client has its money back.
-    TimedOut,
-}
-
-/// A job as the chain has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobTerms {
-    /// Who posted it.
-    pub client: Address,
-    /// Who is to do it.
-    pub provider: Address,
-    /// Where the sealed request lies. Our escrow forgets it once the job is claimed and then answers zero.
-    pub request_hash: SwarmRef,
-    /// Where the sealed answer lies; zero until the job is claimed.
-    pub response_hash: SwarmRef,
-    /// The model as the client wrote it: may be no valid [`ModelId`], and is cut after 1,024 bytes.
-    pub model: String,
-    /// What is in escrow.
-    pub max_payment: Xbzz,
-    /// When it was posted.
-    pub posted_at: UnixSeconds,
-    /// When it was acknowledged; zero without that.
-    pub acked_at: UnixSeconds,
-    /// Until when it can be acknowledged.
-    pub ack_deadline: UnixSeconds,
-    /// Until when it can be claimed.
-    pub delivery_deadline: UnixSeconds,
-    /// Where it stands.
-    pub status: JobStatus,
-}
-
 /// Limits of our escrow; version 1 has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EscrowLimits {
@@ -91,45 +42,6 @@ pub struct EscrowLimits {
     pub max_delivery_window: u64,
     /// Seconds after a missed deadline from which anyone may end the job.
     pub public_grace: u64,
-}
-
-impl JobStatus {
-    fn from_number(number: u64) -> Option<Self> {
-        let statuses = [
-            Self::None,
-            Self::Pending,
-            Self::Acked,
-            Self::Delivered,
-            Self::Claimed,
-            Self::Cancelled,
-            Self::TimedOut,
-        ];
-        statuses.get(usize::try_from(number).ok()?).copied()
-    }
-
-    /// Whether the provider can still acknowledge, claim or refuse it.
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Acked)
-    }
-
-    /// Whether nothing will change it any more.
-    pub const fn is_settled(self) -> bool {
-        matches!(self, Self::Claimed | Self::Cancelled | Self::TimedOut)
-    }
-}
-
-impl fmt::Display for JobStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Pending => "pending",
-            Self::Acked => "acked",
-            Self::Delivered => "delivered",
-            Self::Claimed => "claimed",
-            Self::Cancelled => "cancelled",
-            Self::TimedOut => "timed out",
-        })
-    }
 }
 
 impl Escrow {
@@ -190,13 +102,13 @@ impl Escrow {
 
     /// A job as the chain has it; for an unknown id all zeros and [`JobStatus::None`].
     pub async fn job(&self, rpc: &Rpc, job: JobId) -> Result<JobTerms, ChainError> {
-        super::view(rpc, self.job_call("jobs", job), "a job", JobTerms::read).await
+        super::view(rpc, self.job_call("jobs", job), "a job", read_terms).await
     }
 
     /// The same for many jobs, in few requests and in the order of the ids.
     pub async fn jobs(&self, rpc: &Rpc, jobs: &[JobId]) -> Result<Vec<JobTerms>, ChainError> {
         let calls: Vec<Call> = jobs.iter().map(|job| self.job_call("jobs", *job)).collect();
-        super::views(rpc, &calls, "a job", JobTerms::read).await?.into_iter().collect()
+        super::views(rpc, &calls, "a job", read_terms).await?.into_iter().collect()
     }
 
     /// Jobs posted so far; the next one's id is [`Self::job_id`] of this plus one.
@@ -242,21 +154,20 @@ impl Escrow {
     }
 }
 
-impl JobTerms {
-    pub(super) fn read(mut answer: Reader<'_>) -> Result<Self, Garbled> {
-        Ok(Self {
-            client: answer.address()?,
-            provider: answer.address()?,
-            request_hash: answer.word()?.into(),
-            response_hash: answer.word()?.into(),
-            model: answer.text()?,
-            max_payment: Xbzz::from_plur(answer.u128()?),
-            posted_at: UnixSeconds::new(answer.u64()?),
-            acked_at: UnixSeconds::new(answer.u64()?),
-            ack_deadline: UnixSeconds::new(answer.u64()?),
-            delivery_deadline: UnixSeconds::new(answer.u64()?),
-            status: JobStatus::from_number(answer.u64()?)
-                .ok_or(Garbled::new("a status that is not known"))?,
-        })
-    }
+/// A job as the view answers it. The model is cut after 1,024 bytes; our escrow forgets a job's request once it is claimed
+/// and then answers zero.
+pub(super) fn read_terms(mut answer: Reader<'_>) -> Result<JobTerms, Garbled> {
+    Ok(JobTerms {
+        client: answer.address()?,
+        provider: answer.address()?,
+        request_hash: answer.word()?.into(),
+        response_hash: answer.word()?.into(),
+        model: answer.text()?,
+        max_payment: Xbzz::from_plur(answer.u128()?),
+        posted_at: UnixSeconds::new(answer.u64()?),
+        acked_at: UnixSeconds::new(answer.u64()?),
+        ack_deadline: UnixSeconds::new(answer.u64()?),
+        delivery_deadline: UnixSeconds::new(answer.u64()?),
+        status: JobStatus::from_number(answer.u8()?).ok_or(Garbled::new("a status that is not known"))?,
+    })
 }

@@ -19,8 +19,9 @@ use crate::revert::RevertReason;
 use crate::rpc::Rpc;
 
 pub use entry::RegistryEntry;
-pub use escrow::{Escrow, EscrowLimits, JobOrder, JobStatus, JobTerms};
+pub use escrow::{Escrow, EscrowLimits, JobOrder};
 pub use registry::{Backing, Offering, ProviderPage, ProviderRecord, Registration, Registry};
+pub use t4t_types::{JobStatus, JobTerms};
 pub use token::Token;
 
 /// Where the contracts of one market are.

@@ -4,6 +4,7 @@ use ethers_core::abi::{Token as AbiToken, encode};
 use proptest::prelude::*;
 use t4t_types::{JobId, TokenPrices, UnixSeconds, Xbzz};
 
+use super::escrow::read_terms;
 use super::*;
 use crate::abi::{Interface, address_token, bytes32_token, uint_token};
 use crate::gnosis::CONTRACTS;
@@ -113,7 +114,7 @@ fn a_job_is_read_as_the_interface_says() {
         Interface::Escrow.abi().function("jobs").unwrap().decode_output(&answer).unwrap(),
         job_tokens(2)
     );
-    let read = JobTerms::read(Reader::new(&answer)).unwrap();
+    let read = read_terms(Reader::new(&answer)).unwrap();
     let expected = JobTerms {
         client: provider(),
         provider: Address::new([9; 20]),
@@ -128,8 +129,8 @@ fn a_job_is_read_as_the_interface_says() {
         status: JobStatus::Acked,
     };
     assert_eq!(read, expected);
-    assert!(JobTerms::read(Reader::new(&encode(&job_tokens(7)))).is_err());
-    let unknown = JobTerms::read(Reader::new(&encode(&job_tokens(0)))).unwrap();
+    assert!(read_terms(Reader::new(&encode(&job_tokens(7)))).is_err());
+    let unknown = read_terms(Reader::new(&encode(&job_tokens(0)))).unwrap();
     assert_eq!(unknown.status, JobStatus::None);
 }
 
@@ -184,7 +185,7 @@ proptest! {
         let words = words.concat();
         let small: Vec<u8> = small.into_iter().flat_map(|byte| [&[0; 31][..], &[byte]].concat()).collect();
         for data in [words, small] {
-            let _ = JobTerms::read(Reader::new(&data));
+            let _ = read_terms(Reader::new(&data));
             let _ = registry::read_offerings(Reader::new(&data));
             let _ = Reader::new(&data).tuples(10, ProviderRecord::read);
         }
