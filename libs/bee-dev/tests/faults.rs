@@ -1,4 +1,5 @@
 //! What the client makes of a node that misbehaves.
+#![expect(clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,9 +1,11 @@
 //! The API's statuses and JSON, as Bee words them.
+#![expect(clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use t4t_bee_dev::{BeeDev, BeeDevConfig};
 use t4t_clock::SystemClock;
+use t4t_crypto::WalletKey;
 use t4t_swarm::chunk::Chunk;
 use t4t_swarm::soc::{Soc, feed_update_id};
 use t4t_swarm::{Bee, BeeConfig};
@@ -171,7 +173,7 @@ async fn a_second_transaction_at_once_is_refused() {
 async fn a_feed_answers_with_its_newest_update() {
     let node = Node::start().await;
     let batch = node.buy(20).await;
-    let key: secp256k1::SecretKey = "11".repeat(32).parse().unwrap();
+    let key = WalletKey::from_bytes(&[0x11; 32]).unwrap();
     let topic = [5; 32];
     let mut owner = String::new();
     for (index, text) in ["one", "two"].into_iter().enumerate() {

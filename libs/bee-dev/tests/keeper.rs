@@ -1,4 +1,5 @@
 //! Finding, buying and feeding a batch.
+#![expect(clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ async fn a_batch_is_bought_once_and_remembered() {
     let (_network, bee) =
         node(BeeDevConfig { stamp_usable_delay: usable_delay, ..BeeDevConfig::default() }).await;
     let folder = tempfile::tempdir().unwrap();
-    let state_file = Some(folder.path().join("postage-batch.json"));
-    let config = StampKeeperConfig { state_file: state_file.clone(), ..StampKeeperConfig::default() };
+    let state_file = folder.path().join("postage-batch.json");
+    let config = StampKeeperConfig { state_file: Some(state_file.clone()), ..StampKeeperConfig::default() };
     let first = keeper(&bee, config.clone());
     let batch = first.resolve().await.unwrap();
     assert_eq!((first.resolve().await.unwrap(), first.batch()), (batch, Some(batch)));
@@ -43,8 +44,7 @@ async fn a_batch_is_bought_once_and_remembered() {
     // A longer one with our label does not displace the remembered one.
     buy(&bee, 60, "t4t").await;
     assert_eq!(keeper(&bee, config).resolve().await.unwrap(), batch);
-    let written: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(state_file.unwrap()).unwrap()).unwrap();
+    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&state_file).unwrap()).unwrap();
     assert_eq!(written["batchId"].as_str().unwrap(), batch.to_string());
     assert_eq!(written["label"], "t4t");
 }

@@ -1,7 +1,7 @@
 //! Single-owner chunks: a signed chunk at an address that its owner and an identifier determine.
 
 use bytes::Bytes;
-use secp256k1::SecretKey;
+use t4t_crypto::WalletKey;
 use t4t_types::{Address, SwarmRef, keccak256};
 
 use crate::chunk::{Chunk, ChunkError};
@@ -35,9 +35,9 @@ pub enum SocError {
 
 impl Soc {
     /// Signs `wrapped` under the identifier `id`.
-    pub fn sign(id: [u8; 32], wrapped: Chunk, key: &SecretKey) -> Self {
+    pub fn sign(id: [u8; 32], wrapped: Chunk, key: &WalletKey) -> Self {
         let signature = signature::sign(key, &digest(&id, &wrapped));
-        Self { id, owner: signature::address_of(&key.public_key()), signature, wrapped }
+        Self { id, owner: key.address(), signature, wrapped }
     }
 
     /// Puts the parts together and checks that `owner` signed them.
@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn signing_gives_the_published_bytes() {
-        let key = "b81dcb6350c980d80602e37c8d42ca7cf1ca93e85240bac7879cf7cecaeca9c6".parse().unwrap();
+        let key = "b81dcb6350c980d80602e37c8d42ca7cf1ca93e85240bac7879cf7cecaeca9c6";
+        let key = WalletKey::from_bytes(&hex::decode(key).unwrap().try_into().unwrap()).unwrap();
         let id = "dca3f4c3774dd47981cf0b94a92c06c8d3381a38a64d8cd09c05d4bf150faf26";
         let payload = "9c8ccbc83456dbd31512e18b9d762e3f685d438ccf887db427d96f4bb6485afd\
                        0bc975a3f8266fd58d67b5ea0c1d7d0c0ab08f706d0e115f3702000a35727df5";

@@ -1,6 +1,6 @@
 //! Postage stamps: the proof, 113 bytes long, that a chunk's place in a batch was paid for.
 
-use secp256k1::SecretKey;
+use t4t_crypto::WalletKey;
 use t4t_types::{Address, BatchId, SwarmRef, keccak256};
 
 use crate::signature::{self, SIGNATURE_BYTES};
@@ -65,7 +65,7 @@ impl Stamp {
         batch: BatchId,
         index: StampIndex,
         timestamp: u64,
-        key: &SecretKey,
+        key: &WalletKey,
     ) -> Self {
         let signature = signature::sign(key, &digest(address, &batch, index, timestamp));
         Self { batch, index, timestamp, signature }
@@ -133,7 +133,7 @@ mod tests {
             let published = Stamp::from_bytes(&hex::decode(stamp).unwrap().try_into().unwrap());
             assert_eq!(published.signer(&address), Some(OWNER.parse().unwrap()));
             assert_eq!(published.index.bucket, u32::from(bucket(&address)));
-            let key = KEY.parse().unwrap();
+            let key = WalletKey::from_bytes(&hex::decode(KEY).unwrap().try_into().unwrap()).unwrap();
             let ours = Stamp::sign(&address, published.batch, published.index, published.timestamp, &key);
             assert_eq!(hex::encode(ours.to_bytes()), stamp);
         }

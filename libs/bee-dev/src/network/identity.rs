@@ -1,6 +1,7 @@
 //! Keys and overlays of the nodes.
 
 use secp256k1::{PublicKey, SecretKey};
+use t4t_crypto::WalletKey;
 use t4t_swarm::{PssPublicKey, PssSecretKey};
 use t4t_types::{Address, Overlay, keccak256};
 
@@ -17,7 +18,7 @@ pub(crate) struct Identity {
     pub(crate) public_key: PublicKey,
     pub(crate) pss_public_key: PssPublicKey,
     pub(crate) pss_key: PssSecretKey,
-    pub(crate) signing_key: SecretKey,
+    pub(crate) signing_key: WalletKey,
 }
 
 /// Identities whose overlays lie evenly apart, so that no two nodes share a neighbourhood.
@@ -31,9 +32,10 @@ pub(crate) fn spread(nodes: usize, seed: u64) -> Vec<Identity> {
 
 impl Identity {
     fn new(seed: u64, index: u64, first_byte: u8) -> Self {
-        let signing_key = key(seed, "bee", index);
-        let public_key = signing_key.public_key();
-        let ethereum = address_of(&public_key);
+        let secret = key(seed, "bee", index);
+        let public_key = secret.public_key();
+        let signing_key = WalletKey::from_bytes(&secret.to_secret_bytes()).expect("it was a key already");
+        let ethereum = signing_key.address();
         let pss_secret = key(seed, "pss", index).to_secret_bytes();
         let pss_key = PssSecretKey::from_bytes(pss_secret).expect("it was a key already");
         // A node draws the nonce of its overlay once, at its first start.
@@ -53,13 +55,6 @@ fn key(seed: u64, what: &str, index: u64) -> SecretKey {
             Err(_) => bytes = keccak256(bytes),
         }
     }
-}
-
-fn address_of(key: &PublicKey) -> Address {
-    let hash = keccak256(&key.serialize_uncompressed()[1..]);
-    let mut address = [0; 20];
-    address.copy_from_slice(&hash[12..]);
-    Address::new(address)
 }
 
 fn overlay_of(ethereum: &Address, nonce: u64) -> Overlay {

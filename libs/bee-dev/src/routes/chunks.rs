@@ -52,22 +52,15 @@ async fn upload(api: ApiData, request: HttpRequest, body: web::Bytes) -> ApiResu
     Ok(response.json(Stored { reference }))
 }
 
-/// Content if it can be, else a single-owner chunk, which is told by its signature.
+/// Content if it fits one; only what is longer is taken for a single-owner chunk.
 fn read_chunk(body: web::Bytes) -> Result<Content, ApiError> {
-    if body.len() > SPAN_BYTES + PAYLOAD_BYTES {
-        let soc = Soc::parse(&body).map_err(|_| ApiError::bad_request("invalid chunk"))?;
-        return Ok(Content::Soc(Box::new(soc)));
+    match Chunk::parse(body.clone()) {
+        Ok(chunk) => Ok(Content::Chunk(chunk)),
+        Err(_) => {
+            let soc = Soc::parse(&body).map_err(|_| ApiError::bad_request("chunk data error"))?;
+            Ok(Content::Soc(Box::new(soc)))
+        }
     }
-    if let Some(soc) = Soc::parse(&body).ok().filter(|soc| is_plausible(soc)) {
-        return Ok(Content::Soc(Box::new(soc)));
-    }
-    let chunk = Chunk::parse(body).map_err(|_| ApiError::bad_request("chunk data error"))?;
-    Ok(Content::Chunk(chunk))
-}
-
-/// Any 65 bytes recover to somebody; a wrapped chunk whose span is its length is hardly chance.
-fn is_plausible(soc: &Soc) -> bool {
-    u64::from_le_bytes(soc.wrapped().span()) == soc.wrapped().payload().len() as u64
 }
 
 /// Everyone whom the chunk may concern gets it.

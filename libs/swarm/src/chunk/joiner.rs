@@ -74,7 +74,10 @@ fn children_of(
 ) -> Result<Vec<Chunk>, JoinError> {
     let inconsistent = || JoinError::Inconsistent(parent.address());
     let references = parent.payload();
-    if depth >= MAX_DEPTH || references.len() < 2 * SEGMENT_BYTES || references.len() % SEGMENT_BYTES != 0 {
+    if depth >= MAX_DEPTH
+        || references.len() < 2 * SEGMENT_BYTES
+        || !references.len().is_multiple_of(SEGMENT_BYTES)
+    {
         return Err(inconsistent());
     }
     let mut children = Vec::with_capacity(references.len() / SEGMENT_BYTES);

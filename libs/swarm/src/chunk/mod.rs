@@ -5,12 +5,14 @@ mod joiner;
 mod splitter;
 
 use bytes::Bytes;
-use t4t_types::{SwarmRef, keccak256};
+use t4t_types::SwarmRef;
 
 pub use bmt::bmt_root;
 pub(crate) use bmt::sibling_path;
 pub use joiner::{JoinError, join};
 pub use splitter::{root_reference, split};
+
+use crate::keccak::keccak_span;
 
 /// Bytes of one segment, the unit that is hashed.
 pub const SEGMENT_BYTES: usize = 32;
@@ -83,10 +85,7 @@ impl Chunk {
 
 /// The address of a chunk with this span whose payload has this Merkle root.
 pub(crate) fn address_of(span: &[u8; SPAN_BYTES], root: &[u8; 32]) -> SwarmRef {
-    let mut input = [0; SPAN_BYTES + 32];
-    input[..SPAN_BYTES].copy_from_slice(span);
-    input[SPAN_BYTES..].copy_from_slice(root);
-    SwarmRef::new(keccak256(input))
+    SwarmRef::new(keccak_span(span, root))
 }
 
 #[cfg(test)]

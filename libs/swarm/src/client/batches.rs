@@ -5,6 +5,7 @@ use serde::Deserialize;
 use t4t_types::{BatchId, TxHash, Xbzz};
 
 use super::Bee;
+use super::retry::was_busy;
 use crate::SwarmError;
 
 /// A batch as its node sees it.
@@ -108,20 +109,20 @@ impl Bee {
             .query("label", &order.label)
             .header("immutable", if order.immutable { "true" } else { "false" })
             .limit(self.shared.config.stamp_timeout);
-        self.json(&call).await
+        self.retrying(was_busy, || self.json(&call)).await
     }
 
     /// Pays `amount` more for each chunk of the batch, which makes it last longer.
     pub async fn top_up(&self, batch: &BatchId, amount: Xbzz) -> Result<StampReceipt, SwarmError> {
         let path = ["stamps", "topup", &batch.to_string(), &amount.plur().to_string()];
         let call = self.call("top-up", Method::PATCH, &path).limit(self.shared.config.stamp_timeout);
-        self.json(&call).await
+        self.retrying(was_busy, || self.json(&call)).await
     }
 
     /// Makes room for 2^depth chunks; each further bit halves how long the batch lasts.
     pub async fn dilute(&self, batch: &BatchId, depth: u8) -> Result<StampReceipt, SwarmError> {
         let path = ["stamps", "dilute", &batch.to_string(), &depth.to_string()];
         let call = self.call("dilution", Method::PATCH, &path).limit(self.shared.config.stamp_timeout);
-        self.json(&call).await
+        self.retrying(was_busy, || self.json(&call)).await
     }
 }

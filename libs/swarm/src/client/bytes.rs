@@ -10,6 +10,7 @@ use tracing::debug;
 
 use super::Bee;
 use super::request::read_body;
+use super::retry::{failed, jittered};
 use crate::SwarmError;
 
 /// How an upload reaches the network.
@@ -57,8 +58,8 @@ const BYTES_A_SECOND: usize = 100_000;
 impl Bee {
     /// Stores `data` at redundancy level 0 and returns where.
     ///
-    /// The reference is an address that the node names; it is not compared with one computed here. Retries only a
-    /// connection that died; sending the same again is harmless.
+    /// The reference is an address that the node names; it is not compared with one computed here. While the node
+    /// is busy, faulty or away it is tried again: the same bytes lie at the same address under the same stamp.
     pub async fn upload(
         &self,
         batch: &BatchId,
@@ -76,7 +77,8 @@ impl Bee {
             .limit(self.shared.config.upload_timeout + transfer_time(data.len()))
             .body(data)
             .repeatable();
-        Ok(self.json::<Stored>(&call).await?.reference)
+        let again = |error: &SwarmError| failed(error) || matches!(error, SwarmError::TimedOut(_));
+        Ok(self.retrying(again, || self.json::<Stored>(&call)).await?.reference)
     }
 
     /// Reads the content at `reference`, at most `limit` bytes of it (longer content is [`SwarmError::TooLarge`]).
@@ -102,7 +104,7 @@ impl Bee {
                 return Err(error);
             }
             debug!(%reference, %error, "not readable yet");
-            self.shared.clock.sleep(pause).await;
+            self.shared.clock.sleep(jittered(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -119,7 +121,7 @@ impl Bee {
         if let Some(retrieval) = patience.retrieval {
             call = call.header("swarm-chunk-retrieval-timeout", &go_duration(retrieval));
         }
-        let result = self.run(&call, async |response| read_body(response, "the content", limit).await).await;
+        let result = self.run(&call, |response| read_body(response, "the content", limit)).await;
         result.map_err(|error| match error {
             SwarmError::NotFound(_) => SwarmError::not_found(reference),
             other => other,

@@ -9,6 +9,7 @@ use t4t_types::{BatchId, Overlay, SwarmRef};
 use tracing::debug;
 
 use super::Bee;
+use super::retry::was_busy;
 use crate::SwarmError;
 use crate::trojan::{self, MESSAGE_BYTES, Mined, PssPublicKey, Target, Topic};
 
@@ -82,7 +83,8 @@ impl Bee {
         if let Some(recipient) = &message.recipient {
             call = call.query("recipient", &recipient.to_string());
         }
-        self.json::<Created>(&call).await?;
+        // A repetition would be another chunk: only what was refused at once is repeated.
+        self.retrying(was_busy, || self.json::<Created>(&call)).await?;
         Ok(Sent::ByNode)
     }
 

@@ -6,6 +6,7 @@ mod chunks;
 mod messages;
 mod node;
 mod request;
+mod retry;
 mod subscription;
 
 use std::fmt;
@@ -38,6 +39,8 @@ pub struct BeeConfig {
     pub download_timeout: Duration,
     /// Longest wait for a message's chunk to be taken, or for the node to mine it. Default 60 s.
     pub message_timeout: Duration,
+    /// How often an upload or a message is tried while the node is busy, faulty or away. Default 3.
+    pub attempts: u32,
     /// Longest wait for a transaction about stamps. Default 5 min.
     pub stamp_timeout: Duration,
     /// A subscription without a ping or frame for this long is dialled anew. Default 150 s: nodes ping each 60 s.
@@ -62,6 +65,7 @@ impl BeeConfig {
             upload_timeout: Duration::from_secs(60),
             download_timeout: Duration::from_secs(35),
             message_timeout: Duration::from_secs(60),
+            attempts: 3,
             stamp_timeout: Duration::from_secs(300),
             silence_limit: Duration::from_secs(150),
             redial_first: Duration::from_millis(500),

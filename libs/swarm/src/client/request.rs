@@ -78,10 +78,10 @@ impl Bee {
     }
 
     /// Makes the call and gives the answer's body to `read`, both within the call's limit.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<T, F: Future<Output = Result<T, SwarmError>>>(
         &self,
         call: &Call,
-        read: impl AsyncFnOnce(Response) -> Result<T, SwarmError>,
+        read: impl FnOnce(Response) -> F,
     ) -> Result<T, SwarmError> {
         let work = async {
             let response = self.send(call).await?;
@@ -99,7 +99,7 @@ impl Bee {
     /// Makes the call and reads a JSON answer.
     pub(super) async fn json<T: DeserializeOwned>(&self, call: &Call) -> Result<T, SwarmError> {
         let name = call.name;
-        self.run(call, async |response| {
+        self.run(call, |response| async move {
             let body = read_body(response, name, ANSWER_BYTES).await?;
             serde_json::from_slice(&body)
                 .map_err(|source| SwarmError::Malformed { call: name, source: Some(source) })

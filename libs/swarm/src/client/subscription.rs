@@ -141,7 +141,7 @@ impl Link {
         let mut pause = config.redial_first;
         loop {
             let dialled = clock.unix_millis();
-            match timeout(clock, config.connect_timeout + config.query_timeout, self.dial()).await {
+            match timeout(clock, config.connect_timeout + config.query_timeout, Box::pin(self.dial())).await {
                 Ok(Ok(socket)) => {
                     self.up.send_replace(LinkState::Up);
                     self.listen(socket).await;

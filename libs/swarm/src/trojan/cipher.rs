@@ -20,7 +20,7 @@ pub(super) fn hint(key: &[u8; 32], topic: &Topic) -> [u8; SPAN_BYTES] {
     hash.first_chunk().copied().expect("a hash has 32 bytes")
 }
 
-/// Encrypts or decrypts in place: segment i is XORed with `keccak(keccak(key ‖ u32LE i))`.
+/// Encrypts or decrypts in place: segment i is combined (exclusive or) with `keccak(keccak(key ‖ u32LE i))`.
 pub(super) fn apply(key: &[u8; 32], data: &mut [u8]) {
     for (counter, segment) in (0u32..).zip(data.chunks_mut(SEGMENT_BYTES)) {
         let pad = keccak256(keccak256([&key[..], &counter.to_le_bytes()].concat()));

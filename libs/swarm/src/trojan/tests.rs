@@ -33,6 +33,11 @@ const WRAPPED_BY_BEE: [(&str, &str, &str); 3] = [
     ),
 ];
 
+/// The same with the topic's own key: what version 1 sends.
+const WRAPPED_FOR_THE_TOPIC: &str = "56398fdf8691b655abb4edd6ecedc531bf14d560b89812ae2c22f7b289ccf64cb40f412c449452e5\
+    177bf987f69a67c5c261f6dc3cc6941d96bab7f2b532e86e4e9a82e2d79805873bc46b73f2f8d298e9d0fe98c9b65c442f63f46bc76a5c54\
+    91fcc78ac7161000";
+
 fn recipient() -> PssSecretKey {
     PssSecretKey::from_bytes(hex::decode(RECIPIENT).unwrap().try_into().unwrap()).unwrap()
 }
@@ -54,6 +59,14 @@ fn what_a_node_wrapped_is_opened() {
         let opened = unwrap(&chunk_of(beginning), Some(&recipient()), &Topic::of_path(topic));
         assert_eq!(opened.map(hex::encode).as_deref(), Some(message));
     }
+}
+
+#[test]
+fn what_a_node_wrapped_for_everyone_on_the_topic_is_opened_by_all_of_them() {
+    let (chunk, topic) = (chunk_of(WRAPPED_FOR_THE_TOPIC), Topic::of_path("test"));
+    assert_eq!(unwrap(&chunk, None, &topic), Some(vec![]));
+    assert_eq!(unwrap(&chunk, Some(&recipient()), &topic), Some(vec![]));
+    assert_eq!(unwrap(&chunk, None, &Topic::of_path("pss-demo")), None);
 }
 
 #[test]
