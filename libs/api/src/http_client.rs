@@ -183,6 +183,9 @@ impl Lines {
         loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
                 return serde_json::from_slice(&line).map_err(|error| malformed(error.to_string()));
             }
             if self.buffer.len() > MAX_REPLY_BYTES {

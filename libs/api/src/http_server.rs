@@ -2,20 +2,25 @@
 //!
 //! A body is the message as JSON. The answer is the reply as JSON with status 200, or the service's error as JSON with
 //! the status it names. A stream is answered as lines of JSON: `{"item":…}` for each piece, then `{"end":true}`, or
-//! `{"error":…}` where it broke off.
+//! `{"error":…}` where it broke off. While nothing comes, an empty line is sent now and then: without something to write,
+//! the server would not notice that the caller went away.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use futures_util::{StreamExt, future, stream};
+use futures_util::{Stream, StreamExt, future, stream};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
+
+/// Between two empty lines. A caller's absence shows at the second one, so within a second.
+const HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// Who may send messages: whoever knows the shared token, or, where none is set, anyone who reaches the port (which
 /// is then bound to loopback).
@@ -116,10 +121,30 @@ pub fn stream_route<C: StreamCall, S: ServeStream<C> + ?Sized + 'static>(
             };
             let lines = items.map(|item| line(&Line::from(item)));
             let end = stream::once(future::ready(line(&Line::<C::Item, C::Error>::End(true))));
-            HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines.chain(end))
+            HttpResponse::Ok()
+                .content_type("application/x-ndjson")
+                .streaming(with_heartbeat(lines.chain(end)))
         }
     };
     routes.route(C::PATH, web::post().to(handle));
+}
+
+fn with_heartbeat<E>(lines: impl Stream<Item = Result<Bytes, E>>) -> impl Stream<Item = Result<Bytes, E>> {
+    async_stream::stream! {
+        let mut lines = std::pin::pin!(lines);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        loop {
+            tokio::select! {
+                biased;
+                line = lines.next() => match line {
+                    Some(line) => yield line,
+                    None => return,
+                },
+                _ = heartbeat.tick() => yield Ok(Bytes::from_static(b"\n")),
+            }
+            heartbeat.reset();
+        }
+    }
 }
 
 /// One line of a stream's body.

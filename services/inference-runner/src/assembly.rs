@@ -207,7 +207,7 @@ mod tests {
             "choices": [{"index": 0, "message": {"role": "assistant", "content": null, "tool_calls": [
                 {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}, "logprobs": null, "finish_reason": "tool_calls"}],
             "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}});
-        assert_eq!(assembled(&[whole.clone()], None), whole);
+        assert_eq!(assembled(std::slice::from_ref(&whole), None), whole);
         let chunk = as_chunk(whole.as_object().unwrap());
         assert_eq!(assembled(&[chunk], None), whole);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 use t4t_clock::{SharedClock, timeout};
+use t4t_runtime::health::Component;
 use tokio::sync::Notify;
 
 use crate::backend::Backend;
@@ -29,6 +30,8 @@ pub(crate) struct Discovery {
     pub(crate) clock: SharedClock,
     /// Told when the offered models changed.
     pub(crate) changed: Arc<Notify>,
+    /// Its place on the board of what is ready.
+    pub(crate) component: Component,
 }
 
 impl Discovery {
@@ -49,6 +52,12 @@ impl Discovery {
         self.directory.update(round);
         join_all(self.directory.held().into_iter().map(|route| self.probe(route))).await;
         let offered = self.directory.offered();
+        if offered.is_empty() {
+            let next_step = "start a backend that endpoints.json names, and load a model into it";
+            self.component.not_ready("no backend offers a model", next_step);
+        } else {
+            self.component.ready();
+        }
         if offered != before {
             tracing::info!(models = offered.len(), "the models on offer changed");
             self.changed.notify_one();

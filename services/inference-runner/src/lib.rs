@@ -1,7 +1,7 @@
 //! One runner per GPU or backend: lists models, runs requests, streams tokens, reports load.
 //!
 //! It owns the backends' addresses and keys; nobody else ever sees them. It does not know money or peers: it runs what
-//! it is asked to run, within the limits it is given, and says what may be billed ([`metering`](self) has the rule).
+//! it is asked to run, within the limits it is given, and says what may be billed (the module `metering` has the rule).
 //!
 //! ```text
 //! open(RunInference) ─► slot ─► task: request ─► backend ─► sse ─► chunk ─► assembly ─► FinishedRun

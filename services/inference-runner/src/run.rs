@@ -23,9 +23,8 @@ use crate::transcript::{Step, Terms, Transcript};
 /// How long a backend may take to close a stream whose answer is whole, or to send the usage.
 const AFTER_END: Duration = Duration::from_secs(2);
 
-/// Bytes on the wire for each byte that an answer may have: a token of four bytes comes in a chunk of about 250, more
-/// with its probabilities.
-const WIRE_BYTES_PER_BYTE: usize = 16;
+/// Bytes on the wire for each byte that an answer may have: a token of four bytes comes in a chunk of about 250.
+const WIRE_BYTES_PER_BYTE: usize = 64;
 
 /// A piece of the answer, or the error that ended it.
 pub(crate) type Item = Result<RunEvent, RunnerError>;
@@ -168,7 +167,14 @@ impl<'a> Attempt<'a> {
                 Ok(Some(Err(error))) => return Err(backend.broken(&error).into()),
                 Err(out_of_patience) => return Err(out_of_patience.into()),
             };
-            left = left.checked_sub(piece.len()).ok_or_else(|| too_much(backend))?;
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                return if transcript.cut() {
+                    Ok(())
+                } else {
+                    Err(refused(backend, &"it sends without end"))
+                };
+            }
             let events = reader.feed(&piece).map_err(|error| refused(backend, &error))?;
             if self.pass_on(events, patience, transcript).await? {
                 return Ok(());
@@ -250,10 +256,6 @@ fn simpler(form: AnswerForm, refusal: &Refusal) -> Option<AnswerForm> {
         AnswerForm::Stream => Some(AnswerForm::Whole),
         AnswerForm::Whole => None,
     }
-}
-
-fn too_much(backend: &Backend) -> RunnerError {
-    refused(backend, &"it sends without end")
 }
 
 fn refused(backend: &Backend, reason: &dyn std::fmt::Display) -> RunnerError {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
 use secrecy::SecretString;
 use t4t_api::inference_runner::{GetRunnerStatus, RunInference};
 use t4t_api::{Desk, Guard, InferenceRunner, Mailbox, Selling, call_route, stream_route};
 use t4t_clock::{SharedClock, timeout};
+use t4t_runtime::Readiness;
+use t4t_runtime::config::Bind;
+use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -29,15 +30,6 @@ use crate::service::{SERVICE, Service};
 /// that all slots are taken.
 const DESK_SPARE: usize = 64;
 
-/// The longest message taken over HTTP, in bytes: a request with its images.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
-
-/// Threads that serve HTTP; the work is done elsewhere.
-const HTTP_WORKERS: usize = 1;
-
-/// How long connections may take to end when the server stops, in seconds.
-const HTTP_SHUTDOWN_S: u64 = 5;
-
 /// How long the last message to the dispatcher may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -47,6 +39,8 @@ pub struct RunnerDeps {
     pub clock: SharedClock,
     /// The dispatcher to register with, if the runner runs apart from it.
     pub dispatcher: Option<Arc<dyn Selling>>,
+    /// Where it says whether a backend answers.
+    pub readiness: Readiness,
 }
 
 impl fmt::Debug for RunnerDeps {
@@ -67,7 +61,8 @@ pub struct Running {
     dispatcher: Option<Arc<dyn Selling>>,
     registration: Option<Arc<Registration>>,
     tasks: Vec<JoinHandle<()>>,
-    server: Option<ServerHandle>,
+    readiness: Readiness,
+    server: Option<RunningServer>,
     halt: watch::Sender<bool>,
 }
 
@@ -95,6 +90,7 @@ impl Runner {
             limits: config.limits,
             clock: deps.clock.clone(),
             changed: Arc::new(Notify::new()),
+            component: deps.readiness.component(SERVICE),
         });
         discovery.run_once().await;
         let slots = config.slots.max(1);
@@ -117,6 +113,7 @@ impl Runner {
             discovery,
             dispatcher: deps.dispatcher,
             registration: None,
+            readiness: deps.readiness,
             server: None,
             halt,
         })
@@ -134,38 +131,22 @@ impl Running {
         self.discovery.run_once().await;
     }
 
-    /// Serves the runner over HTTP to whoever knows the token, and returns the address it got.
+    /// Serves the runner, `/health` and `/ready` over HTTP, the runner to whoever knows the token, and returns the
+    /// address it got.
     ///
     /// # Errors
-    /// [`StartError::OpenWithoutToken`] without a token on an address that other machines reach;
-    /// [`StartError::Bind`]
-    pub fn serve_http(
-        &mut self,
-        bind: SocketAddr,
-        token: Option<SecretString>,
-    ) -> Result<SocketAddr, StartError> {
-        if token.is_none() && !bind.ip().is_loopback() {
-            return Err(StartError::OpenWithoutToken { bind });
-        }
+    /// [`ServeError`]; among them a port that other machines reach without a token.
+    pub fn serve_http(&mut self, bind: Bind, token: Option<SecretString>) -> Result<SocketAddr, ServeError> {
+        let guarded = token.is_some();
         let guard = Guard::new(SERVICE, token);
-        let mailbox = Arc::new(self.mailbox.clone());
-        let app = move || {
-            App::new().app_data(web::PayloadConfig::new(MAX_MESSAGE_BYTES)).configure(|routes| {
-                call_route::<GetRunnerStatus, _>(routes, &guard, &mailbox);
-                stream_route::<RunInference, _>(routes, &guard, &mailbox);
-            })
-        };
-        let failed = |source| StartError::Bind { bind, source };
-        let server = HttpServer::new(app).workers(HTTP_WORKERS).tcp_nodelay(true).disable_signals();
-        let server = server.shutdown_timeout(HTTP_SHUTDOWN_S).bind(bind).map_err(failed)?;
-        let address = server.addrs().first().copied().unwrap_or(bind);
-        let server = server.run();
-        self.server = Some(server.handle());
-        self.tasks.push(tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(%error, "the HTTP server ended");
-            }
-        }));
+        let (mailbox, readiness) = (Arc::new(self.mailbox.clone()), self.readiness.clone());
+        let server = serve(ServeConfig { name: SERVICE, bind, guarded }, move |routes| {
+            readiness.routes(routes);
+            call_route::<GetRunnerStatus, _>(routes, &guard, &mailbox);
+            stream_route::<RunInference, _>(routes, &guard, &mailbox);
+        })?;
+        let address = server.address();
+        self.server = Some(server);
         Ok(address)
     }
 
@@ -199,11 +180,11 @@ impl Running {
         let all_slots = self.service.free.acquire_many(self.service.slots);
         let is_idle = timeout(clock, self.service.limits.stop_grace, all_slots).await.is_ok();
         if !is_idle {
-            tracing::warn!("requests were still running when the runner stopped");
+            tracing::warn!("requests were still running and are ended");
         }
         self.halt.send_replace(true);
-        if let Some(server) = &self.server {
-            server.stop(is_idle).await;
+        if let Some(server) = self.server {
+            server.stop().await;
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }

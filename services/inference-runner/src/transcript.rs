@@ -121,6 +121,12 @@ impl Transcript {
         self.cut
     }
 
+    /// Ends it here, if it has begun; whether it has.
+    pub(crate) fn cut(&mut self) -> bool {
+        self.cut = !self.assembly.is_empty();
+        self.cut
+    }
+
     /// Completion tokens so far.
     pub(crate) fn counted(&self) -> u64 {
         self.meter.counted()
