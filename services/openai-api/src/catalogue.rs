@@ -84,7 +84,8 @@ async fn fetch(edge: &Edge) -> Result<Arc<[ModelListing]>, WatcherError> {
         after_ms: u64::try_from(WATCHER_LIMIT.as_millis()).unwrap_or(u64::MAX),
     };
     let mut models = listed.await.map_err(too_slow)??;
-    models.retain(|listing| edge.config.allows(&listing.model));
+    let min_providers = edge.config.min_providers;
+    models.retain(|listing| listing.providers >= min_providers && edge.config.allows(&listing.model));
     Ok(models.into())
 }
 

@@ -17,6 +17,7 @@ use crate::streaming;
 use crate::transcript::Transcript;
 use crate::wire::answer::Answer;
 use crate::wire::chunk::ChunkHead;
+use crate::wire::error::Rejection;
 use crate::wire::request::ChatRequest;
 
 /// Answers a chat completion, whole or as a stream.
@@ -30,6 +31,11 @@ pub(crate) async fn create(
     let ReadBody { request, hash, held } = body::read(&edge, &http, payload, key.is_some()).await?;
     if !edge.config.allows(&request.model) {
         return Err(unknown(&edge, request.model.as_str()).await);
+    }
+    if request.stream && !edge.config.streaming {
+        return Err(
+            Rejection::invalid_value("stream", "this gateway does not stream (T4T_FAKE_STREAMING)").into()
+        );
     }
     let id = match (key, hash) {
         (Some(key), Some(hash)) => edge.idempotency.id(key, hash)?,

@@ -19,6 +19,10 @@ pub struct OpenAiConfig {
     pub allowed_origins: AllowedOrigins,
     /// The only models listed and sold; all by default (`T4T_ALLOWED_MODELS`).
     pub allowed_models: Option<Vec<ModelId>>,
+    /// Models with fewer providers are not listed; 1 by default (`T4T_MIN_PROVIDERS_PER_MODEL`).
+    pub min_providers: u32,
+    /// Whether `stream: true` is served; true by default (`T4T_FAKE_STREAMING`).
+    pub streaming: bool,
     /// How a stream shows what happens until the answer is there (`T4T_PROGRESS`).
     pub progress: ProgressMode,
     /// Completions worked on at a time; one more is answered with 503. 256 by default.
@@ -54,6 +58,8 @@ impl Default for OpenAiConfig {
             api_key: None,
             allowed_origins: AllowedOrigins::Local,
             allowed_models: None,
+            min_providers: 1,
+            streaming: true,
             progress: ProgressMode::Reasoning,
             max_in_flight: 256,
             max_connections: 1024,

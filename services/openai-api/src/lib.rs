@@ -25,6 +25,7 @@ mod origins;
 mod purchase;
 mod routes;
 mod server;
+mod settings;
 mod state;
 mod streaming;
 mod transcript;

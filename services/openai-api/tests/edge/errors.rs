@@ -70,3 +70,10 @@ async fn a_model_that_may_not_be_bought_is_unknown_and_costs_nothing() {
     );
     assert_eq!(gateway.buyer.begun(), 0);
 }
+
+#[tokio::test]
+async fn a_gateway_that_does_not_stream_says_so() {
+    let gateway = Gateway::configured(|config| config.streaming = false);
+    let told = told(&gateway, &streamed(json!({}))).await;
+    assert_eq!((&told["status"], &told["body"]["error"]["param"]), (&json!(400), &json!("stream")));
+}

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod clients;
 mod errors;
 mod gateway;
 mod health;

@@ -68,6 +68,14 @@ async fn a_list_that_was_never_read_is_not_ready() {
 }
 
 #[tokio::test]
+async fn models_with_too_few_providers_are_not_listed() {
+    let gateway = Gateway::configured(|config| config.min_providers = 2);
+    let (_, body) = read(gateway.get("/v1/models").send().await.unwrap()).await;
+    assert_eq!(body["data"].as_array().unwrap().len(), 1);
+    assert_eq!(body["data"][0]["id"], "llama3:8b");
+}
+
+#[tokio::test]
 async fn only_allowed_models_are_listed() {
     let gateway =
         Gateway::configured(|config| config.allowed_models = Some(vec!["llama3:8b".parse().unwrap()]));
