@@ -7,8 +7,10 @@
 
 pub mod buying;
 pub mod courier;
+pub mod postage;
 pub mod selling;
 
 mod chronicle;
+mod settings;
 
 pub use courier::{Courier, CourierConfig, CourierError};

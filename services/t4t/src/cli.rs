@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use t4t_runtime::Settings;
 use t4t_runtime::config::{Flag, keys};
 
-use crate::commands::{config, doctor, jobs, wallet};
+use crate::commands::{config, doctor, jobs, role, wallet};
 use crate::dev;
 
 /// The version, with the commit where the build knows it.
@@ -32,6 +32,10 @@ struct Cli {
 enum Command {
     /// Runs the whole market on this machine: chain, Swarm, one provider, one gateway.
     Dev(dev::DevArgs),
+    /// Runs a gateway: buys inference for the apps beside it.
+    Gateway,
+    /// Runs a provider: sells what its backends serve.
+    Provider,
     /// Makes, shows or imports the wallet.
     Wallet(wallet::WalletArgs),
     /// Shows the settings and what can be set.
@@ -50,6 +54,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let load = |flags: Vec<Flag>| Settings::from_process(cli.config.as_deref(), flags);
     match cli.command {
         Some(Command::Dev(args)) => dev::run(args, load(Vec::new())?),
+        Some(Command::Gateway) => role::gateway(load(Vec::new())?),
+        Some(Command::Provider) => role::provider(load(Vec::new())?),
         Some(Command::Wallet(args)) => wallet::run(args, load(Vec::new())?),
         Some(Command::Config(args)) => config::run(&args, cli.config.as_deref()),
         Some(Command::Jobs(args)) => jobs::run(args, load(Vec::new())?),
@@ -58,11 +64,18 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
             crate::output::line(format!("t4t {}", *VERSION))?;
             Ok(ExitCode::SUCCESS)
         }
-        None => match load(Vec::new())?.text(&keys::T4T_MODE) {
-            Some(_) | None => {
-                Cli::command().print_help()?;
-                Ok(ExitCode::from(2))
-            }
-        },
+        None => run_mode(load(Vec::new())?),
+    }
+}
+
+/// Without a command, `T4T_MODE` says what to run, as in the reference's containers.
+fn run_mode(settings: Settings) -> anyhow::Result<ExitCode> {
+    match settings.text(&keys::T4T_MODE) {
+        Some("gateway") => role::gateway(settings),
+        Some(_) => role::provider(settings),
+        None => {
+            Cli::command().print_help()?;
+            Ok(ExitCode::from(2))
+        }
     }
 }

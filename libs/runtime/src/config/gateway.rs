@@ -37,8 +37,8 @@ pub struct GatewaySettings {
     pub price_cap: Option<Xbzz>,
     /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`).
     pub max_escrow: Option<Xbzz>,
-    /// How much the escrow exceeds the estimate (`T4T_ESCROW_HEADROOM_RATIO`, 0.2).
-    pub headroom_ratio: f64,
+    /// How much the escrow exceeds the estimate, in parts per million (`T4T_ESCROW_HEADROOM_RATIO`, 0.2).
+    pub headroom_ppm: u64,
     /// What a request without `max_tokens` may answer (`T4T_DEFAULT_MAX_OUTPUT_TOKENS`, 16384).
     pub default_max_output_tokens: u64,
     /// How long a provider has to deliver (`T4T_DEFAULT_DEADLINE_SECONDS`, 900).
@@ -77,7 +77,7 @@ impl GatewaySettings {
             strategy: strategy(settings)?,
             price_cap: settings.amount(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
             max_escrow: settings.amount(&keys::T4T_MAX_ESCROW_PER_JOB)?,
-            headroom_ratio: settings.required(&keys::T4T_ESCROW_HEADROOM_RATIO, "escrow is sized by it")?,
+            headroom_ppm: headroom_ppm(settings)?,
             default_max_output_tokens: settings.whole(&keys::T4T_DEFAULT_MAX_OUTPUT_TOKENS)?,
             deadline: seconds(&keys::T4T_DEFAULT_DEADLINE_SECONDS)?,
             provider_wait: seconds(&keys::T4T_PROVIDER_WAIT_SECONDS)?,
@@ -110,6 +110,12 @@ fn bind(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     let host = settings.get(&keys::T4T_GATEWAY_HOST)?.or(settings.get(&keys::T4T_ADMIN_HOST)?);
     let port = settings.get(&keys::T4T_GATEWAY_PORT)?.or(settings.get(&keys::T4T_ADMIN_PORT)?);
     Ok(SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or(DEFAULT_PORT)))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the setting lies between 0 and 10")]
+fn headroom_ppm(settings: &Settings) -> Result<u64, ConfigError> {
+    let ratio: f64 = settings.required(&keys::T4T_ESCROW_HEADROOM_RATIO, "escrow is sized by it")?;
+    Ok((ratio * 1e6).round() as u64)
 }
 
 fn strategy(settings: &Settings) -> Result<SelectionStrategy, ConfigError> {

@@ -3,4 +3,5 @@
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod jobs;
+pub(crate) mod role;
 pub(crate) mod wallet;

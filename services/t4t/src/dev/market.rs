@@ -94,16 +94,21 @@ impl Market {
             .step("provider", "registering and offering models", async {
                 let provider = Provider::start(provider_settings, provider_key).await?;
                 let offers = wait_for_offers(&ledger).await?;
-                let said =
-                    format!("{} on offer, {} at stake", count(offers.len(), "model"), Xbzz::from_whole(100));
-                Ok(((provider, offers), format!("{said} xBZZ")))
+                let said = format!(
+                    "{} on offer, {} xBZZ at stake",
+                    count(offers.len(), "model"),
+                    stake(&ledger).await?
+                );
+                Ok(((provider, offers), said))
             })
             .await?;
         anvil.set_block_time(args.block_time).await?;
         let gateway_settings = roles.gateway()?;
         let gateway = steps
             .step("gateway", "reading the directory", async {
-                let gateway = Gateway::start(gateway_settings, gateway_key).await?;
+                let gateway = Gateway::start(gateway_settings, gateway_key).await;
+                let gateway =
+                    gateway.context("the gateway does not start (where its port is used: --port N)")?;
                 let said = format!("listening at {}", gateway.url());
                 Ok((gateway, said))
             })
@@ -193,6 +198,10 @@ async fn wait_for_offers(ledger: &Ledger) -> anyhow::Result<Vec<Offering>> {
             OFFER_LIMIT.as_secs()
         ),
     }
+}
+
+async fn stake(ledger: &Ledger) -> anyhow::Result<Xbzz> {
+    Ok(ledger.contracts.registry().provider(&ledger.rpc, ledger.provider).await?.stake)
 }
 
 pub(super) fn count(number: usize, noun: &str) -> String {

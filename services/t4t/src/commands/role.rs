@@ -1,0 +1,61 @@
+//! `t4t gateway` and `t4t provider`: a role in one process, until it is told to stop.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use t4t_crypto::WalletKey;
+use t4t_runtime::config::{ServiceSettings, WalletSettings};
+use t4t_runtime::http::{ServeConfig, serve};
+use t4t_runtime::telemetry::{self, LogConfig};
+use t4t_runtime::{Settings, StopSignal, process, wallet};
+
+use crate::output;
+use crate::wiring::{Gateway, Provider};
+
+/// Runs a gateway.
+pub(crate) fn gateway(settings: Settings) -> anyhow::Result<ExitCode> {
+    run(settings, async |settings, wallet, stop| {
+        let address = wallet.address();
+        let starting = stop.unless_stopped(Box::pin(Gateway::start(settings, wallet)));
+        let Some(gateway) = starting.await else { return Ok(()) };
+        let gateway = gateway?;
+        output::line(format!("gateway ready: base URL {}/v1, wallet {address}", gateway.url()))?;
+        stop.stopped().await;
+        gateway.stop().await;
+        Ok(())
+    })
+}
+
+/// Runs a provider.
+pub(crate) fn provider(settings: Settings) -> anyhow::Result<ExitCode> {
+    run(settings, async |settings, wallet, stop| {
+        let address = wallet.address();
+        let bind = ServiceSettings::from_settings(&settings)?.admin_bind();
+        let starting = stop.unless_stopped(Box::pin(Provider::start(settings, wallet)));
+        let Some(provider) = starting.await else { return Ok(()) };
+        let provider = provider?;
+        let readiness = provider.readiness();
+        // Health is for everyone to see; nothing can be done there.
+        let config = ServeConfig { name: "the provider's health", bind, guarded: true };
+        let health = serve(config, move |routes| readiness.routes(routes))?;
+        output::line(format!("provider started: wallet {address}, readiness at {}/ready", health.url()))?;
+        stop.stopped().await;
+        health.stop().await;
+        provider.stop().await;
+        Ok(())
+    })
+}
+
+fn run(
+    mut settings: Settings,
+    role: impl AsyncFnOnce(Settings, WalletKey, &StopSignal) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    telemetry::init(&LogConfig::from_settings(&settings)?);
+    process::run(async move {
+        let stop = StopSignal::on_signals().context("signals can't be listened for")?;
+        let key_settings = WalletSettings::from_settings(&mut settings)?;
+        let key = tokio::task::spawn_blocking(move || wallet::open(&key_settings)).await??;
+        role(settings, key, &stop).await
+    })??;
+    Ok(ExitCode::SUCCESS)
+}
