@@ -1,5 +1,6 @@
 //! The market's parts, started one after the other.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use t4t_chain::{ContractAddresses, deploy};
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::WalletKey;
 use t4t_runtime::Settings;
-use t4t_runtime::config::{Flag, Key, keys};
+use t4t_runtime::config::{Flag, GatewaySettings, Key, keys};
 use t4t_types::{Address, Xbzz};
 
 use super::DevArgs;
@@ -72,6 +73,7 @@ impl Market {
         folder: DevFolder,
         steps: &Steps,
     ) -> anyhow::Result<Self> {
+        check_port(args, settings)?;
         let chain = start_chain(settings, &folder, steps).await?;
         let bee = steps.step("swarm", "starting two nodes", start_bee(args.chaos)).await?;
         let backend = steps
@@ -125,6 +127,17 @@ impl Market {
         self.bee.stop().await;
         self.anvil.stop().await;
     }
+}
+
+/// Sees at once what would otherwise be seen last.
+fn check_port(args: &DevArgs, settings: &Settings) -> anyhow::Result<()> {
+    let port = match args.port {
+        Some(port) => port,
+        None if args.check => return Ok(()),
+        None => GatewaySettings::from_settings(settings)?.bind.port(),
+    };
+    let free = TcpListener::bind(("127.0.0.1", port)).map(drop);
+    free.with_context(|| format!("port {port} can't be had: choose another with --port N"))
 }
 
 async fn start_chain(settings: &Settings, folder: &DevFolder, steps: &Steps) -> anyhow::Result<Chain> {

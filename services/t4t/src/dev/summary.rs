@@ -43,13 +43,11 @@ fn prices(offers: &[Offering]) -> Vec<String> {
 }
 
 fn curl(base: &str, model: &str, stream: bool) -> String {
-    let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": "Hello!" }] });
-    let option = if stream { "-N " } else { "" };
-    if stream {
-        body["stream"] = json!(true);
-    }
+    let (option, extra) = if stream { ("-N ", r#","stream":true"#) } else { ("", "") };
+    let body =
+        format!(r#"{{"model":{},"messages":[{{"role":"user","content":"Hello!"}}]{extra}}}"#, json!(model));
     // A quote in a model's name would end the shell's.
-    let body = body.to_string().replace('\'', "'\\''");
+    let body = body.replace('\'', "'\\''");
     format!("curl {option}{base}/chat/completions -H 'content-type: application/json' -d '{body}'")
 }
 

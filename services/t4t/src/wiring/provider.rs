@@ -93,10 +93,18 @@ async fn watch_status(selling: Arc<dyn Selling>, clock: SharedClock, component: 
     loop {
         match selling.ask(GetSellingStatus {}).await.map(|status| (status.refusing, status.on_offer)) {
             Ok((Some(reason), _)) => component.not_ready(reason, "see `t4t doctor --role provider`"),
-            Ok((None, false)) => {
-                component.not_ready("not on offer yet", "wait for the registration's blocks")
+            Ok((None, true)) => {
+                was_on_offer = true;
+                component.ready();
             }
-            Ok((None, true)) => component.ready(),
+            Ok((None, false)) if was_on_offer => {
+                component.not_ready(
+                    "the registry no longer shows it as live",
+                    "look at the log for its heartbeat",
+                );
+            }
+            // Registering takes some blocks; until then it is starting.
+            Ok((None, false)) => {}
             Err(error) => component.not_ready(error.to_string(), "look at the log"),
         }
         clock.sleep(STATUS_PAUSE).await;

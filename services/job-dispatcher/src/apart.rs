@@ -1,0 +1,142 @@
+//! A side of the dispatcher apart from the services it needs, which it reaches over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use t4t_api::settlement::GetAccount;
+use t4t_api::{Guard, HttpClient, HttpClientConfig, Serve};
+use t4t_clock::{SharedClock, SystemClock};
+use t4t_crypto::SealingKey;
+use t4t_job_dispatcher::buying::{self, BuyingConfig, BuyingDeps, BuyingService};
+use t4t_job_dispatcher::postage::Postage;
+use t4t_job_dispatcher::selling::{self, SellingConfig, SellingDeps, SellingService};
+use t4t_job_dispatcher::{Courier, CourierConfig};
+use t4t_runtime::config::{
+    DataSettings, GatewaySettings, ProviderSettings, ServiceName, ServiceSettings, SwarmSettings,
+};
+use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
+use t4t_runtime::{Readiness, Settings, StopSignal, wallet};
+use t4t_store::Store;
+use t4t_types::Address;
+
+/// How long the start waits for postage; a purchase takes minutes and goes on by itself.
+const POSTAGE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What either side stands on.
+pub(crate) struct Apart {
+    services: ServiceSettings,
+    clock: SharedClock,
+    store: Store,
+    readiness: Readiness,
+    watcher: Arc<HttpClient>,
+    settlement: Arc<HttpClient>,
+    wallet: Address,
+    sealing_key: SealingKey,
+    postage: Postage,
+}
+
+impl Apart {
+    pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let services = ServiceSettings::from_settings(settings)?;
+        let data = DataSettings::from_settings(settings)?;
+        let clock = SystemClock::shared();
+        let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+        let settlement = reach(&services, ServiceName::Settlement)?;
+        let account = settlement.ask(GetAccount {}).await.context("settlement must be there first")?;
+        let sealing_key_file = data.sealing_key_file.clone();
+        let open = move || wallet::open_or_make_sealing_key(&sealing_key_file);
+        let swarm = SwarmSettings::from_settings(settings)?;
+        let (batch_file, component) = (data.file("postage-batch.json"), readiness.component("postage"));
+        let postage = Postage::start(&swarm, batch_file, clock.clone(), component, POSTAGE_PATIENCE);
+        Ok(Self {
+            store: Store::open(&data.file("t4t.db")).await.context("the database can't be opened")?,
+            watcher: reach(&services, ServiceName::Watcher)?,
+            settlement,
+            wallet: account.address,
+            sealing_key: tokio::task::spawn_blocking(open).await??,
+            postage: postage.await.context("Swarm can't be used")?,
+            services,
+            clock,
+            readiness,
+        })
+    }
+
+    /// Buys until told to stop.
+    pub(crate) async fn buy(self, settings: &Settings, stop: &StopSignal) -> anyhow::Result<()> {
+        let deps = BuyingDeps {
+            wallet: self.wallet,
+            courier: self.courier().await,
+            sealing_key: self.sealing_key,
+            watcher: self.watcher,
+            settlement: self.settlement,
+            store: self.store,
+            clock: self.clock,
+        };
+        let config = BuyingConfig::from(&GatewaySettings::from_settings(settings)?);
+        let running = BuyingService::start(config, deps).await?;
+        let service = running.buying();
+        let server = listen(&self.services, self.readiness, move |config, guard| {
+            buying::routes(config, guard, &service);
+        })?;
+        stop.stopped().await;
+        server.stop().await;
+        running.stop().await;
+        self.postage.stop();
+        Ok(())
+    }
+
+    /// Sells until told to stop.
+    pub(crate) async fn sell(self, settings: &Settings, stop: &StopSignal) -> anyhow::Result<()> {
+        let deps = SellingDeps {
+            wallet: self.wallet,
+            courier: self.courier().await,
+            sealing_key: self.sealing_key,
+            watcher: self.watcher,
+            settlement: self.settlement,
+            runner: None,
+            token: self.services.token.clone(),
+            store: self.store,
+            clock: self.clock,
+        };
+        let provider = ProviderSettings::from_settings(settings)?;
+        let running = SellingService::start(SellingConfig::from(&provider), deps).await?;
+        let service = running.selling();
+        let server = listen(&self.services, self.readiness, move |config, guard| {
+            selling::routes(config, guard, &service);
+        })?;
+        stop.stopped().await;
+        if provider.deactivate_on_shutdown {
+            running.leave().await.map_err(anyhow::Error::msg)?;
+        }
+        server.stop().await;
+        running.stop().await;
+        self.postage.stop();
+        Ok(())
+    }
+
+    async fn courier(&self) -> Courier {
+        let config = CourierConfig { target_bits: None };
+        Courier::new(self.postage.keeper(), self.settlement.clone(), self.clock.clone(), config).await
+    }
+}
+
+fn reach(services: &ServiceSettings, name: ServiceName) -> anyhow::Result<Arc<HttpClient>> {
+    let peer = services.peer(name);
+    let config = HttpClientConfig { service: peer.service.as_str(), url: peer.url, token: peer.token };
+    Ok(Arc::new(HttpClient::new(config)?))
+}
+
+fn listen(
+    services: &ServiceSettings,
+    readiness: Readiness,
+    routes: impl Fn(&mut actix_web::web::ServiceConfig, &Guard) + Clone + Send + 'static,
+) -> Result<RunningServer, ServeError> {
+    let name = ServiceName::Dispatcher;
+    let guard = Guard::new(name.as_str(), services.token.clone());
+    let guarded = services.token.is_some();
+    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+        readiness.routes(config);
+        routes(config, &guard);
+    })
+}
