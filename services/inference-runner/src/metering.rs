@@ -1,13 +1,15 @@
 //! What a run is billed: the backend's usage where it can be true, the runner's own count where it can't.
 //!
 //! The rule. A token has at least one byte of text, or, where its text is not shown, a delta of its own or a small
-//! share of what templates add. So a true `completion_tokens` is at most
+//! share of what templates add. Backends send one or a few tokens in a delta, and where they join many, those are two
+//! bytes long or more on average. So a true `completion_tokens` is at most
 //!
 //! ```text
-//! bytes of text + deltas without text + 16 per choice + 32 per tool call
+//! for each delta: its bytes, but no more than 4 or half of them, whichever is more
+//! + deltas without text + 16 per choice + 32 per tool call
 //! ```
 //!
-//! and a true `prompt_tokens` is at most
+//! (all bytes count where the answer came in one piece), and a true `prompt_tokens` is at most
 //!
 //! ```text
 //! bytes of the request + 512 + 64 per message + 4096 per part that is not text
@@ -20,6 +22,8 @@
 use serde_json::Value;
 use t4t_types::TokenUsage;
 
+/// Tokens that a delta may have however short it is, as long as it has as many bytes.
+const FEW_TOKENS: u64 = 4;
 /// Deltas past the cap after which the backend is stopped; it was told the cap and does not keep to it.
 const CAP_SLACK: u64 = 16;
 /// Bytes for each token of the cap after which it is stopped too: no model's tokens are that long on average.
@@ -92,6 +96,7 @@ impl DeltaSize {
 pub(crate) struct Meter {
     deltas: u64,
     empty_deltas: u64,
+    room: u64,
     bytes: u64,
     chars: u64,
     choices: u64,
@@ -106,6 +111,7 @@ impl Meter {
         self.deltas += u64::from(!is_empty);
         self.empty_deltas += u64::from(is_empty);
         self.bytes += delta.bytes;
+        self.room += delta.bytes.min(FEW_TOKENS.max(delta.bytes / 2));
         self.chars += delta.chars;
         self.choices += u64::from(delta.new_choice);
         self.tool_calls += delta.new_tool_calls;
@@ -123,7 +129,8 @@ impl Meter {
 
     /// The most completion tokens that the answer can have.
     fn bound(&self) -> u64 {
-        self.bytes + self.empty_deltas + 16 * self.choices + 32 * self.tool_calls
+        let text = if self.in_one_piece { self.bytes } else { self.room };
+        text + self.empty_deltas + 16 * self.choices + 32 * self.tool_calls
     }
 
     /// Whether the answer is clearly longer than `cap` tokens.
@@ -206,6 +213,16 @@ mod tests {
         meter.came_in_one_piece();
         meter.add(&DeltaSize { bytes: 42, chars: 41, new_choice: true, new_tool_calls: 0 });
         assert_eq!(meter.bill(None, &PROMPT, None).completion, 11);
+    }
+
+    #[test]
+    fn a_delta_of_many_tokens_is_believed_and_many_times_the_tokens_are_not() {
+        let mut meter = Meter::default();
+        meter.add(&DeltaSize { bytes: 100, chars: 100, ..DeltaSize::default() });
+        assert_eq!(meter.bound(), 50);
+        let mut meter = Meter::default();
+        (0..10).for_each(|_| meter.add(&DeltaSize { bytes: 8, chars: 8, ..DeltaSize::default() }));
+        assert_eq!(meter.bound(), 40);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use rig::{BOTH, PATIENCE, Rig, Way, config, content, endpoints, say};
+use rig::{BOTH, PATIENCE, Rig, Way, config, content, endpoints, impatient, say};
 use serde_json::json;
 use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_testkit::backend::{Behaviour, Listing, ScriptedBackend};
@@ -55,7 +55,8 @@ async fn backends_that_do_not_list_their_models_hold_nobody_up() {
     second.set_models(&["echo"]);
     let dead = "http://127.0.0.1:9".parse().unwrap();
     let started = Instant::now();
-    let rig = Rig::start(Way::Mailbox, config(&endpoints(&[first.url(), second.url(), dead]))).await;
+    let rig =
+        Rig::start(Way::Mailbox, impatient(config(&endpoints(&[first.url(), second.url(), dead])))).await;
     assert!(started.elapsed() < PATIENCE + Duration::from_secs(1));
     assert_eq!(rig.models().await, ["echo"]);
     first.set_models(&["other"]);
@@ -71,7 +72,7 @@ async fn a_backend_that_fails_before_its_first_token_is_replaced_by_one_with_the
         {
             let (first, second) = two_backends().await;
             first.set(failure);
-            let rig = Rig::start(way, config(&endpoints(&[first.url(), second.url()]))).await;
+            let rig = Rig::start(way, impatient(config(&endpoints(&[first.url(), second.url()])))).await;
             let (response, ..) = rig.run(call_for("a/echo")).await.answer();
             assert_eq!((content(&response), first.calls(), second.calls()), ("hello ", 1, 1));
         }

@@ -4,8 +4,6 @@
 
 mod rig;
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use rig::{BOTH, Rig, chat, config, content, endpoints};
 use serde_json::{Value, json};
@@ -13,14 +11,8 @@ use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_inference_runner::RunnerConfig;
 use t4t_testkit::llama::{LLAMA_MODEL, Llama};
 
-fn patient(llama: &Llama) -> RunnerConfig {
-    let mut config = config(&endpoints(&[llama.url()]));
-    for limit in
-        [&mut config.limits.first_token, &mut config.limits.idle, &mut config.limits.discovery_timeout]
-    {
-        *limit = Duration::from_secs(30);
-    }
-    config
+fn config_for(llama: &Llama) -> RunnerConfig {
+    config(&endpoints(&[llama.url()]))
 }
 
 fn tell(request: &Value, cap: Option<u64>) -> RunInference {
@@ -39,7 +31,7 @@ fn tell(request: &Value, cap: Option<u64>) -> RunInference {
 async fn a_real_backend_streams_and_reports_what_is_billed() {
     let llama = Llama::start().await.unwrap();
     for way in BOTH {
-        let rig = Rig::start(way, patient(&llama)).await;
+        let rig = Rig::start(way, config_for(&llama)).await;
         let models = rig.status().await.models;
         assert_eq!(models.len(), 1);
         assert_eq!((models[0].model.as_str(), models[0].max_context_tokens), (LLAMA_MODEL, Some(2048)));
@@ -57,7 +49,7 @@ async fn a_real_backend_streams_and_reports_what_is_billed() {
 #[actix_web::test]
 async fn the_cap_is_kept_to_the_token_whatever_the_app_asks_for() {
     let llama = Llama::start().await.unwrap();
-    let rig = Rig::start(rig::Way::Mailbox, patient(&llama)).await;
+    let rig = Rig::start(rig::Way::Mailbox, config_for(&llama)).await;
     let asks = [
         json!({}),
         json!({"max_tokens": 100}),
@@ -74,7 +66,7 @@ async fn the_cap_is_kept_to_the_token_whatever_the_app_asks_for() {
 #[actix_web::test]
 async fn several_choices_share_the_cap() {
     let llama = Llama::start().await.unwrap();
-    let rig = Rig::start(rig::Way::Mailbox, patient(&llama)).await;
+    let rig = Rig::start(rig::Way::Mailbox, config_for(&llama)).await;
     let (response, _, completion) = rig.run(tell(&json!({"n": 2}), Some(20))).await.answer();
     assert_eq!(response["choices"].as_array().unwrap().len(), 2);
     assert!(completion <= 20, "{completion}");
@@ -83,7 +75,7 @@ async fn several_choices_share_the_cap() {
 #[actix_web::test]
 async fn probabilities_and_a_schema_come_through() {
     let llama = Llama::start().await.unwrap();
-    let rig = Rig::start(rig::Way::Mailbox, patient(&llama)).await;
+    let rig = Rig::start(rig::Way::Mailbox, config_for(&llama)).await;
     let ask = json!({"max_tokens": 8, "logprobs": true, "top_logprobs": 2});
     let (response, ..) = rig.run(tell(&ask, None)).await.answer();
     let logprobs = response["choices"][0]["logprobs"]["content"].as_array().unwrap();
@@ -100,7 +92,7 @@ async fn probabilities_and_a_schema_come_through() {
 async fn a_prompt_that_is_too_long_is_refused_in_the_backends_words() {
     let llama = Llama::start().await.unwrap();
     for way in BOTH {
-        let rig = Rig::start(way, patient(&llama)).await;
+        let rig = Rig::start(way, config_for(&llama)).await;
         let mut call = tell(&json!({"max_tokens": 8}), None);
         let long = json!({"messages": [{"role": "user", "content": "x".repeat(20_000)}]});
         call.request = serde_json::value::to_raw_value(&long).unwrap();
@@ -114,7 +106,7 @@ async fn a_prompt_that_is_too_long_is_refused_in_the_backends_words() {
 async fn a_cancelled_request_frees_the_real_backend() {
     let llama = Llama::start().await.unwrap();
     for way in BOTH {
-        let mut config = patient(&llama);
+        let mut config = config_for(&llama);
         config.slots = 1;
         let rig = Rig::start(way, config).await;
         let mut items = rig.runner.open(tell(&json!({}), None)).await.unwrap();

@@ -6,16 +6,25 @@ mod rig;
 
 use std::time::Duration;
 
-use rig::{BOTH, Outcome, PATIENCE, Rig, config, content, endpoints, say};
+use rig::{BOTH, Outcome, PATIENCE, Rig, config, content, endpoints, impatient, say};
 use t4t_api::inference_runner::{RunInference, RunnerError};
+use t4t_inference_runner::RunnerConfig;
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 
 const WORDS: &str = "one two three four five six seven eight nine ten";
 
 async fn each_way(behaviour: Behaviour, check: impl AsyncFn(&Rig, &ScriptedBackend)) {
+    each_way_with(behaviour, |config| config, check).await;
+}
+
+async fn each_way_with(
+    behaviour: Behaviour,
+    set: impl Fn(RunnerConfig) -> RunnerConfig,
+    check: impl AsyncFn(&Rig, &ScriptedBackend),
+) {
     for way in BOTH {
         let backend = ScriptedBackend::start(behaviour.clone()).await.unwrap();
-        let mut config = config(&endpoints(&[backend.url()]));
+        let mut config = set(config(&endpoints(&[backend.url()])));
         config.slots = 1;
         let rig = Rig::start(way, config).await;
         check(&rig, &backend).await;
@@ -45,7 +54,7 @@ async fn a_backend_that_hangs_is_given_up_in_time() {
         Behaviour::HangAfter(3),
         Behaviour::OnlyComments,
     ] {
-        each_way(behaviour.clone(), async |rig, backend| {
+        each_way_with(behaviour.clone(), impatient, async |rig, backend| {
             let outcome = rig.run(say(WORDS)).await;
             assert!(
                 outcome.took < PATIENCE + Duration::from_secs(1),

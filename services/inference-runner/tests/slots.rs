@@ -7,7 +7,7 @@ mod rig;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rig::{BOTH, Rig, config, endpoints, eventually, say};
+use rig::{BOTH, Rig, config, endpoints, eventually, impatient, say};
 use t4t_api::inference_runner::{RunEvent, RunInference, RunnerError, RunnerStatus};
 use t4t_api::{InferenceRunner, ItemStream};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
@@ -58,9 +58,7 @@ async fn a_caller_who_goes_away_frees_the_slot_and_stops_the_backend() {
 async fn a_caller_who_goes_away_before_the_first_token_frees_the_slot_too() {
     for way in BOTH {
         let backend = ScriptedBackend::start(Behaviour::HangBeforeHeaders).await.unwrap();
-        let mut config = config(&endpoints(&[backend.url()]));
-        config.limits.first_token = Duration::from_secs(60);
-        let rig = Rig::start(way, config).await;
+        let rig = Rig::start(way, config(&endpoints(&[backend.url()]))).await;
         let call = RunInference { time_limit_ms: 60_000, ..say("a") };
         let items = rig.runner.open(call).await.unwrap();
         eventually("call", SECOND, async || backend.open_calls() == 1).await;
@@ -105,7 +103,7 @@ async fn a_runner_that_stops_takes_nothing_new_and_lets_the_running_end() {
 async fn a_runner_that_stops_ends_what_takes_longer_than_the_grace_time() {
     for way in BOTH {
         let backend = slow_backend().await;
-        let rig = Rig::start(way, config(&endpoints(&[backend.url()]))).await;
+        let rig = Rig::start(way, impatient(config(&endpoints(&[backend.url()])))).await;
         let items = opened(rig.runner.as_ref(), say("a")).await;
         let rest = tokio::spawn(items.collect::<Vec<_>>());
         rig.running.stop().await;

@@ -21,7 +21,7 @@ use url::Url;
 
 pub(crate) const TOKEN: &str = "shared-by-all";
 
-/// How long a backend is borne with in tests.
+/// How long an impatient runner bears with a backend.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How a runner is reached.
@@ -43,16 +43,24 @@ pub(crate) fn config(endpoints: &Value) -> RunnerConfig {
     let file = endpoints.to_string();
     let endpoints = Endpoints::parse(Path::new("endpoints.json"), file.as_bytes()).unwrap();
     let limits = RunnerLimits {
-        connect: PATIENCE,
-        first_token: PATIENCE,
-        idle: PATIENCE,
-        discovery_timeout: PATIENCE,
-        stop_grace: PATIENCE,
         // Rounds are made by hand.
         discovery_interval: Duration::from_secs(3600),
         ..RunnerLimits::default()
     };
     RunnerConfig { limits, ..RunnerConfig::new(endpoints) }
+}
+
+/// The same with little patience.
+pub(crate) fn impatient(mut config: RunnerConfig) -> RunnerConfig {
+    config.limits = RunnerLimits {
+        connect: PATIENCE,
+        first_token: PATIENCE,
+        idle: PATIENCE,
+        discovery_timeout: PATIENCE,
+        stop_grace: PATIENCE,
+        ..config.limits
+    };
+    config
 }
 
 /// Endpoints `a`, `b`, … at these addresses.
