@@ -1,7 +1,7 @@
 //! What all parts of settlement share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use t4t_api::TransportError;
 use t4t_api::settlement::{
@@ -46,6 +46,11 @@ pub(crate) struct Core {
     pub(crate) approving: Mutex<()>,
     /// One look at the open transactions at a time: only its holder changes what was sent before.
     pub(crate) looking: Mutex<()>,
+    /// Whether all included transactions are to be compared with the chain, because the last comparison was not
+    /// finished.
+    pub(crate) compare_all: AtomicBool,
+    /// When the wallet was last read with all receipts looked at before, in milliseconds since 1970.
+    pub(crate) settled_read_at_ms: AtomicU64,
     /// Counts changes of outcomes.
     pub(crate) changed: watch::Sender<u64>,
     /// Wakes the watch.
@@ -71,6 +76,8 @@ impl Core {
             reading: Mutex::new(()),
             approving: Mutex::new(()),
             looking: Mutex::new(()),
+            compare_all: AtomicBool::new(false),
+            settled_read_at_ms: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             wake: Notify::new(),
             stopped: AtomicBool::new(false),

@@ -72,8 +72,8 @@ impl Heads {
         let mut seen = self.seen();
         let Some(before) = seen.head.replace(head) else { return Succession::Gap };
         let blocks = head.number.saturating_sub(before.number);
-        if blocks > 0 {
-            let between = head.made_at_ms.saturating_sub(before.made_at_ms) / blocks;
+        let between = head.made_at_ms.saturating_sub(before.made_at_ms).checked_div(blocks);
+        if let Some(between) = between {
             seen.interval_ms = between.min(LONGEST_INTERVAL_MS);
         }
         succession(&before, &head, header.parent_hash.as_bytes())

@@ -13,7 +13,7 @@ use crate::error;
 const UNKNOWN: &str = "Unknown";
 
 impl Core {
-    /// Notes that a version of a transaction is in a block.
+    /// Notes that a version of a transaction is in a block. To be announced once all that were found are noted.
     pub(crate) async fn include(
         &self,
         row: &StoredTransaction,
@@ -39,7 +39,6 @@ impl Core {
             // What it would have taken is still there.
             self.purse.forget();
         }
-        self.announce();
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Core {
     fn need_of_sent(&self, row: &StoredTransaction, sent: &Sent) -> Need {
         let pace = self.config.pace;
         let waited_ms = self.now_ms().saturating_sub(sent.at_ms);
-        let passed_by = self.heads.number() >= sent.head.saturating_add(pace.bump_after_blocks);
+        let passed_by = self.pacing.blocks_since(row.id, &self.heads) >= pace.bump_after_blocks;
         let refused = row.newest().is_some_and(|version| version.refused);
         match () {
             () if sent.nonce_taken || refused || passed_by => Need::Unblock,
@@ -78,7 +78,7 @@ impl Core {
     /// Replaces a transaction by one that pays more, at the same nonce. Every version's hash is kept.
     async fn raise(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
         let Some(newest) = row.newest() else { return Ok(()) };
-        self.read_head().await?;
+        self.read_head_early().await?;
         let Some(fees) = self.heads.raised(fees_of(newest)) else {
             tracing::warn!(
                 key = row.key,

@@ -2,6 +2,7 @@
 //!
 //! The token on Gnosis Chain takes all the gas of a call that fails, so such a call is not sent.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use t4t_api::settlement::{SettlementError, TransactionIntent, TransactionKey, TransactionOutcome};
@@ -20,6 +21,9 @@ const APPROVAL_LIMIT: Duration = Duration::from_secs(60);
 /// Gas on top of an estimate, beside a quarter of it: the estimate is made on another state than the transaction meets,
 /// where two slots more may be empty.
 const GAS_MARGIN: u64 = 30_000;
+
+/// Requests that can't be paid make settlement look at all receipts at most this often.
+const SETTLED_READ_EVERY_MS: u64 = 1000;
 
 impl Core {
     /// Holds the tokens a plan takes, raising the allowance if need be.
@@ -72,7 +76,7 @@ impl Core {
         }
         self.read_purse().await?;
         match self.purse.hold(amounts) {
-            Err(short) if short != Short::Allowance && self.pacing.count() > 0 => {
+            Err(short) if short != Short::Allowance && self.may_settle_first() => {
                 // What is in a block already may have been counted twice.
                 self.look(true).await?;
                 self.purse.forget();
@@ -81,6 +85,17 @@ impl Core {
             }
             held => Ok(held),
         }
+    }
+
+    /// Whether something waits whose receipt would change what is left, and was not looked for just now.
+    fn may_settle_first(&self) -> bool {
+        let now = self.now_ms();
+        let last = self.settled_read_at_ms.load(Ordering::Relaxed);
+        let may = self.pacing.count() > 0 && now.saturating_sub(last) >= SETTLED_READ_EVERY_MS;
+        if may {
+            self.settled_read_at_ms.store(now, Ordering::Relaxed);
+        }
+        may
     }
 
     /// Reads what the wallet holds, unless that was just done.

@@ -1,6 +1,7 @@
 //! Blocks that are taken back: until a transaction's block is deep enough, it is compared with the chain's.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use t4t_api::settlement::SettlementError;
 use t4t_store::transactions::{StoredTransaction, TransactionState};
@@ -24,6 +25,12 @@ impl Core {
     ) -> Result<(), SettlementError> {
         let blocks = by_block(included);
         let highest = blocks.keys().next_back().copied();
+        let was_unfinished = self.compare_all.swap(false, Ordering::SeqCst);
+        let succession = if was_unfinished { Succession::Replaced } else { succession };
+        if succession == Succession::Replaced && !blocks.is_empty() {
+            self.compare_all.store(true, Ordering::SeqCst);
+        }
+        let mut is_finished = true;
         for (&block, rows) in &blocks {
             let asked = match succession {
                 Succession::Replaced => true,
@@ -31,9 +38,10 @@ impl Core {
                 Succession::Continues => self.is_deep(block),
             };
             if asked {
-                self.compare(block, rows).await?;
+                is_finished &= self.compare(block, rows).await?;
             }
         }
+        self.compare_all.store(!is_finished, Ordering::SeqCst);
         Ok(())
     }
 
@@ -41,21 +49,23 @@ impl Core {
         block.saturating_add(self.config.pace.confirmations) <= self.heads.number().saturating_add(1)
     }
 
+    /// Compares one block; `false` means that the endpoint does not have one at that height yet.
     async fn compare(
         &self,
         block: u64,
         rows: &[(&StoredTransaction, [u8; 32])],
-    ) -> Result<(), SettlementError> {
+    ) -> Result<bool, SettlementError> {
         let header = self.rpc.block_by_number(block).await.map_err(|cause| error::chain(&cause))?;
-        let hash = header.map(|header| *header.hash.as_bytes());
+        let Some(header) = header else { return Ok(false) };
         let (mut stand, mut moved) = (Vec::new(), Vec::new());
         for (row, noted) in rows {
-            if Some(*noted) == hash { stand.push(row.id) } else { moved.push(*row) }
+            if noted == header.hash.as_bytes() { stand.push(row.id) } else { moved.push(*row) }
         }
         if self.is_deep(block) && !stand.is_empty() {
             self.store.transactions_finalize(&stand).await.map_err(|cause| error::store(&cause))?;
         }
-        self.follow(&moved).await
+        self.follow(&moved).await?;
+        Ok(true)
     }
 
     /// These are no longer where they were: notes where they are now, or sends them again.
@@ -70,9 +80,11 @@ impl Core {
             let reopened = self.store.transaction_reopen(row.id, self.now_ms()).await;
             if reopened.map_err(|cause| error::store(&cause))? {
                 self.purse.forget();
-                self.announce();
                 self.send_the_one_taken_back(row).await;
             }
+        }
+        if !moved.is_empty() {
+            self.announce();
         }
         Ok(())
     }

@@ -46,9 +46,13 @@ impl Core {
                 }
                 self.pacing.change(id, |sent| (sent.nonce_taken, sent.next_look_ms) = (true, now));
             }
-            SendError::FeeTooLow { .. } => {
-                self.pacing.change(id, |sent| (sent.fee_too_low, sent.next_look_ms) = (true, now));
-            }
+            SendError::FeeTooLow { .. } => self.pacing.change(id, |sent| {
+                sent.fee_too_low = true;
+                // The same bytes are refused again and again where the fee limit is reached: that waits its turn.
+                if sending != Sending::Again {
+                    sent.next_look_ms = now;
+                }
+            }),
             // Another one waits at the nonce, one before it is missing, or the answer got lost: the same bytes are
             // sent again, and later with a higher fee.
             SendError::ReplacementUnderpriced { .. }

@@ -2,6 +2,7 @@
 //! answered.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use t4t_api::{Desk, Settlement};
 use t4t_chain::ChainError;
@@ -14,6 +15,9 @@ use crate::error::StartError;
 use crate::recovery::Recovered;
 use crate::service::SettlementService;
 use crate::watch;
+
+/// How long the watch may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Blocks whose average distance says how fast the chain is.
 const INTERVAL_BLOCKS: u64 = 8;
@@ -64,10 +68,13 @@ impl Running {
     }
 
     /// Signs nothing more and ends the watch. What is open stays stored for the next start.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.core.stop();
-        if let Err(error) = self.watch.await {
-            tracing::error!(%error, "the watch over transactions ended badly");
+        match t4t_clock::timeout(&*self.core.clock, STOP_LIMIT, &mut self.watch).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the watch over transactions ended badly"),
+            // It waits for the chain. What it does is safe to cut off anywhere.
+            Err(t4t_clock::Elapsed) => self.watch.abort(),
         }
     }
 }
@@ -106,9 +113,9 @@ impl Core {
         self.heads.note(&newest, self.now_ms());
         let blocks = INTERVAL_BLOCKS.min(newest.number);
         let earlier = self.rpc.block_by_number(newest.number - blocks).await.map_err(StartError::Chain)?;
-        if let Some(earlier) = earlier.filter(|_| blocks > 0) {
-            let seconds = newest.timestamp.since(earlier.timestamp);
-            self.heads.note_interval(seconds.saturating_mul(1000) / blocks);
+        let took_ms = earlier.map(|earlier| newest.timestamp.since(earlier.timestamp).saturating_mul(1000));
+        if let Some(interval_ms) = took_ms.and_then(|took| took.checked_div(blocks)) {
+            self.heads.note_interval(interval_ms);
         }
         Ok(())
     }

@@ -116,6 +116,6 @@ impl Core {
         if self.heads.age(self.now_ms()).is_some_and(|age| age < OLDEST_HEAD) {
             return Ok(());
         }
-        self.read_head().await.map(drop)
+        self.read_head_early().await
     }
 }

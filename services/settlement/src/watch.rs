@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use t4t_api::settlement::SettlementError;
@@ -81,6 +82,7 @@ impl Core {
     ) -> Result<Vec<&'a StoredTransaction>, SettlementError> {
         let receipts = self.receipts(&rows).await?;
         let mut missing = Vec::new();
+        let asked = rows.len();
         for row in rows {
             match receipt_of(row, &receipts) {
                 Some(receipt) => self.include(row, receipt).await?,
@@ -89,6 +91,9 @@ impl Core {
                     missing.push(row);
                 }
             }
+        }
+        if missing.len() < asked {
+            self.announce();
         }
         Ok(missing)
     }
@@ -115,6 +120,14 @@ impl Core {
             return Ok(None);
         }
         self.read_head().await.map(Some)
+    }
+
+    /// Reads the newest block outside the watch's turn; what it says of the chain is followed up at the next one.
+    pub(crate) async fn read_head_early(&self) -> Result<(), SettlementError> {
+        if self.read_head().await? != Succession::Continues {
+            self.compare_all.store(true, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// Reads the newest block.

@@ -1,5 +1,7 @@
 //! Settlement as its callers see it, on a real EVM.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that fails ends its test")]
+
 mod basics;
 mod crash;
 mod jobs;

@@ -9,10 +9,12 @@ const GWEI: u128 = 1_000_000_000;
 #[actix_web::test]
 async fn a_stuck_transaction_is_replaced_by_fee_at_its_nonce_within_three_blocks() {
     let world = World::with_provider().await;
-    let running = world.start(CLIENT).await;
+    let rpc = world.rpc();
+    let running = world.start_with(CLIENT, rpc.clone()).await;
     done(&running.settlement, "post:0", world.job().await).await;
     world.anvil.stop_mining().await.unwrap();
     let first = submit(&running.settlement, "post:1", world.job().await).await.unwrap();
+    world.head_was_read(&rpc).await;
     let head = world.anvil.rpc().latest_block().await.unwrap().number;
     for _ in 0..3 {
         world.set_next_base_fee(50 * GWEI).await;
@@ -35,10 +37,12 @@ async fn a_stuck_transaction_is_replaced_by_fee_at_its_nonce_within_three_blocks
 #[actix_web::test]
 async fn the_first_version_counts_if_it_is_mined_after_all() {
     let world = World::with_provider().await;
-    let running = world.start(CLIENT).await;
+    let rpc = world.rpc();
+    let running = world.start_with(CLIENT, rpc.clone()).await;
     done(&running.settlement, "post:0", world.job().await).await;
     world.anvil.stop_mining().await.unwrap();
     let first = submit(&running.settlement, "post:1", world.job().await).await.unwrap();
+    world.head_was_read(&rpc).await;
     // The higher versions are stored, and never reach the node.
     world.proxy.set(Sends::Block);
     for _ in 0..3 {
@@ -50,6 +54,9 @@ async fn the_first_version_counts_if_it_is_mined_after_all() {
     })
     .await;
     world.set_next_base_fee(GWEI / 2).await;
+    world.anvil.mine(1).await.unwrap();
+    // The node has dropped it as too cheap; another one has not.
+    world.ask("eth_sendRawTransaction", json!([world.proxy.sent()[2]])).await;
     world.anvil.mine(1).await.unwrap();
     let posted = outcome(&running.settlement, "post:1").await;
     assert!(is_mined(&posted));

@@ -190,7 +190,22 @@ impl World {
 
     /// Starts settlement for a wallet; once more after a stop or a crash.
     pub(crate) async fn start(&self, n: u32) -> Running {
-        SettlementService::start(self.config(), self.deps(n, self.rpc()).await).await.unwrap()
+        self.start_with(n, self.rpc()).await
+    }
+
+    /// The same through a given client.
+    pub(crate) async fn start_with(&self, n: u32, rpc: Rpc) -> Running {
+        let starting = SettlementService::start(self.config(), self.deps(n, rpc).await);
+        can_move_to_another_thread(&starting);
+        starting.await.unwrap()
+    }
+
+    /// Waits until settlement has read the newest block once more.
+    pub(crate) async fn head_was_read(&self, rpc: &Rpc) {
+        let reads = || rpc.counts().methods.get("eth_getBlockByNumber").copied().unwrap_or(0);
+        let before = reads();
+        // The one under way may have been asked before.
+        eventually("the newest block was read", || async { reads() > before + 1 }).await;
     }
 
     /// A job for the provider that was not posted before.
@@ -225,6 +240,8 @@ impl World {
         self.anvil.rpc().latest_block().await.unwrap().timestamp
     }
 }
+
+fn can_move_to_another_thread<T: Send>(_: &T) {}
 
 pub(crate) type Answer = Result<TransactionStatus, SettlementError>;
 
