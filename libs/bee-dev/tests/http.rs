@@ -253,3 +253,29 @@ async fn faults_are_read_and_set_over_http() {
     assert_eq!(refusal(upload).await, error(402, "batch is overissued"));
     assert_eq!(refusal(node.call(Method::PUT, "/dev/faults").body(r#"{"typo":1}"#)).await.0, 400);
 }
+
+#[tokio::test]
+async fn an_update_of_a_single_owner_chunk_reaches_its_listeners() {
+    let node = Node::start().await;
+    let batch = node.buy(20).await;
+    let key = WalletKey::from_bytes(&[0x22; 32]).unwrap();
+    let soc = |text: &str| Soc::sign([9; 32], Chunk::content(text.as_bytes()).unwrap(), &key);
+    let limit = std::time::Duration::from_secs(30);
+    let listener = Bee::new(BeeConfig::new(node.url.parse().unwrap()), SystemClock::shared()).unwrap();
+    let mut updates = listener.subscribe_chunk(&soc("").address());
+    updates.wait_connected(limit).await.unwrap();
+    for text in ["one", "two"] {
+        let soc = soc(text);
+        let owner = hex::encode(soc.owner().as_bytes());
+        let path = format!("/soc/{owner}/{}?sig={}", hex::encode(soc.id()), hex::encode(soc.signature()));
+        let sent = node
+            .stamped(Method::POST, &path, &batch)
+            .body(soc.wrapped().data().clone())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(sent.status(), 201);
+        let update = t4t_clock::timeout(&SystemClock, limit, updates.next()).await.unwrap().unwrap();
+        assert_eq!(update, text);
+    }
+}

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use t4t_bee_dev::{BeeDev, BeeDevConfig};
-use t4t_clock::SystemClock;
+use t4t_clock::{ManualClock, SystemClock};
 use t4t_swarm::{Bee, BeeConfig, BuyStamp, StampKeeper, StampKeeperConfig, SwarmError};
-use t4t_types::{BatchId, Xbzz};
+use t4t_types::{BatchId, UnixSeconds, Xbzz};
 
 const DAY: u128 = 24_000 * 17_280;
 
@@ -99,4 +99,16 @@ async fn a_dry_run_and_an_empty_wallet_buy_nothing() {
     assert!(matches!(dry.resolve().await, Err(SwarmError::NoStamp)));
     let poor = keeper(&bee, StampKeeperConfig::default());
     assert!(matches!(poor.resolve().await, Err(SwarmError::OutOfFunds(_))));
+}
+
+#[tokio::test]
+async fn a_batch_that_has_ended_is_replaced() {
+    let clock = ManualClock::new(UnixSeconds::new(1_700_000_000));
+    let (_network, bee) = node(BeeDevConfig { clock: clock.clone(), ..BeeDevConfig::default() }).await;
+    let ending = buy(&bee, 8, "t4t").await;
+    let keeper = keeper(&bee, StampKeeperConfig::default());
+    assert_eq!(keeper.resolve().await.unwrap(), ending);
+    clock.advance(Duration::from_secs(9 * 86_400));
+    assert!(matches!(keeper.tick().await, Err(SwarmError::StampUnusable { .. })));
+    assert_ne!(keeper.resolve().await.unwrap(), ending);
 }

@@ -1,7 +1,7 @@
 //! Postage batches: what uploads and messages are paid with.
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use t4t_types::{BatchId, TxHash, Xbzz};
 
 use super::Bee;
@@ -24,6 +24,7 @@ pub struct StampState {
     /// 2^depth chunks are paid for.
     pub depth: u8,
     /// What was paid for each chunk.
+    #[serde(deserialize_with = "unknown_is_zero")]
     pub amount: Xbzz,
     /// 2^depth buckets.
     pub bucket_depth: u8,
@@ -74,6 +75,11 @@ pub struct StampReceipt {
     /// The transaction.
     #[serde(rename = "txHash")]
     pub tx_hash: TxHash,
+}
+
+/// A batch that the node found again on the chain has no amount.
+fn unknown_is_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Xbzz, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[derive(Deserialize)]

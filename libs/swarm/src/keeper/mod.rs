@@ -123,9 +123,13 @@ impl StampKeeper {
         }
         let (batch, source) = self.find(&mut spent).await?;
         info!(%batch, ?source, "postage batch chosen");
-        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(batch);
+        self.choose(Some(batch));
         self.remember(batch, source).await;
         Ok(batch)
+    }
+
+    fn choose(&self, batch: Option<BatchId>) {
+        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = batch;
     }
 
     async fn find(&self, spent: &mut LastSpent) -> Result<(BatchId, StampSource), SwarmError> {
@@ -177,14 +181,22 @@ impl StampKeeper {
 
     /// Feeds the batch in use: tops it up when it is short of days, dilutes it when it is filling.
     ///
-    /// To be called every few minutes. Does nothing to a configured batch, and nothing before [`Self::resolve`].
+    /// To be called every few minutes. Does nothing to a configured batch, and nothing before [`Self::resolve`]. A
+    /// batch that has come to its end is forgotten, so that the next [`Self::resolve`] finds or buys another.
     pub async fn tick(&self) -> Result<Upkeep, SwarmError> {
         let mut done = Upkeep::default();
         let Some(batch) = self.batch().filter(|_| self.config.manage && self.config.batch.is_none()) else {
             return Ok(done);
         };
         let mut spent = self.spending.lock().await;
-        let stamp = self.bee.stamp(&batch).await?;
+        let stamp = match self.bee.stamp(&batch).await {
+            Err(error @ (SwarmError::NotFound(_) | SwarmError::StampUnusable { .. })) => {
+                warn!(%batch, %error, "the postage batch has ended");
+                self.choose(None);
+                return Err(error);
+            }
+            other => other?,
+        };
         if self.lacks_days(&stamp) {
             done.topped_up = self.top_up(&stamp, &mut spent).await?;
         }
