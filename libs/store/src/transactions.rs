@@ -286,7 +286,10 @@ impl Store {
     ///
     /// # Errors
     /// The database can't be used.
-    pub async fn transactions_open(&self, scope: TransactionScope) -> Result<Vec<StoredTransaction>, StoreError> {
+    pub async fn transactions_open(
+        &self,
+        scope: TransactionScope,
+    ) -> Result<Vec<StoredTransaction>, StoreError> {
         let sql = "SELECT * FROM transactions WHERE chain_id = ? AND wallet = ? AND final = 0 ORDER BY nonce";
         let rows = sqlx::query(sql)
             .bind(integer(scope.chain_id))

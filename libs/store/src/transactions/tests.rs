@@ -30,7 +30,11 @@ async fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
-async fn insert(store: &Store, key: &str, version: &StoredVersion) -> Result<Option<TransactionId>, StoreError> {
+async fn insert(
+    store: &Store,
+    key: &str,
+    version: &StoredVersion,
+) -> Result<Option<TransactionId>, StoreError> {
     let call = call();
     let new = NewTransaction { key, intent: "{}", call: &call, version, at_ms: 1 };
     store.transaction_insert(SCOPE, &new).await
@@ -84,6 +88,9 @@ async fn a_new_nonce_replaces_the_old_one_in_one_step() {
     assert!(store.transaction_version_insert(id, 0, &version(1, 3), 2).await.is_err());
     assert!(store.transaction_version_insert(id, 0, &version(2, 4), 2).await.unwrap());
     let open = store.transactions_open(SCOPE).await.unwrap();
-    assert_eq!(open.iter().map(|row| (row.key.as_str(), row.nonce)).collect::<Vec<_>>(), [("b", 1), ("a", 2)]);
+    assert_eq!(
+        open.iter().map(|row| (row.key.as_str(), row.nonce)).collect::<Vec<_>>(),
+        [("b", 1), ("a", 2)]
+    );
     assert_eq!(open[1].versions.len(), 2);
 }
