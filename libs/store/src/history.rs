@@ -36,26 +36,35 @@ pub struct HistoryEntry {
     pub detail: String,
 }
 
+/// One thing that happened, and to what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewHistoryEntry {
+    /// On which side.
+    pub side: Side,
+    /// The request id on the buying side, the job id on the selling side.
+    pub subject: [u8; 32],
+    /// What happened.
+    pub entry: HistoryEntry,
+}
+
 impl Store {
-    /// Notes that something happened to a request (buying) or job (selling).
+    /// Notes what happened to requests (buying) and jobs (selling), all in one commit.
     ///
     /// # Errors
     /// The database can't be used.
-    pub async fn history_insert(
-        &self,
-        side: Side,
-        subject: &[u8; 32],
-        entry: &HistoryEntry,
-    ) -> Result<(), StoreError> {
-        sqlx::query("INSERT INTO job_history (side, subject, at, event, detail) VALUES (?, ?, ?, ?, ?)")
-            .bind(side.as_str())
-            .bind(subject.as_slice())
-            .bind(integer(entry.at_ms))
-            .bind(&entry.event)
-            .bind(&entry.detail)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+    pub async fn history_insert_all(&self, entries: &[NewHistoryEntry]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        for NewHistoryEntry { side, subject, entry } in entries {
+            sqlx::query("INSERT INTO job_history (side, subject, at, event, detail) VALUES (?, ?, ?, ?, ?)")
+                .bind(side.as_str())
+                .bind(subject.as_slice())
+                .bind(integer(entry.at_ms))
+                .bind(&entry.event)
+                .bind(&entry.detail)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// What happened to a request or job, oldest first.

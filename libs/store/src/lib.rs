@@ -17,5 +17,5 @@ pub mod selling;
 pub mod transactions;
 
 pub use error::StoreError;
-pub use history::{HistoryEntry, Side};
+pub use history::{HistoryEntry, NewHistoryEntry, Side};
 pub use open::Store;

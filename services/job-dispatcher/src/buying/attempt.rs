@@ -154,7 +154,7 @@ impl Buyer {
             Err(error) if row.state == BuyingState::Claimed => {
                 // Paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
-                self.ledger.chronicle.note(row.request_id.as_bytes(), "paid without an answer", detail).await;
+                self.ledger.chronicle.note(row.request_id.as_bytes(), "paid without an answer", detail);
                 Some(Err(Failed::Provider(error.to_string())))
             }
             Err(error) => {

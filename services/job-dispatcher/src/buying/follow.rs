@@ -66,6 +66,7 @@ impl Buyer {
 
     /// A claim of nothing is a refusal, whatever lies at its hash; any other is a delivery as well.
     pub(super) async fn claimed(&self, row: &BuyingJob, response_hash: SwarmRef, paid: Xbzz) {
+        self.capacity.settled(row.provider, (row.request_id, row.attempt));
         let known = (!response_hash.is_zero()).then_some(response_hash);
         let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO && row.response_hash.is_none();
         let event = if is_refusal { BuyingEvent::Refused } else { BuyingEvent::Claimed };
@@ -73,7 +74,7 @@ impl Buyer {
             && known != Some(announced)
         {
             let detail = format!("announced {announced}, claimed {response_hash}");
-            self.ledger.chronicle.note(row.request_id.as_bytes(), "claimed another answer", detail).await;
+            self.ledger.chronicle.note(row.request_id.as_bytes(), "claimed another answer", detail);
         }
         // What is on the chain counts, whatever was announced.
         self.record(

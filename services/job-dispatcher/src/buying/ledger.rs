@@ -40,7 +40,7 @@ impl Ledger {
             "attempt {}, provider {}, model {}, escrow {} xBZZ, request {}",
             row.attempt, row.provider, row.model, row.max_payment, row.request_hash
         );
-        self.chronicle.note(row.request_id.as_bytes(), "planned", detail).await;
+        self.chronicle.note(row.request_id.as_bytes(), "planned", detail);
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Ledger {
     ) -> Result<Option<BuyingJob>, StoreError> {
         let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(None) };
         if row.state != before {
-            self.chronicle.note(id.0.as_bytes(), event.as_str(), describe(&change)).await;
+            self.chronicle.note(id.0.as_bytes(), event.as_str(), describe(&change));
         }
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = waiting.get(&id) {

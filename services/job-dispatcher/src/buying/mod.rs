@@ -12,6 +12,7 @@
 mod answer;
 mod attempt;
 mod board;
+mod capacity;
 mod config;
 mod follow;
 mod ledger;

@@ -22,6 +22,9 @@ use super::service::Buyer;
 /// Time beyond the delivery deadline that a request may take: settling its own end.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// How often a busy market is looked at; the directory is in memory.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 impl Buyer {
     /// Runs a purchase to its end and tells whoever follows it.
     pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
@@ -85,7 +88,7 @@ impl Buyer {
         candidate: &Candidate,
         purchase: &Purchase,
     ) -> Result<(BuyingJob, Answer), Failed> {
-        let _reserved = self.reservations.reserve(candidate.provider);
+        let reserved = self.capacity.reserve(candidate.provider, (call.id, number));
         let row = self.plan((call.id, number), &call.request, candidate, &call.model).await?;
         purchase.push(BuyingProgress::Selected {
             provider: row.provider,
@@ -93,16 +96,18 @@ impl Buyer {
             max_payment: row.max_payment,
         });
         let answer = self.drive(row.clone(), purchase).await?;
+        reserved.answered();
         Ok((row, answer))
     }
 
     async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
         let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
         let job = newest.and_then(|row| row.job);
-        self.ledger
-            .chronicle
-            .note(row.request_id.as_bytes(), "answered", format!("cost {} xBZZ", answer.cost))
-            .await;
+        self.ledger.chronicle.note(
+            row.request_id.as_bytes(),
+            "answered",
+            format!("cost {} xBZZ", answer.cost),
+        );
         BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
     }
 
@@ -114,11 +119,12 @@ impl Buyer {
         purchase: &Purchase,
     ) -> Result<Candidate, BuyingError> {
         let waiting_since = self.clock.unix_millis();
+        let mut told_at = None;
         loop {
             let all = self.candidates(call).await?;
             let untried = || all.iter().filter(|candidate| !tried.contains(&candidate.provider));
             let free: Vec<&Candidate> =
-                untried().filter(|candidate| !self.reservations.fills(candidate)).collect();
+                untried().filter(|candidate| !self.capacity.fills(candidate)).collect();
             let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
             if let Some(candidate) = choose(&self.config.strategy, &free, dice) {
                 return Ok(candidate.clone());
@@ -129,8 +135,11 @@ impl Buyer {
                 let retry_after_s = self.config.provider_poll.as_secs().max(1);
                 return Err(BuyingError::AllBusy { model: call.model.clone(), retry_after_s });
             }
-            purchase.push(BuyingProgress::Waiting { busy });
-            self.clock.sleep(self.config.provider_poll).await;
+            if told_at.is_none_or(|told_at| waited.saturating_sub(told_at) >= self.config.provider_poll) {
+                purchase.push(BuyingProgress::Waiting { busy });
+                told_at = Some(waited);
+            }
+            self.clock.sleep(LOOK_AGAIN).await;
         }
     }
 

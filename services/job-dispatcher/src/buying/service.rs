@@ -1,12 +1,10 @@
 //! The buying service: what it needs, how it starts and stops.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use t4t_api::job_dispatcher::{BuyCompletion, BuyingError as CallError};
-use t4t_api::registry_watcher::Candidate;
 use t4t_api::{Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, stream_route};
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
@@ -19,6 +17,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 use super::board::Board;
+use super::capacity::Capacity;
 use super::config::BuyingConfig;
 use super::ledger::Ledger;
 use crate::chronicle::Chronicle;
@@ -79,7 +78,7 @@ pub(super) struct Buyer {
     pub(super) config: BuyingConfig,
     pub(super) ledger: Ledger,
     pub(super) board: Board,
-    pub(super) reservations: Reservations,
+    pub(super) capacity: Capacity,
 }
 
 impl std::fmt::Debug for Buyer {
@@ -123,7 +122,7 @@ impl BuyingService {
             watcher: deps.watcher,
             settlement: deps.settlement,
             courier: deps.courier,
-            reservations: Reservations::new(Arc::clone(&deps.clock)),
+            capacity: Capacity::new(Arc::clone(&deps.clock)),
             clock: deps.clock,
             config,
             ledger,
@@ -199,66 +198,5 @@ impl ServeStream<BuyCompletion> for Front {
             tokio::spawn(Arc::clone(&self.0).run_purchase(call, purchase));
         }
         Ok(progress)
-    }
-}
-
-/// A job of ours counts this long after its attempt ended: until the directory, which lags by a look at the chain, has
-/// seen it settled or posted.
-const TAIL_MS: u64 = 1000;
-
-/// Jobs of ours that the directory may not count yet.
-#[derive(Clone, Debug)]
-pub(super) struct Reservations {
-    clock: SharedClock,
-    /// For each provider: when each reservation ends, in milliseconds since 1970.
-    until_ms: Arc<Mutex<HashMap<Address, Vec<u64>>>>,
-}
-
-impl Reservations {
-    fn new(clock: SharedClock) -> Self {
-        Self { clock, until_ms: Arc::default() }
-    }
-
-    /// Counts a job for a provider: for as long as the guard lives, and a little longer, but at most a minute.
-    pub(super) fn reserve(&self, provider: Address) -> Reservation {
-        const LONGEST_MS: u64 = 60_000;
-        let until_ms = self.clock.unix_millis().saturating_add(LONGEST_MS);
-        let mut all = self.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(provider).or_default().push(until_ms);
-        Reservation { of: self.clone(), provider, until_ms }
-    }
-
-    /// Whether a provider is full, our own newest jobs counted.
-    pub(super) fn fills(&self, candidate: &Candidate) -> bool {
-        if candidate.max_concurrent_jobs == 0 {
-            return false;
-        }
-        let now = self.clock.unix_millis();
-        let mut all = self.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(reserved) = all.get_mut(&candidate.provider) else { return candidate.is_full() };
-        reserved.retain(|until_ms| *until_ms > now);
-        let reserved = u32::try_from(reserved.len()).unwrap_or(u32::MAX);
-        // Ours may be among those that the directory counts; the larger number is wrong least often.
-        candidate.open_jobs.max(reserved) >= candidate.max_concurrent_jobs
-    }
-}
-
-/// One job that counts.
-#[derive(Debug)]
-pub(super) struct Reservation {
-    of: Reservations,
-    provider: Address,
-    until_ms: u64,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        let tail_ends = self.of.clock.unix_millis().saturating_add(TAIL_MS);
-        let mut all = self.of.until_ms.lock().unwrap_or_else(PoisonError::into_inner);
-        let reserved =
-            all.get_mut(&self.provider).into_iter().flatten().find(|until_ms| **until_ms == self.until_ms);
-        if let Some(until_ms) = reserved {
-            *until_ms = tail_ends.min(*until_ms);
-        }
     }
 }

@@ -24,10 +24,13 @@ use tokio::task::JoinHandle;
 use crate::commands::jobs::DATABASE;
 
 /// How long the start waits for postage; a purchase takes minutes and goes on by itself.
-const POSTAGE_PATIENCE: Duration = Duration::from_secs(10);
+const POSTAGE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often the wallet is looked at.
 const WALLET_PAUSE: Duration = Duration::from_secs(60);
+
+/// How many times closer the chain is looked at while a job is about to appear.
+const CLOSE_LOOKS: u32 = 10;
 
 /// What both roles stand on.
 #[derive(Debug)]
@@ -62,7 +65,11 @@ impl Ground {
         );
         let settlement = Box::pin(settlement).await.context("settlement does not start")?;
         let watcher = RegistryWatcherService::start(
-            WatcherConfig { poll_idle: chain.poll_interval, ..WatcherConfig::new(contracts) },
+            WatcherConfig {
+                poll_idle: chain.poll_interval,
+                poll_close: chain.poll_interval / CLOSE_LOOKS,
+                ..WatcherConfig::new(contracts)
+            },
             WatcherDeps { rpc, store: store.clone(), clock: Arc::clone(&clock) },
         );
         let watcher = Box::pin(watcher).await.context("the registry watcher does not start")?;
