@@ -225,3 +225,6 @@ impl Directory {
 fn is_affordable(offer: &Offer, wanted: &ListCandidates) -> bool {
     wanted.max_combined_price.is_none_or(|limit| offer.prices.combined() <= limit)
 }
+
+#[cfg(test)]
+mod tests;

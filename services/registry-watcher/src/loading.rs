@@ -37,9 +37,11 @@ impl Load {
         Self { listing, is_listed: false, owners: Vec::new(), found: Loaded::default() }
     }
 
-    /// Reads on until everything is read; after an error it goes on where it was. The first part may be older than
-    /// `block` then, which the next reading mends.
+    /// Reads on until everything is read as of `block`. After an error it goes on where it was; what was read before is
+    /// older then and has to be read again.
     pub(crate) async fn run(&mut self, core: &Core, block: u64) -> Result<Loaded, ChainError> {
+        let older = self.found.providers.iter().map(|provider| provider.address);
+        self.found.doubtful = older.collect();
         self.found.rules = rules(core).await?;
         while !self.is_listed {
             self.is_listed = self.listing.read_on(&core.rpc).await?;

@@ -93,7 +93,7 @@ async fn look(core: &Core, sync: &Mutex<Sync>, outage: &mut Outage) {
     match sync.lock().await.look().await {
         Ok(()) => outage.ended(core.now_ms()),
         Err(error) => outage.failed(&error, core.now_ms()),
-    }
+    };
 }
 
 /// Waits until it is time to look again; a hint shortens that, but never below the close interval.

@@ -277,7 +277,6 @@ impl Sync {
         let Loaded { rules, providers, doubtful } = loaded;
         self.load = None;
         self.stale.extend(doubtful);
-        self.dirty.clear();
         let head = self.seen(pass);
         tracing::info!(providers = providers.len(), block = head.block, "the registry is read");
         self.core.publish(Directory::new(rules, head, providers));

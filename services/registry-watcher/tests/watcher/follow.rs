@@ -1,11 +1,13 @@
 //! Streams of what happens to jobs.
 
-use futures_util::FutureExt;
-use futures_util::StreamExt;
-use t4t_api::registry_watcher::{GetHead, JobHappening, JobRole};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use t4t_api::registry_watcher::{GetHead, JobHappening, JobRole, WatcherError};
+use t4t_clock::{ManualClock, SharedClock};
 use t4t_registry_watcher::WatcherConfig;
 use t4t_testkit::anvil::dev_key;
-use t4t_types::SwarmRef;
+use t4t_types::{SwarmRef, UnixSeconds};
 
 use crate::world::{CLIENT, PRICE, World, next, offer, watch, words};
 
@@ -101,22 +103,24 @@ async fn a_reader_that_missed_what_was_forgotten_is_told_so() {
     let world = World::start().await;
     let provider = world.register(1, &[offer("m", 3, 5)]).await;
     let config = WatcherConfig { event_limit: 1, ..world.config() };
-    let running = world.start_watcher(config, world.rpc()).await;
+    let clock = ManualClock::new(UnixSeconds::new(1_000_000));
+    let shared: SharedClock = clock.clone();
+    let running = world.start_watcher_at(config, world.rpc(), shared).await;
     running.sync_once().await.unwrap();
     let first = world.post(provider).await;
     running.sync_once().await.unwrap();
-    let mut slow = watch(&running.watcher(), provider, JobRole::Provider, Some(0)).await;
+    let watcher = running.watcher();
+    let mut slow = watch(&watcher, provider, JobRole::Provider, Some(0)).await;
     assert_eq!(words(&next(&mut slow, 1).await), [("posted", first)]);
-    running.stop().await;
-    assert!(slow.next().await.is_none(), "a stopped watcher ends its streams");
 
-    for _ in 0..4 {
-        world.post(provider).await;
-    }
+    world.post(provider).await;
     let last = world.post(provider).await;
-    let config = WatcherConfig { event_limit: 1, ..world.config() };
-    let running = world.start_watcher(config, world.rpc()).await;
+    clock.advance(Duration::from_secs(3600));
     running.sync_once().await.unwrap();
-    let mut left = watch(&running.watcher(), provider, JobRole::Provider, Some(0)).await;
+    assert_eq!(slow.next().await, Some(Err(WatcherError::Lagged)));
+    assert!(slow.next().await.is_none());
+    let mut left = watch(&watcher, provider, JobRole::Provider, Some(0)).await;
     assert_eq!(words(&next(&mut left, 1).await), [("posted", last)]);
+    running.stop().await;
+    assert!(left.next().await.is_none(), "a stopped watcher ends its streams");
 }

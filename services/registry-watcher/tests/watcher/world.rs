@@ -10,7 +10,7 @@ use t4t_api::registry_watcher::{
 use t4t_api::{ItemStream, RegistryWatcher};
 use t4t_chain::contracts::{JobOrder, Offering, Registration};
 use t4t_chain::{Call, ChainEvent, Receipt, Rpc, RpcConfig, deploy, events};
-use t4t_clock::{SystemClock, timeout};
+use t4t_clock::{SharedClock, SystemClock, timeout};
 use t4t_registry_watcher::{RegistryWatcherService, Running, WatcherConfig, WatcherDeps};
 use t4t_store::Store;
 use t4t_testkit::anvil::{Anvil, AnvilConfig, Market, dev_key};
@@ -87,7 +87,16 @@ impl World {
     }
 
     pub(crate) async fn start_watcher(&self, config: WatcherConfig, rpc: Rpc) -> Running {
-        let deps = WatcherDeps { rpc, store: self.store().await, clock: SystemClock::shared() };
+        self.start_watcher_at(config, rpc, SystemClock::shared()).await
+    }
+
+    pub(crate) async fn start_watcher_at(
+        &self,
+        config: WatcherConfig,
+        rpc: Rpc,
+        clock: SharedClock,
+    ) -> Running {
+        let deps = WatcherDeps { rpc, store: self.store().await, clock };
         RegistryWatcherService::start(config, deps).await.unwrap()
     }
 
