@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use t4t_api::settlement::SettlementError;
 use t4t_chain::{ChainError, ChainEvent, Receipt, Revert, events};
+use t4t_runtime::KillPoint;
 use t4t_store::transactions::{Inclusion, StoredCall, StoredTransaction};
 use t4t_types::{JobId, Xbzz};
 
@@ -31,6 +32,7 @@ impl Core {
             amount,
             revert,
         };
+        KillPoint::SettlementReceipt.pass();
         let noted = self.store.transaction_include(row.id, &inclusion, self.now_ms()).await;
         noted.map_err(|cause| error::store(&cause))?;
         self.pacing.found(row.id, self.now_ms());

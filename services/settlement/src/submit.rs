@@ -7,6 +7,7 @@ use t4t_api::settlement::{
     SettlementError, SubmitTransaction, TransactionIntent, TransactionKey, TransactionOutcome,
     TransactionStatus,
 };
+use t4t_runtime::KillPoint;
 use t4t_store::transactions::StoredCall;
 
 use crate::calls::Plan;
@@ -71,9 +72,11 @@ impl Core {
         let Some(stored) = self.store_new(key, &intent, &call).await? else {
             return self.known(key).await;
         };
+        KillPoint::SettlementStored.pass();
         tokens.spent();
         coin.spent();
         self.send(stored.id, &stored.version, Sending::First).await;
+        KillPoint::SettlementSent.pass();
         let key = TransactionKey::new(key);
         let (nonce, hash) = (stored.version.nonce, stored.version.hash);
         Ok(TransactionStatus { key, nonce, hash, outcome: TransactionOutcome::Pending })
