@@ -1,7 +1,5 @@
 //! A chain that can't be reached, and one that is looked at closely.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use t4t_api::registry_watcher::{GetHead, GetJob, LookClosely, WatcherError};
@@ -9,6 +7,7 @@ use t4t_registry_watcher::{SyncState, WatcherConfig};
 use t4t_testkit::eventually;
 use t4t_types::JobId;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use url::Url;
 
 use crate::world::{LIMIT, World, addresses, offer};
@@ -16,7 +15,7 @@ use crate::world::{LIMIT, World, addresses, offer};
 /// A way to the node that can be cut.
 struct Line {
     url: Url,
-    is_cut: Arc<AtomicBool>,
+    is_cut: watch::Sender<bool>,
 }
 
 impl Line {
@@ -24,28 +23,24 @@ impl Line {
         let node = format!("127.0.0.1:{}", node.port().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let is_cut = Arc::new(AtomicBool::new(false));
-        actix_web::rt::spawn(serve(listener, node, Arc::clone(&is_cut)));
+        let is_cut = watch::Sender::new(false);
+        actix_web::rt::spawn(serve(listener, node, is_cut.subscribe()));
         Self { url, is_cut }
     }
 
     fn cut(&self, is_cut: bool) {
-        self.is_cut.store(is_cut, Ordering::SeqCst);
+        self.is_cut.send_replace(is_cut);
     }
 }
 
-async fn serve(listener: TcpListener, node: String, is_cut: Arc<AtomicBool>) {
+async fn serve(listener: TcpListener, node: String, is_cut: watch::Receiver<bool>) {
     while let Ok((mut near, _)) = listener.accept().await {
-        let (node, is_cut) = (node.clone(), Arc::clone(&is_cut));
+        let (node, mut is_cut) = (node.clone(), is_cut.clone());
         actix_web::rt::spawn(async move {
             let mut far = TcpStream::connect(node).await.unwrap();
-            let watch = async {
-                eventually(Duration::MAX / 4, "the cut", async || is_cut.load(Ordering::SeqCst).then_some(()))
-                    .await
-            };
             tokio::select! {
                 biased;
-                _ = watch => {}
+                _ = is_cut.wait_for(|is_cut| *is_cut) => {}
                 _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
             }
         });
