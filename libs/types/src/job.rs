@@ -80,8 +80,45 @@ pub struct Offering {
     pub model: String,
     /// What it costs.
     pub prices: TokenPrices,
-    /// The longest context in tokens; 0 if not stated.
+    /// The longest context in tokens; 0 if not stated. In JSON a decimal string.
+    #[serde(with = "decimal")]
     pub max_context_tokens: u128,
     /// How long an answer takes at most, in seconds, by the provider's word.
     pub max_latency_seconds: u64,
+}
+
+/// `u128` as a decimal string: a JSON number would lose digits, and tagged enums hold none of that size.
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_survives_a_tagged_message() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Message {
+            Offer { offering: Offering },
+        }
+        let offering = Offering {
+            model: "m".into(),
+            prices: TokenPrices::default(),
+            max_context_tokens: u128::MAX,
+            max_latency_seconds: 1,
+        };
+        let message = Message::Offer { offering };
+        let json = serde_json::to_string(&message).unwrap();
+        assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message);
+    }
 }
