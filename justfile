@@ -1,3 +1,56 @@
 # Lists the recipes.
 default:
     @just --list
+
+# Builds everything.
+build:
+    cargo build --workspace --locked
+
+# Runs the unit and integration tests.
+test *args:
+    cargo test --workspace --locked {{args}}
+
+# Checks format, lints and layers.
+lint:
+    bash .ci/test lint
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+    cd contracts && . tools/env.sh && forge fmt
+
+# Runs the whole market on this machine.
+dev *args:
+    cargo run --release --locked -p t4t -- dev {{args}}
+
+# Tests the contracts.
+contracts:
+    bash .ci/test contracts
+
+# Buys from the whole market and checks the money.
+e2e:
+    bash .ci/test e2e
+
+# The market on unreliable Swarm nodes, with the money checked.
+chaos:
+    cargo run --locked -p t4t -- dev --check --json --chaos
+
+# Checks that crates depend on lower levels only.
+layers:
+    cargo test --locked -p t4t --test layers
+
+# Runs the benchmarks.
+bench *args:
+    cargo bench --workspace --locked {{args}}
+
+# Runs the Bee conformance tests, against the node at URL if one is given.
+conformance-bee url="":
+    T4T_BEE_URLS={{url}} cargo test --locked -p t4t-bee-dev --test conformance
+
+# Writes docs/configuration.md.
+config-docs:
+    cargo run --locked -p t4t -- config keys --markdown > docs/configuration.md
+
+# Everything that CI runs.
+ci:
+    bash .ci/run

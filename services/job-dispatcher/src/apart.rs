@@ -21,7 +21,7 @@ use t4t_store::Store;
 use t4t_types::Address;
 
 /// How long the start waits for postage; a purchase takes minutes and goes on by itself.
-const POSTAGE_PATIENCE: Duration = Duration::from_secs(10);
+const POSTAGE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What either side stands on.
 pub(crate) struct Apart {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use t4t_crypto::WalletKey;
-use t4t_runtime::config::{ServiceSettings, WalletSettings};
+use t4t_runtime::config::{GatewaySettings, ProviderSettings, ServiceSettings, WalletSettings};
 use t4t_runtime::http::{ServeConfig, serve};
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Settings, StopSignal, process, wallet};
@@ -14,6 +14,8 @@ use crate::wiring::{Gateway, Provider};
 
 /// Runs a gateway.
 pub(crate) fn gateway(settings: Settings) -> anyhow::Result<ExitCode> {
+    // Mistakes are told before anything is asked for.
+    GatewaySettings::from_settings(&settings)?;
     run(settings, async |settings, wallet, stop| {
         let address = wallet.address();
         let starting = stop.unless_stopped(Box::pin(Gateway::start(settings, wallet)));
@@ -28,6 +30,7 @@ pub(crate) fn gateway(settings: Settings) -> anyhow::Result<ExitCode> {
 
 /// Runs a provider.
 pub(crate) fn provider(settings: Settings) -> anyhow::Result<ExitCode> {
+    ProviderSettings::from_settings(&settings)?;
     run(settings, async |settings, wallet, stop| {
         let address = wallet.address();
         let bind = ServiceSettings::from_settings(&settings)?.admin_bind();
