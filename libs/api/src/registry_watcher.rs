@@ -167,6 +167,13 @@ pub struct Head {
     pub age_ms: u64,
 }
 
+impl Head {
+    /// The chain's time now: a chain that makes no blocks does not stop the deadlines.
+    pub fn now(&self) -> UnixSeconds {
+        self.timestamp.plus(self.age_ms / 1000)
+    }
+}
+
 impl Call for GetHead {
     type Reply = Head;
     type Error = WatcherError;

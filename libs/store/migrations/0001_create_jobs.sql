@@ -60,6 +60,7 @@ CREATE TABLE selling_jobs (
 CREATE INDEX selling_jobs_by_state ON selling_jobs (state);
 CREATE INDEX selling_jobs_by_request_hash ON selling_jobs (request_hash);
 CREATE INDEX selling_jobs_by_time ON selling_jobs (created_at);
+CREATE INDEX selling_jobs_with_answer ON selling_jobs (updated_at) WHERE sealed_answer IS NOT NULL;
 
 -- Where to send a job's answer, by the client's own signed word. Kept by request hash, since it may come before the
 -- job is seen on the chain.
@@ -72,6 +73,8 @@ CREATE TABLE notices (
     received_at    INTEGER NOT NULL,
     PRIMARY KEY (client, request_hash)
 ) WITHOUT ROWID;
+
+CREATE INDEX notices_by_time ON notices (received_at);
 
 -- Envelopes taken, so that a replay is known even after a restart. Rows live as long as an envelope is fresh.
 CREATE TABLE seen_envelopes (
@@ -95,6 +98,7 @@ CREATE TABLE job_history (
 );
 
 CREATE INDEX job_history_by_subject ON job_history (subject, id);
+CREATE INDEX job_history_by_time ON job_history (at);
 
 -- How far a reader of the chain's events has come.
 CREATE TABLE cursors (

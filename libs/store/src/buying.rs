@@ -4,7 +4,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use t4t_protocol::job::BuyingState;
 use t4t_types::{
-    Address, EncryptionKey, JobId, ModelId, Overlay, RequestId, RoutingId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
+    Address, EncryptionKey, JobId, ModelId, Overlay, RequestId, RoutingId, SwarmRef, TokenPrices,
+    UnixSeconds, Xbzz,
 };
 
 use crate::codec::{Columns, integer};
@@ -200,13 +201,15 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Every attempt that has not come to its end, oldest first.
+    /// Every attempt that has not come to its end, oldest first; without the sealed requests, which may be large.
     ///
     /// # Errors
     /// The database can't be used.
     pub async fn buying_list_open(&self) -> Result<Vec<BuyingJob>, StoreError> {
-        let sql = "SELECT * FROM buying_jobs WHERE state IN ('planned', 'posted', 'acked', 'delivered') \
-                   ORDER BY created_at";
+        let sql = "SELECT request_id, attempt, state, provider, provider_key, provider_overlay, model, input_price, \
+                   output_price, request_hash, max_payment, delivery_deadline, NULL AS sealed_request, job, \
+                   response_hash, paid, reason, created_at FROM buying_jobs \
+                   WHERE state IN ('planned', 'posted', 'acked', 'delivered') ORDER BY created_at";
         read_all(&sqlx::query(sql).fetch_all(&self.pool).await?)
     }
 

@@ -67,6 +67,15 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// Forgets what happened before `before_ms`.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn history_expire(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM job_history WHERE at < ?";
+        Ok(sqlx::query(sql).bind(integer(before_ms)).execute(&self.pool).await?.rows_affected())
+    }
+
     /// What happened to a request or job, oldest first.
     ///
     /// # Errors

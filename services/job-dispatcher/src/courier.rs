@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use t4t_api::Settlement;
 use t4t_api::settlement::{SettlementError, SignEnvelope};
-use t4t_clock::SharedClock;
+use t4t_clock::{SharedClock, timeout};
 use t4t_protocol::{
     FRESHNESS_WINDOW_SECONDS, MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MessageKind, VerifiedEnvelope,
     parse_and_verify, path_topic,
@@ -21,9 +21,9 @@ use t4t_types::{Address, Overlay, SwarmRef, keccak256};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-/// Up to here an upload goes straight to the network (a few chunks: tens of milliseconds); above it the node takes it
-/// and pushes it on, which readers wait for.
-const DIRECT_UPLOAD_BYTES: usize = 64 << 10;
+/// Up to here an upload goes straight to the network, so that a reader who looks once finds it; above it that would
+/// take longer than an acknowledgement may: the node takes it and pushes it on, which readers wait for.
+const DIRECT_UPLOAD_BYTES: usize = 1 << 20;
 
 /// Messages that were verified and wait to be handled. A burst beyond it waits in the subscription, which drops.
 const INBOX_CAPACITY: usize = 256;
@@ -161,6 +161,17 @@ impl Courier {
     pub async fn download(&self, reference: SwarmRef, patience: Duration) -> Result<Bytes, CourierError> {
         let limit = MAX_PAYLOAD_BYTES + t4t_crypto::SEALING_OVERHEAD;
         Ok(self.keeper.bee().download(&reference, limit, Patience::up_to(patience)).await?)
+    }
+
+    /// The same, but over after `limit` at the latest: a hostile reference can make a single download take minutes.
+    ///
+    /// # Errors
+    /// It was not there in time, or is larger than a payload may be.
+    pub async fn download_within(&self, reference: SwarmRef, limit: Duration) -> Result<Bytes, CourierError> {
+        let downloading = Box::pin(self.download(reference, limit));
+        timeout(&*self.clock, limit, downloading)
+            .await
+            .unwrap_or(Err(CourierError::Swarm(SwarmError::TimedOut(limit))))
     }
 
     /// Listens on a topic for messages to `wallet`: signed, fresh and not taken before.

@@ -89,9 +89,14 @@ impl BuyingState {
     pub fn apply(self, event: BuyingEvent) -> Result<Self, IllegalTransition> {
         use BuyingEvent as Event;
         match (self, event) {
-            (Self::Planned, Event::Posted) => Ok(Self::Posted),
+            // Settlement may have stored the transaction after it was given up.
+            (Self::Planned | Self::NotPosted, Event::Posted) => Ok(Self::Posted),
             (Self::Posted | Self::Acked | Self::Delivered, Event::Posted) => Ok(self),
-            (Self::Planned | Self::NotPosted, Event::PostFailed) => Ok(Self::NotPosted),
+            // Messages may have overtaken a transaction that the contract then refused.
+            (
+                Self::Planned | Self::Posted | Self::Acked | Self::Delivered | Self::NotPosted,
+                Event::PostFailed,
+            ) => Ok(Self::NotPosted),
             (Self::Planned | Self::Posted | Self::Acked, Event::Acked) => Ok(Self::Acked),
             (Self::Delivered, Event::Acked) => Ok(self),
             (Self::Planned | Self::Posted | Self::Acked | Self::Delivered, Event::Delivered) => {
@@ -123,8 +128,8 @@ mod tests {
     /// One letter a state, in the order of `BuyingState::ALL`; `-` is illegal.
     const TABLE: [(&str, BuyingEvent); 9] = [
         //PPADCRXTN   Planned Posted Acked Delivered Claimed Refused cancelled(X) TimedOut NotPosted
-        ("OOADCRXT-", BuyingEvent::Posted),
-        ("N-------N", BuyingEvent::PostFailed),
+        ("OOADCRXTO", BuyingEvent::Posted),
+        ("NNNN----N", BuyingEvent::PostFailed),
         ("AAADCRXT-", BuyingEvent::Acked),
         ("DDDDCRXT-", BuyingEvent::Delivered),
         ("CCCCC----", BuyingEvent::Claimed),

@@ -88,7 +88,7 @@ pub(super) async fn fetch(
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
-    let sealed = courier.download(reference, patience).await?;
+    let sealed = courier.download_within(reference, patience).await?;
     open(key, row, &sealed)
 }
 

@@ -18,7 +18,8 @@ use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_protocol::{JobNotify, MessageKind, RequestPayload, V1, provider_topic};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
-use t4t_types::{RequestId, SwarmRef};
+use t4t_types::{RequestId, SwarmRef, Xbzz};
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::answer::{self, Answer, AnswerError};
@@ -27,6 +28,15 @@ use super::service::Buyer;
 
 /// How long one look for an answer lasts, once it is known where it lies.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the reason of a refusal is looked for: it is not worth more.
+const REASON_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nothing may be heard before the row is read again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The smallest payment that our escrow takes and providers serve; what a job does not cost comes back.
+const SMALLEST_PAYMENT: Xbzz = Xbzz::from_plur(1_000_000_000_000);
 
 /// How often a notice is sent, the first time included: after that only the chain can tell the provider.
 const NOTICES: u32 = 6;
@@ -54,10 +64,15 @@ impl Buyer {
         request: &RawValue,
         candidate: &Candidate,
         model: &t4t_types::ModelId,
+        delivery_seconds: u64,
     ) -> Result<BuyingJob, Failed> {
         let parsed: Value =
             serde_json::from_str(request.get()).map_err(|error| bad_request(error.to_string()))?;
         let size = self.config.sizing.size(&parsed, &candidate.prices).map_err(sizing_failure)?;
+        let max_payment = size.max_payment.max(SMALLEST_PAYMENT);
+        if let Some(ceiling) = self.config.sizing.max_escrow.filter(|ceiling| max_payment > *ceiling) {
+            return Err(Failed::Request(BuyingError::EscrowTooLarge { needs: max_payment, ceiling }));
+        }
         let payload = RequestPayload {
             v: V1,
             job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
@@ -79,8 +94,8 @@ impl Buyer {
             model: model.clone(),
             prices: candidate.prices,
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
-            max_payment: size.max_payment,
-            delivery_deadline: self.clock.now().plus(self.config.delivery_seconds),
+            max_payment,
+            delivery_deadline: self.clock.now().plus(delivery_seconds),
             sealed_request: Some(sealed),
             job: None,
             response_hash: None,
@@ -95,42 +110,72 @@ impl Buyer {
 
     /// Brings a row to an answer: uploads, pays, notifies and waits.
     pub(super) async fn drive(&self, row: BuyingJob, purchase: &Purchase) -> Result<Answer, Failed> {
-        let mut rows = self.ledger.watch(&row);
-        let status = self.submit_post(&row).await?;
-        KillPoint::BuyingSubmitted.pass();
-        let delivering = self.deliver_request(&row);
-        let posting = self.follow_post(&row, status, purchase);
-        let waiting = async {
-            loop {
-                let now = rows.borrow_and_update().clone();
-                if let Some(end) = self.judge(&now, purchase).await {
-                    return end;
-                }
-                if rows.changed().await.is_err() {
-                    return Err(Failed::Provider("the job is no longer followed".into()));
-                }
-            }
+        let rows = self.ledger.watch(&row);
+        let row = self.reread(&row).await;
+        let uploading = self.upload_request(&row);
+        let submitting = async {
+            let status = self.submit_post(&row).await?;
+            KillPoint::BuyingSubmitted.pass();
+            Ok(status)
         };
-        tokio::pin!(delivering, posting, waiting);
-        let (mut delivered, mut posted) = (false, false);
+        // Side by side: neither depends on the other. A payment without a request comes back as a refusal.
+        let (uploaded, submitted) = futures_util::future::join(uploading, submitting).await;
+        let posting = self.follow_post(&row, submitted?, purchase);
+        if !uploaded {
+            posting.await;
+            let reason = "the Bee node does not store the request: see its log, and `t4t doctor`".to_owned();
+            return Err(Failed::Request(BuyingError::Unavailable { reason }));
+        }
+        KillPoint::BuyingUploaded.pass();
+        let notifying = self.notify(&row);
+        let waiting = self.wait_for_answer(&row, rows, purchase);
+        tokio::pin!(notifying, posting, waiting);
+        let (mut notified, mut posted) = (false, false);
         loop {
             tokio::select! {
                 end = &mut waiting => return end,
-                () = &mut delivering, if !delivered => delivered = true,
+                () = &mut notifying, if !notified => notified = true,
                 () = &mut posting, if !posted => posted = true,
             }
         }
     }
 
+    async fn wait_for_answer(
+        &self,
+        row: &BuyingJob,
+        mut rows: watch::Receiver<BuyingJob>,
+        purchase: &Purchase,
+    ) -> Result<Answer, Failed> {
+        let mut told = BuyingState::Planned;
+        let mut now = self.reread(row).await;
+        loop {
+            if now.state == BuyingState::Acked && told != BuyingState::Acked {
+                purchase.push(BuyingProgress::Acked);
+            }
+            told = now.state;
+            if let Some(end) = self.judge(&now).await {
+                return end;
+            }
+            // The database is asked again now and then: an answer that was not there yet, a change told by nobody.
+            now = match timeout(&*self.clock, LOOK_AGAIN, rows.changed()).await {
+                Ok(Ok(())) => rows.borrow_and_update().clone(),
+                Ok(Err(_)) => return Err(Failed::Provider("the job is no longer followed".into())),
+                Err(_) => self.reread(row).await,
+            };
+        }
+    }
+
+    /// The row as it is stored now.
+    async fn reread(&self, row: &BuyingJob) -> BuyingJob {
+        let stored = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await;
+        stored.ok().flatten().unwrap_or_else(|| row.clone())
+    }
+
     /// What a row's newest state means for the purchase; `None` to wait on.
-    async fn judge(&self, row: &BuyingJob, purchase: &Purchase) -> Option<Result<Answer, Failed>> {
+    async fn judge(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
         let failed = |reason: &str| Some(Err(Failed::Provider(reason.to_owned())));
         match row.state {
-            BuyingState::Planned | BuyingState::Posted => None,
-            BuyingState::Acked => {
-                purchase.push(BuyingProgress::Acked);
-                None
-            }
+            BuyingState::Planned | BuyingState::Posted | BuyingState::Acked => None,
             BuyingState::Delivered | BuyingState::Claimed => self.collect(row).await,
             BuyingState::Refused => match row.response_hash.filter(|hash| !hash.is_zero()) {
                 Some(reason_at) => Some(self.declined(row, reason_at).await),
@@ -166,13 +211,16 @@ impl Buyer {
 
     /// A claim of nothing that names something: the reason, or an answer that cost less than one PLUR.
     async fn declined(&self, row: &BuyingJob, reason_at: SwarmRef) -> Result<Answer, Failed> {
-        match answer::fetch(&self.courier, &self.sealing_key, row, reason_at, ANSWER_PATIENCE).await {
+        match answer::fetch(&self.courier, &self.sealing_key, row, reason_at, REASON_PATIENCE).await {
             Ok(answer) => Ok(answer),
             Err(AnswerError::Declined(decline)) => Err(match decline.as_bad_request() {
                 Some(error) => Failed::Request(error),
                 None => Failed::Provider(decline.to_string()),
             }),
-            Err(error) => Err(Failed::Provider(format!("it refused the job; {error}"))),
+            Err(error) => {
+                debug!(request = %row.request_id, %error, "a refusal's reason could not be read");
+                Err(Failed::Provider("it refused the job".into()))
+            }
         }
     }
 
@@ -249,16 +297,18 @@ impl Buyer {
         }
     }
 
-    /// Uploads the sealed request and tells the provider, again and again until it is known to have heard.
-    pub(super) async fn deliver_request(&self, row: &BuyingJob) {
-        let uploading = self.upload_request(row);
-        let notice = self.notice(row);
-        let signing = self.courier.sign(MessageKind::JobNotify, row.provider, &notice);
-        let (uploaded, notice) = futures_util::future::join(uploading, signing).await;
-        if !uploaded {
-            return;
-        }
-        KillPoint::BuyingUploaded.pass();
+    /// Tells the provider once the job is on the chain, again and again until it is known to have heard.
+    async fn notify(&self, row: &BuyingJob) {
+        let body = self.notice(row).await;
+        let signing = self.courier.sign(MessageKind::JobNotify, row.provider, &body);
+        let mut rows = self.ledger.watch(row);
+        let stored = self.reread(row).await;
+        let mined = async {
+            if stored.job.is_none() {
+                let _row = rows.wait_for(|row| row.job.is_some() || row.state.is_final()).await;
+            }
+        };
+        let (notice, ()) = futures_util::future::join(signing, mined).await;
         let notice = match notice {
             Ok(notice) => notice,
             Err(error) => {
@@ -267,7 +317,6 @@ impl Buyer {
             }
         };
         let topic = provider_topic(row.provider);
-        let mut rows = self.ledger.watch(row);
         for _ in 0..NOTICES {
             if let Err(error) = self.courier.send(&topic, row.provider_overlay, notice.clone()).await {
                 debug!(request = %row.request_id, %error, "a notice could not be sent");
@@ -277,6 +326,13 @@ impl Buyer {
             if timeout(&*self.clock, self.config.notice_resend, heard).await.is_ok() {
                 return;
             }
+        }
+    }
+
+    /// Brings the request of a row that was found after a restart to its provider.
+    pub(super) async fn deliver_request(&self, row: &BuyingJob) {
+        if self.upload_request(row).await {
+            self.notify(row).await;
         }
     }
 
@@ -298,7 +354,7 @@ impl Buyer {
         false
     }
 
-    fn notice(&self, row: &BuyingJob) -> JobNotify {
+    async fn notice(&self, row: &BuyingJob) -> JobNotify {
         JobNotify {
             routing_id: row.request_hash.routing_id(),
             request_hash: row.request_hash,
@@ -306,7 +362,7 @@ impl Buyer {
             max_payment: row.max_payment,
             delivery_deadline: row.delivery_deadline,
             client_key: self.sealing_key.public(),
-            client_overlay: self.overlay,
+            client_overlay: self.overlay().await,
             reply_url: None,
             ext: None,
         }

@@ -9,7 +9,7 @@ use t4t_protocol::job::BuyingEvent;
 use t4t_protocol::{Message, VerifiedEnvelope};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
-use t4t_types::{JobStatus, RoutingId, SwarmRef, Xbzz};
+use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, Xbzz};
 use tracing::{debug, warn};
 
 use super::service::Buyer;
@@ -17,6 +17,17 @@ use crate::courier::Inbox;
 
 /// The name of this reader's cursor.
 const CURSOR: &str = "buying";
+
+/// Blocks before the cursor that are told again: the cursor moves before everything told is worked through.
+const OVERLAP_BLOCKS: u64 = 24;
+
+/// The cursor is stored once in this many blocks.
+const CURSOR_BLOCKS: u64 = 8;
+
+/// How long an event waits for its job's id.
+const EARLY: Duration = Duration::from_secs(3);
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long to wait before the watcher is asked again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,23 +43,66 @@ impl Buyer {
         }
     }
 
-    async fn follow_once(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let since_block = self.ledger.store.cursor_by_name(CURSOR).await?;
+    async fn follow_once(self: &Arc<Self>) -> Result<(), Failure> {
+        let cursor = self.ledger.store.cursor_by_name(CURSOR).await?;
+        let since_block = cursor.map(|block| block.saturating_sub(OVERLAP_BLOCKS));
         let watch = WatchJobs { wallet: self.wallet, role: JobRole::Client, since_block };
         let mut events = self.watcher.open(watch).await?;
+        let mut moved_at = 0;
         while let Some(event) = events.next().await {
             let event = event?;
             self.on_chain(&event).await?;
-            self.ledger.store.cursor_set(CURSOR, event.block).await?;
+            if event.block >= moved_at + CURSOR_BLOCKS {
+                self.ledger.store.cursor_set(CURSOR, event.block).await?;
+                moved_at = event.block;
+            }
         }
         Ok(())
     }
 
-    async fn on_chain(&self, event: &JobEvent) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let Some(row) = self.ledger.store.buying_by_job(event.job).await? else {
-            // Posted, and settlement will tell the job's id; or another gateway's with the same wallet.
-            return Ok(());
+    async fn on_chain(self: &Arc<Self>, event: &JobEvent) -> Result<(), Failure> {
+        match self.ledger.store.buying_by_job(event.job).await? {
+            Some(row) => self.on_event(&row, event).await,
+            None => {
+                // Settlement is about to tell the job's id; or it is another gateway's with the same wallet.
+                let (buyer, event) = (Arc::clone(self), event.clone());
+                tokio::spawn(async move { buyer.on_early_event(&event).await });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes an event of a job whose id was not known when it came.
+    async fn on_early_event(&self, event: &JobEvent) {
+        self.clock.sleep(EARLY).await;
+        let taken = async {
+            match self.row_of_job(event.job).await? {
+                Some(row) => self.on_event(&row, event).await,
+                None => Ok(()),
+            }
         };
+        if let Err(error) = taken.await {
+            debug!(job = %event.job, %error, "an event could not be matched to a job; the sweep reads it");
+        }
+    }
+
+    /// The row of a job; by its request's hash on the chain if its id is not known.
+    async fn row_of_job(&self, job: JobId) -> Result<Option<BuyingJob>, Failure> {
+        if let Some(row) = self.ledger.store.buying_by_job(job).await? {
+            return Ok(Some(row));
+        }
+        let terms = self.watcher.ask(GetJob { job }).await?;
+        let row = self.ledger.store.buying_by_routing_id(terms.request_hash.routing_id()).await?;
+        let Some(row) = row.filter(|row| row.provider == terms.provider && terms.client == self.wallet)
+        else {
+            return Ok(None);
+        };
+        self.record(&row, BuyingEvent::Posted, BuyingChange { job: Some(job), ..Default::default() }).await;
+        Ok(self.ledger.store.buying_by_job(job).await?)
+    }
+
+    async fn on_event(&self, row: &BuyingJob, event: &JobEvent) -> Result<(), Failure> {
+        let row = row.clone();
         match &event.what {
             JobHappening::Posted { .. } => {}
             JobHappening::Acked => self.record(&row, BuyingEvent::Acked, BuyingChange::default()).await,
@@ -59,7 +113,7 @@ impl Buyer {
             JobHappening::TimedOut { .. } => {
                 self.record(&row, BuyingEvent::TimedOut, BuyingChange::default()).await
             }
-            JobHappening::Reorganised => self.reread(&row).await?,
+            JobHappening::Reorganised => self.look_afresh(&row).await?,
         }
         Ok(())
     }
@@ -86,7 +140,7 @@ impl Buyer {
     }
 
     /// Reads a job afresh after a reorganisation.
-    async fn reread(&self, row: &BuyingJob) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn look_afresh(&self, row: &BuyingJob) -> Result<(), Failure> {
         let Some(job) = row.job else { return Ok(()) };
         let terms = self.watcher.ask(GetJob { job }).await?;
         if row.state.is_final() && !terms.status.is_open() && terms.status != JobStatus::None {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use t4t_clock::SharedClock;
-use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_protocol::job::BuyingEvent;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_store::{Store, StoreError};
 use t4t_types::RequestId;
@@ -16,9 +16,6 @@ use crate::chronicle::Chronicle;
 /// Which attempt of which request.
 pub(super) type AttemptId = (RequestId, u32);
 
-/// How often a change is tried again when another one came first.
-const CONFLICT_RETRIES: u32 = 16;
-
 /// Applies events to rows.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
@@ -26,11 +23,13 @@ pub(super) struct Ledger {
     pub(super) chronicle: Chronicle,
     clock: SharedClock,
     waiting: Arc<Mutex<HashMap<AttemptId, watch::Sender<BuyingJob>>>>,
+    /// Held from the reading of a row until whoever waits for it was told, so that nobody is told an older state last.
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Ledger {
     pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock) -> Self {
-        Self { store, chronicle, clock, waiting: Arc::default() }
+        Self { store, chronicle, clock, waiting: Arc::default(), changing: Arc::default() }
     }
 
     /// Stores a planned attempt.
@@ -44,7 +43,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Follows a row: its newest state, whenever it changes.
+    /// Follows a row: its newest state, whenever it changes. What happened before is in the row itself: read it after.
     pub(super) fn watch(&self, row: &BuyingJob) -> watch::Receiver<BuyingJob> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, sender| sender.receiver_count() > 0);
@@ -52,54 +51,45 @@ impl Ledger {
         waiting.entry(id).or_insert_with(|| watch::channel(row.clone()).0).subscribe()
     }
 
-    /// Applies an event to a row and returns the row as it is then. An event that contradicts what is final is logged
-    /// and changes nothing.
+    /// Whether somebody follows a row.
+    pub(super) fn is_watched(&self, id: AttemptId) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&id).is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    /// Applies an event to a row. An event that contradicts what is final is logged and changes nothing.
     pub(super) async fn happened(
         &self,
         id: AttemptId,
         event: BuyingEvent,
         change: BuyingChange,
-    ) -> Result<Option<BuyingJob>, StoreError> {
-        for _ in 0..CONFLICT_RETRIES {
-            let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(None) };
-            let next = match row.state.apply(event) {
-                Ok(next) => next,
-                Err(illegal) => {
-                    warn!(request = %id.0, attempt = id.1, %illegal, "an event was ignored");
-                    return Ok(Some(row));
-                }
-            };
-            if next == row.state && learns_nothing(&row, &change) {
-                return Ok(Some(row));
+    ) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        let Some(mut row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
+        let next = match row.state.apply(event) {
+            Ok(next) => next,
+            Err(illegal) => {
+                warn!(request = %id.0, attempt = id.1, %illegal, "an event was ignored");
+                return Ok(());
             }
-            match self.store.buying_move(id, row.state, next, &change, self.clock.unix_millis()).await {
-                Ok(()) => return self.tell(id, row.state, event, change).await,
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        };
+        if next == row.state && learns_nothing(&row, &change) {
+            return Ok(());
         }
-        Err(StoreError::Conflict {
-            what: format!("attempt {} of request {}", id.1, id.0),
-            expected: "still".into(),
-        })
-    }
-
-    async fn tell(
-        &self,
-        id: AttemptId,
-        before: BuyingState,
-        event: BuyingEvent,
-        change: BuyingChange,
-    ) -> Result<Option<BuyingJob>, StoreError> {
-        let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(None) };
-        if row.state != before {
+        self.store.buying_move(id, row.state, next, &change, self.clock.unix_millis()).await?;
+        if row.state != next {
             self.chronicle.note(id.0.as_bytes(), event.as_str(), describe(&change));
         }
+        row.state = next;
+        row.job = change.job.or(row.job);
+        row.response_hash = change.response_hash.or(row.response_hash);
+        row.paid = change.paid.or(row.paid);
+        row.reason = change.reason.or(row.reason);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = waiting.get(&id) {
-            sender.send_replace(row.clone());
+            sender.send_replace(row);
         }
-        Ok(Some(row))
+        Ok(())
     }
 }
 

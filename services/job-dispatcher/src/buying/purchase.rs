@@ -10,7 +10,7 @@ use t4t_clock::timeout;
 use t4t_crypto::random_bytes;
 use t4t_protocol::job::BuyingState;
 use t4t_store::buying::BuyingJob;
-use t4t_types::Address;
+use t4t_types::{Address, UnixSeconds};
 
 use super::answer::Answer;
 use super::attempt::Failed;
@@ -22,6 +22,9 @@ use super::service::Buyer;
 /// Time beyond the delivery deadline that a request may take: settling its own end.
 const MARGIN: Duration = Duration::from_secs(60);
 
+/// A provider is not asked for less time than this.
+const LEAST_SECONDS: u64 = 60;
+
 /// How often a busy market is looked at; the directory is in memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -29,7 +32,8 @@ impl Buyer {
     /// Runs a purchase to its end and tells whoever follows it.
     pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
         let limit = Duration::from_secs(self.config.delivery_seconds) + MARGIN;
-        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase))).await;
+        let ends_at = self.clock.now().plus(limit.as_secs());
+        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase, ends_at))).await;
         let end = match bought {
             Ok(Ok(answer)) => {
                 purchase.push(BuyingProgress::Answered(answer));
@@ -41,11 +45,16 @@ impl Buyer {
         self.board.finish(call.id, end);
     }
 
-    async fn buy(&self, call: &BuyCompletion, purchase: &Purchase) -> Result<BoughtAnswer, BuyingError> {
+    async fn buy(
+        &self,
+        call: &BuyCompletion,
+        purchase: &Purchase,
+        ends_at: UnixSeconds,
+    ) -> Result<BoughtAnswer, BuyingError> {
         let earlier =
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
         let mut tried: HashSet<Address> = earlier.iter().map(|row| row.provider).collect();
-        let mut attempts = u32::try_from(earlier.len()).unwrap_or(u32::MAX);
+        let mut attempts = earlier.last().map_or(0, |row| row.attempt);
         let mut reason = String::new();
         // An attempt that was under way when the gateway stopped, or whose answer was asked for again.
         if let Some(row) = earlier.into_iter().next_back().filter(may_answer) {
@@ -56,6 +65,11 @@ impl Buyer {
             }
         }
         while attempts < self.config.max_attempts {
+            if !self.courier.has_stamp() {
+                let reason =
+                    "no usable postage batch: buy one, or set POSTAGE_BATCH_ID (`t4t doctor` shows more)";
+                return Err(BuyingError::Unavailable { reason: reason.into() });
+            }
             if !purchase.is_wanted() {
                 return Err(BuyingError::Unavailable {
                     reason: "the app hung up before anything was paid".into(),
@@ -66,9 +80,15 @@ impl Buyer {
                 Err(_) if attempts > 0 => break,
                 Err(error) => return Err(error),
             };
+            // An answer that comes after the request's own end would be paid for nobody.
+            let left = ends_at.since(self.clock.now()).saturating_sub(MARGIN.as_secs());
+            let delivery_seconds = self.config.delivery_seconds.min(left);
+            if attempts > 0 && delivery_seconds < LEAST_SECONDS.min(self.config.delivery_seconds) {
+                break;
+            }
             attempts += 1;
             tried.insert(candidate.provider);
-            match self.attempt(call, attempts, &candidate, purchase).await {
+            match self.attempt(call, attempts, &candidate, purchase, delivery_seconds).await {
                 Ok((row, answer)) => return Ok(self.bought(&row, answer, attempts).await),
                 Err(Failed::Request(error)) => return Err(error),
                 Err(Failed::Provider(why)) => {
@@ -87,9 +107,11 @@ impl Buyer {
         number: u32,
         candidate: &Candidate,
         purchase: &Purchase,
+        delivery_seconds: u64,
     ) -> Result<(BuyingJob, Answer), Failed> {
         let reserved = self.capacity.reserve(candidate.provider, (call.id, number));
-        let row = self.plan((call.id, number), &call.request, candidate, &call.model).await?;
+        let row =
+            self.plan((call.id, number), &call.request, candidate, &call.model, delivery_seconds).await?;
         purchase.push(BuyingProgress::Selected {
             provider: row.provider,
             prices: row.prices,

@@ -1,6 +1,6 @@
 //! The buying service: what it needs, how it starts and stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
@@ -70,7 +70,7 @@ pub struct Recovered {
 pub(super) struct Buyer {
     pub(super) wallet: Address,
     pub(super) sealing_key: SealingKey,
-    pub(super) overlay: Overlay,
+    overlay: Mutex<Overlay>,
     pub(super) watcher: Arc<dyn RegistryWatcher>,
     pub(super) settlement: Arc<dyn Settlement>,
     pub(super) courier: Courier,
@@ -84,6 +84,19 @@ pub(super) struct Buyer {
 impl std::fmt::Debug for Buyer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Buyer").field("wallet", &self.wallet).finish_non_exhaustive()
+    }
+}
+
+impl Buyer {
+    /// This node's address in Swarm, asked for again while it is not known.
+    pub(super) async fn overlay(&self) -> Overlay {
+        let known = *self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.is_zero() {
+            return known;
+        }
+        let asked = own_overlay(&self.courier).await;
+        *self.overlay.lock().unwrap_or_else(PoisonError::into_inner) = asked;
+        asked
     }
 }
 
@@ -118,7 +131,7 @@ impl BuyingService {
         let buyer = Arc::new(Buyer {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
-            overlay: own_overlay(&deps.courier).await,
+            overlay: Mutex::new(own_overlay(&deps.courier).await),
             watcher: deps.watcher,
             settlement: deps.settlement,
             courier: deps.courier,

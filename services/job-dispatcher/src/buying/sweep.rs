@@ -22,6 +22,12 @@ const LOOK_AFTER_MS: u64 = 35_000;
 /// and may still be getting its claim mined, but the money has to reach an end.
 const DELIVERED_GRACE_SECONDS: u64 = 600;
 
+/// A row without a transaction is given up once it is this old: submitting one takes at most two minutes.
+const NEVER_PAID_AFTER_MS: u64 = 180_000;
+
+/// What happened to jobs is kept this long.
+const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
+
 impl Buyer {
     /// Looks at every open job again and again, for as long as the process lives.
     pub(super) async fn sweep_forever(self: Arc<Self>) {
@@ -40,11 +46,12 @@ impl Buyer {
                 return;
             }
         };
+        self.expire().await;
         if open.is_empty() {
             return;
         }
         let chain_now = match self.watcher.ask(GetHead {}).await {
-            Ok(head) => head.timestamp,
+            Ok(head) => head.now(),
             Err(error) => {
                 debug!(%error, "overdue jobs wait until the chain can be read");
                 return;
@@ -53,6 +60,16 @@ impl Buyer {
         let now_ms = self.clock.unix_millis();
         for row in open.iter().filter(|row| now_ms.saturating_sub(row.created_at_ms) > LOOK_AFTER_MS) {
             self.sweep_row(row, chain_now).await;
+        }
+    }
+
+    async fn expire(&self) {
+        let expired = async {
+            self.ledger.store.envelopes_expire(self.clock.now()).await?;
+            self.ledger.store.history_expire(self.clock.unix_millis().saturating_sub(HISTORY_KEPT_MS)).await
+        };
+        if let Err(error) = expired.await {
+            warn!(error = &error as &dyn std::error::Error, "old rows can't be dropped now");
         }
     }
 
@@ -103,8 +120,10 @@ impl Buyer {
             (deadline, TransactionKey::time_out(job), TransactionIntent::TimeOutJob { job })
         } else {
             let deadline = terms.ack_deadline.plus(self.config.ack_grace_seconds);
-            // A provider that answered without an acknowledgement on the chain may claim until the delivery deadline.
-            let deadline = if grace > 0 { terms.delivery_deadline.plus(grace) } else { deadline };
+            // A provider that answered or acknowledged by message is at work, and may claim until the delivery deadline.
+            let is_at_work = matches!(row.state, BuyingState::Acked | BuyingState::Delivered);
+            let at_work_until = terms.delivery_deadline.plus(grace.max(self.config.ack_grace_seconds));
+            let deadline = if is_at_work { at_work_until } else { deadline };
             (deadline, TransactionKey::cancel(job), TransactionIntent::CancelJob { job })
         };
         if chain_now <= deadline {
@@ -137,7 +156,12 @@ impl Buyer {
                 }
                 _ => {}
             },
-            Err(SettlementError::UnknownTransaction { .. }) if row.job.is_none() => {
+            // Only when settlement can't still be at work on it: it stores nothing until it knows that it may be sent.
+            Err(SettlementError::UnknownTransaction { .. })
+                if row.job.is_none()
+                    && self.clock.unix_millis().saturating_sub(row.created_at_ms) > NEVER_PAID_AFTER_MS
+                    && !self.ledger.is_watched((row.request_id, row.attempt)) =>
+            {
                 let reason = Some("stopped before anything was paid".to_owned());
                 self.record(row, BuyingEvent::PostFailed, BuyingChange { reason, ..Default::default() })
                     .await;

@@ -1,11 +1,13 @@
 //! Running a request and sealing its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
+use t4t_clock::{SharedClock, timeout};
 use t4t_crypto::{CryptoError, seal};
 use t4t_protocol::{ResponsePayload, V1};
 use t4t_store::selling::SellingJob;
@@ -24,17 +26,36 @@ pub(super) enum RunFailed {
     Runners(String),
 }
 
-/// Runs a request at one runner after the other until one answers; a runner that dies is left for the next.
+/// How often a free slot is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Beyond its own limit, a runner that has fallen silent is given this long.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Runs a request at one runner after the other until one answers; a runner that dies is left for the next. All of it
+/// ends `limit` from now.
 pub(super) async fn run(
     runners: &Arc<Runners>,
+    clock: &SharedClock,
     row: &SellingJob,
     request: &Request,
-    time_limit_ms: u64,
+    limit: Duration,
 ) -> Result<FinishedRun, RunFailed> {
     let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+    let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let ends_at_ms = clock.unix_millis().saturating_add(limit_ms);
     let mut failed = Vec::new();
-    let mut reason = "no runner with the model has a free slot".to_owned();
-    while let Some(slot) = runners.take(&row.model, prefix, &failed) {
+    let mut reason = "no runner has the model".to_owned();
+    loop {
+        let time_limit_ms = ends_at_ms.saturating_sub(clock.unix_millis());
+        if time_limit_ms == 0 || !runners.may_serve(&row.model, &failed) {
+            return Err(RunFailed::Runners(reason));
+        }
+        let Some(slot) = runners.take(&row.model, prefix, &failed) else {
+            reason = "no runner with the model had a free slot in time".into();
+            clock.sleep(LOOK_AGAIN).await;
+            continue;
+        };
         let call = RunInference {
             job: row.job,
             model: row.model.clone(),
@@ -42,17 +63,22 @@ pub(super) async fn run(
             max_completion_tokens: request.max_completion_tokens,
             time_limit_ms,
         };
-        match collect(&slot.runner.client, call).await {
+        let collecting = Box::pin(collect(&slot.runner.client, call));
+        let collected = timeout(&**clock, Duration::from_millis(time_limit_ms) + SILENCE, collecting).await;
+        match collected.unwrap_or(Err(RunnerError::TimedOut)) {
             Ok(finished) => return Ok(finished),
             Err(RunnerError::BadRequest { message, .. }) => return Err(RunFailed::Request(message)),
             Err(error) => {
                 info!(job = %row.job, runner = slot.runner.name, %error, "a runner failed");
                 reason = error.to_string();
-                failed.push(slot.runner.name.clone());
+                // A full one may have a slot in a moment; any other failure is that runner's for this job.
+                match error {
+                    RunnerError::Full { .. } => clock.sleep(LOOK_AGAIN).await,
+                    _ => failed.push(slot.runner.name.clone()),
+                }
             }
         }
     }
-    Err(RunFailed::Runners(reason))
 }
 
 /// Version 1 delivers an answer whole.

@@ -17,7 +17,8 @@ pub struct SellingConfig {
     pub storefront_interval: Duration,
     /// What is staked at registration.
     pub stake: Xbzz,
-    /// Payments below this are refused: the gas of a claim costs more.
+    /// Payments below this are refused, unless a short answer to a short prompt costs no more here: the gas of a claim
+    /// costs more.
     pub min_payment: Xbzz,
     /// Jobs that leave less time than this, in chain seconds, are refused.
     pub min_delivery_seconds: u64,
@@ -26,9 +27,12 @@ pub struct SellingConfig {
     /// How long after it was posted, in chain seconds, a job may wait for a free slot or its request; then it is
     /// refused, well before the acknowledgement is due.
     pub start_within_seconds: u64,
-    /// How long before the delivery deadline, in chain seconds, work that is not done is given up and refused: a claim
-    /// mined late loses the payment and three times as much stake.
+    /// How long before the delivery deadline, in chain seconds, work that is not done is given up and refused (a third
+    /// of the whole time if that is shorter): a claim mined late loses the payment and three times as much stake, and
+    /// a transaction whose fee must be raised takes several blocks.
     pub give_up_seconds: u64,
+    /// How long before the acknowledgement is due, in chain seconds, a job that is not acknowledged is refused instead.
+    pub ack_margin_seconds: u64,
     /// How long a registered runner is known without saying so again.
     pub runner_lease: Duration,
     /// How often open jobs are looked at.
@@ -52,7 +56,8 @@ impl Default for SellingConfig {
             min_delivery_seconds: 40,
             max_delivery_seconds: 3600,
             start_within_seconds: 15,
-            give_up_seconds: 20,
+            give_up_seconds: 60,
+            ack_margin_seconds: 10,
             runner_lease: Duration::from_secs(15),
             sweep_interval: Duration::from_secs(2),
             keep_answers: Duration::from_secs(24 * 3600),

@@ -1,5 +1,6 @@
 //! What the chain and the clients tell.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,23 @@ use crate::courier::Inbox;
 /// The name of this reader's cursor.
 const CURSOR: &str = "selling";
 
+/// Blocks before the cursor that are told again: the cursor moves before everything told is worked through.
+const OVERLAP_BLOCKS: u64 = 24;
+
+/// The cursor is stored once in this many blocks.
+const CURSOR_BLOCKS: u64 = 8;
+
 /// How long to wait before the watcher is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// For how long the chain is looked at closely after a notice: the job it tells of is due within a block or two.
 const LOOK_CLOSELY_MS: u64 = 20_000;
 
-/// Notices kept in one minute; more than any provider can serve, and little enough that strangers can't fill the disk.
-const NOTICES_A_MINUTE: u32 = 1200;
+/// Notices taken from one wallet in a minute: more than any provider serves a client.
+const NOTICES_A_SENDER: u32 = 120;
+
+/// Notices taken in a minute from all wallets together: little enough that strangers can't fill the disk.
+const NOTICES_A_MINUTE: u32 = 6000;
 
 impl Seller {
     /// Follows the chain for as long as the process lives.
@@ -39,15 +49,19 @@ impl Seller {
     }
 
     async fn follow_once(self: &Arc<Self>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let since_block = self.ledger.store.cursor_by_name(CURSOR).await?;
+        let cursor = self.ledger.store.cursor_by_name(CURSOR).await?;
         // The very first start takes up what was posted while nobody was there.
-        let since_block = Some(since_block.unwrap_or(0));
+        let since_block = Some(cursor.unwrap_or(0).saturating_sub(OVERLAP_BLOCKS));
         let watch = WatchJobs { wallet: self.wallet, role: JobRole::Provider, since_block };
         let mut events = self.watcher.open(watch).await?;
+        let mut moved_at = 0;
         while let Some(event) = events.next().await {
             let event = event?;
             self.on_chain(&event).await?;
-            self.ledger.store.cursor_set(CURSOR, event.block).await?;
+            if event.block >= moved_at + CURSOR_BLOCKS {
+                self.ledger.store.cursor_set(CURSOR, event.block).await?;
+                moved_at = event.block;
+            }
         }
         Ok(())
     }
@@ -57,8 +71,7 @@ impl Seller {
         match &event.what {
             JobHappening::Posted { .. } => {
                 // Jobs are taken in side by side: one slow read must not hold up the others' acknowledgements.
-                let seller = Arc::clone(self);
-                tokio::spawn(async move { seller.consider(job).await });
+                tokio::spawn(Arc::clone(self).consider(job));
             }
             JobHappening::Acked => {}
             JobHappening::Claimed { response_hash, paid } => self.claimed(job, *response_hash, *paid).await?,
@@ -97,9 +110,7 @@ impl Seller {
 
     async fn reorganised(self: &Arc<Self>, job: JobId) -> Result<(), t4t_store::StoreError> {
         let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
-        if row.state.is_final() {
-            self.look_up(&row).await;
-        }
+        self.look_up(&row).await;
         Ok(())
     }
 
@@ -108,7 +119,7 @@ impl Seller {
         let mut allowance = Allowance::default();
         while let Some(envelope) = inbox.next().await {
             if let Message::JobNotify(notify) = &envelope.message
-                && allowance.take(self.clock.unix_millis())
+                && allowance.take(envelope.from, self.clock.unix_millis())
             {
                 self.on_notice(envelope.from, notify).await;
             }
@@ -137,6 +148,8 @@ impl Seller {
         // Only the row of the very client that signed the notice: nobody else's answer is announced to it.
         match self.ledger.store.selling_by_request(from, notify.request_hash).await {
             Ok(Some(row)) if has_answer(&row) => self.announce(&row).await,
+            // Begun before the client said where to tell it.
+            Ok(Some(row)) if is_under_way(&row) => self.tell_ack(&row).await,
             Ok(_) => {}
             Err(error) => warn!(error = &error as &dyn std::error::Error, "a notice could not be matched"),
         }
@@ -147,20 +160,31 @@ fn has_answer(row: &SellingJob) -> bool {
     matches!(row.state, SellingState::Uploaded | SellingState::Claimed)
 }
 
-/// Notices still allowed in the current minute.
+fn is_under_way(row: &SellingJob) -> bool {
+    matches!(row.state, SellingState::Working | SellingState::Answered)
+}
+
+/// Notices taken in the current minute.
 #[derive(Default)]
 struct Allowance {
     minute: u64,
-    used: u32,
+    all: u32,
+    by_sender: HashMap<Address, u32>,
 }
 
 impl Allowance {
-    fn take(&mut self, now_ms: u64) -> bool {
+    fn take(&mut self, sender: Address, now_ms: u64) -> bool {
         let minute = now_ms / 60_000;
         if minute != self.minute {
-            *self = Self { minute, used: 0 };
+            *self = Self { minute, ..Self::default() };
         }
-        self.used += 1;
-        self.used <= NOTICES_A_MINUTE
+        if self.all >= NOTICES_A_MINUTE {
+            return false;
+        }
+        let own = self.by_sender.entry(sender).or_default();
+        *own += 1;
+        let is_allowed = *own <= NOTICES_A_SENDER;
+        self.all += u32::from(is_allowed);
+        is_allowed
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use t4t_crypto::SealingKey;
+use t4t_crypto::{SealingKey, seal};
 use t4t_protocol::{RequestPayload, estimate_prompt_tokens, output_cap};
 use t4t_store::selling::SellingJob;
 
@@ -41,7 +41,7 @@ pub(super) async fn fetch(
     row: &SellingJob,
     patience: Duration,
 ) -> Result<Request, RequestError> {
-    let sealed = courier.download(row.request_hash, patience).await?;
+    let sealed = courier.download_within(row.request_hash, patience).await?;
     open(key, row, &sealed)
 }
 
@@ -53,6 +53,8 @@ fn open(key: &SealingKey, row: &SellingJob, sealed: &[u8]) -> Result<Request, Re
     if payload.client != row.client {
         return Err(RequestError::ForeignClient);
     }
+    // A key that nothing can be sealed to would show only after the work is done.
+    seal(&payload.client_key, &[]).map_err(|error| RequestError::Malformed(error.to_string()))?;
     let request: Value = serde_json::from_str(payload.openai_request.get())
         .map_err(|error| RequestError::Malformed(error.to_string()))?;
     let asked_for = request.get("model").and_then(Value::as_str);

@@ -32,13 +32,21 @@ struct Known {
     status: RunnerStatus,
     /// Jobs handed to it and not ended, by this side's own count.
     handed: u32,
+    /// Slots that others had taken when it last told its load.
+    foreign: u32,
     /// When the lease ends, in milliseconds since 1970; `None` for the one in this process.
     lease_ends_ms: Option<u64>,
 }
 
 impl Known {
     fn load(&self) -> u32 {
-        self.status.busy.max(self.handed)
+        self.foreign.saturating_add(self.handed)
+    }
+
+    /// Takes the runner's word for its models and load.
+    fn tell(&mut self, status: RunnerStatus) {
+        self.foreign = status.busy.saturating_sub(self.handed);
+        self.status = status;
     }
 
     fn takes(&self, model: &ModelId, now_ms: u64) -> bool {
@@ -73,7 +81,7 @@ impl Runners {
             let status = RunnerStatus { slots: 0, busy: 0, models: Vec::new() };
             known.insert(
                 LOCAL.to_owned(),
-                Known { runner, url: None, status, handed: 0, lease_ends_ms: None },
+                Known { runner, url: None, status, handed: 0, foreign: 0, lease_ends_ms: None },
             );
         }
         Self { known: Mutex::new(known), prefixes: Mutex::default(), clock, lease, token }
@@ -94,7 +102,7 @@ impl Runners {
         if let Some(runner) =
             known.get_mut(&call.runner).filter(|known| known.url.as_ref() == Some(&call.url))
         {
-            runner.status = call.status;
+            runner.tell(call.status);
             runner.lease_ends_ms = lease_ends_ms;
             return Ok(lease_ms);
         }
@@ -109,7 +117,9 @@ impl Runners {
         };
         let client: Arc<dyn InferenceRunner> = Arc::new(HttpClient::new(config)?);
         let runner = Runner { name: call.runner.clone(), client };
-        let entry = Known { runner, url: Some(call.url), status: call.status, handed: 0, lease_ends_ms };
+        let foreign = call.status.busy;
+        let entry =
+            Known { runner, url: Some(call.url), status: call.status, handed: 0, foreign, lease_ends_ms };
         known.insert(call.runner, entry);
         Ok(lease_ms)
     }
@@ -135,7 +145,7 @@ impl Runners {
         });
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = known.get_mut(LOCAL) {
-            entry.status = status;
+            entry.tell(status);
         }
     }
 
@@ -149,6 +159,15 @@ impl Runners {
         models.sort_by(|a, b| a.model.cmp(&b.model));
         models.dedup_by(|a, b| a.model == b.model);
         models
+    }
+
+    /// Whether a runner that is not among `failed` serves the model, with or without a free slot.
+    pub(super) fn may_serve(&self, model: &ModelId, failed: &[String]) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().any(|known| {
+            !failed.contains(&known.runner.name)
+                && known.status.models.iter().any(|offered| offered.model == *model)
+        })
     }
 
     /// How many runners are known.

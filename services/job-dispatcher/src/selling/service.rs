@@ -89,7 +89,11 @@ pub(super) struct Seller {
     pub(super) slots: Arc<Semaphore>,
     pub(super) in_progress: InProgress,
     pub(super) gate: Gate,
+    /// Jobs whose claim this process handed to settlement.
+    pub(super) settling: Jobs,
     pub(super) on_offer: AtomicBool,
+    pub(super) expired_at_ms: AtomicU64,
+    started_ms: u64,
     pub(super) sold: Sold,
     /// What a row holds where the client wrote a name that is none.
     pub(super) nameless: ModelId,
@@ -130,12 +134,15 @@ impl SellingService {
             settlement: deps.settlement,
             courier: deps.courier,
             ledger: Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock)),
+            started_ms: deps.clock.unix_millis(),
             clock: deps.clock,
             runners: Arc::new(runners),
             slots: Arc::new(Semaphore::new(slots)),
             in_progress: InProgress::default(),
             gate: Gate::default(),
+            settling: Jobs::default(),
             on_offer: AtomicBool::new(false),
+            expired_at_ms: AtomicU64::new(0),
             sold: Sold::default(),
             nameless: "?".parse().expect("one character is a name"),
             config,
@@ -230,15 +237,41 @@ impl Serve<GetSellingStatus> for Front {
     }
 }
 
+impl Seller {
+    /// Whether the runners may not have found this process yet.
+    pub(super) fn is_starting(&self) -> bool {
+        let lease_ms = u64::try_from(self.config.runner_lease.as_millis()).unwrap_or(u64::MAX);
+        self.clock.unix_millis().saturating_sub(self.started_ms) < lease_ms
+    }
+}
+
+/// A set of jobs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Jobs(Arc<Mutex<HashSet<JobId>>>);
+
+impl Jobs {
+    /// Adds a job; `false` if it was there.
+    pub(super) fn insert(&self, job: JobId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job)
+    }
+
+    pub(super) fn contains(&self, job: &JobId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
+    }
+
+    pub(super) fn remove(&self, job: &JobId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
+    }
+}
+
 /// Jobs that somebody works on now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct InProgress(Arc<Mutex<HashSet<JobId>>>);
+pub(super) struct InProgress(Jobs);
 
 impl InProgress {
     /// Enters a job; `None` if somebody works on it already.
     pub(super) fn enter(&self, job: JobId) -> Option<Entered> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job);
-        is_new.then(|| Entered { of: self.clone(), job })
+        self.0.insert(job).then(|| Entered { of: self.clone(), job })
     }
 }
 
@@ -251,7 +284,7 @@ pub(super) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
+        self.of.0.remove(&self.job);
     }
 }
 

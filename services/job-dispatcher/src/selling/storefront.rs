@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing};
 use t4t_api::settlement::{
-    AwaitTransaction, GetAccount, SubmitTransaction, TransactionIntent, TransactionKey, TransactionOutcome,
+    AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
+    TransactionOutcome,
 };
 use t4t_types::{ModelId, Offering, TokenPrices, keccak256};
 use tracing::{info, warn};
@@ -22,35 +23,84 @@ const STALE_HEAD_MS: u64 = 60_000;
 /// Gas that must be there to take work on: a few hundred refusals at 62,000 gas and 1 gwei.
 const MIN_GAS_WEI: u128 = 20_000_000_000_000_000;
 
+/// How long questions may fail before no more work is taken on.
+const DOUBT_MS: u64 = 60_000;
+
 /// How long a transaction of the shop window is waited for.
 const RECEIPT_WAIT_MS: u64 = 60_000;
 
 /// Offers in one list, as the registry bounds them.
 const MAX_OFFERINGS: usize = 64;
 
+/// What keeps this provider from serving.
+enum Obstacle {
+    /// It is so.
+    Certain(String),
+    /// It could not be asked, or is under way.
+    Passing(String),
+}
+
+impl Obstacle {
+    fn passing(error: impl std::fmt::Display) -> Self {
+        Self::Passing(error.to_string())
+    }
+
+    fn into_certain(self) -> Self {
+        Self::Certain(self.into_text())
+    }
+
+    fn into_text(self) -> String {
+        match self {
+            Self::Certain(reason) | Self::Passing(reason) => reason,
+        }
+    }
+}
+
 /// Whether work is taken on, and why not.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    closed: Mutex<Option<String>>,
+    state: Mutex<GateState>,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    closed: Option<String>,
+    /// Since when questions fail, in milliseconds since 1970.
+    doubtful_since_ms: Option<u64>,
 }
 
 impl Gate {
     /// Why no work is taken on; `None` if it is.
     pub(super) fn reason(&self) -> Option<String> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed.clone()
     }
 
     /// Says loudly when it closes and when it opens, and nothing in between.
-    fn set(&self, reason: Option<String>) {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*closed, &reason) {
-            (before, Some(reason)) if before.as_ref() != Some(reason) => {
-                warn!("no new jobs are taken: {reason}")
-            }
-            (Some(_), None) => info!("new jobs are taken again"),
-            _ => {}
+    fn close(&self, reason: String) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed.as_ref() != Some(&reason) {
+            warn!("no new jobs are taken: {reason}");
         }
-        *closed = reason;
+        state.closed = Some(reason);
+    }
+
+    fn open(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.closed.take().is_some() {
+            info!("new jobs are taken again");
+        }
+        state.doubtful_since_ms = None;
+    }
+
+    /// Closes once questions have failed for a while.
+    fn doubt(&self, reason: String, now_ms: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_ms = *state.doubtful_since_ms.get_or_insert(now_ms);
+        drop(state);
+        info!(reason, "the shop window could not be looked after");
+        if now_ms.saturating_sub(since_ms) > DOUBT_MS {
+            self.close(reason);
+        }
     }
 }
 
@@ -66,55 +116,51 @@ impl Seller {
     /// Looks after the shop window once.
     pub(super) async fn storefront_once(&self) {
         self.runners.refresh().await;
-        let mut reason = self.obstacle().await;
-        if reason.is_none()
-            && let Err(why) = self.publish().await
-        {
-            reason = Some(why);
+        let seen = match self.obstacle().await {
+            Ok(None) => self.publish().await,
+            Ok(Some(reason)) => Err(Obstacle::Certain(reason)),
+            Err(obstacle) => Err(obstacle),
+        };
+        match seen {
+            Ok(()) => self.gate.open(),
+            Err(Obstacle::Certain(reason)) => self.gate.close(reason),
+            // One failed question is no reason to turn clients away.
+            Err(Obstacle::Passing(reason)) => self.gate.doubt(reason, self.clock.unix_millis()),
         }
-        self.gate.set(reason);
     }
 
     /// What stands in the way of serving a job safely.
-    async fn obstacle(&self) -> Option<String> {
+    async fn obstacle(&self) -> Result<Option<String>, Obstacle> {
         if self.runners.models().is_empty() {
-            return Some("no backend answers: start one, or correct endpoints.json".into());
+            return Ok(Some("no backend answers: start one, or correct endpoints.json".into()));
         }
         if !self.courier.has_stamp() {
-            return Some("no usable postage batch: buy one, or set POSTAGE_BATCH_ID".into());
+            return Ok(Some("no usable postage batch: buy one, or set POSTAGE_BATCH_ID".into()));
         }
-        match self.watcher.ask(GetHead {}).await {
-            Ok(head) if head.age_ms > STALE_HEAD_MS => {
-                return Some(format!(
-                    "the chain has told nothing for {} s: check GNOSIS_RPC_URL",
-                    head.age_ms / 1000
-                ));
-            }
-            Ok(_) => {}
-            Err(error) => return Some(error.to_string()),
+        let head = self.watcher.ask(GetHead {}).await.map_err(Obstacle::passing)?;
+        if head.age_ms > STALE_HEAD_MS {
+            let seconds = head.age_ms / 1000;
+            return Ok(Some(format!("the chain has told nothing for {seconds} s: check GNOSIS_RPC_URL")));
         }
-        match self.settlement.ask(GetAccount {}).await {
-            Ok(account) if account.xdai_wei < MIN_GAS_WEI => {
-                Some(format!("the wallet {} has too little xDAI for gas: send it some", account.address))
-            }
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        }
+        let account = self.settlement.ask(GetAccount {}).await.map_err(Obstacle::passing)?;
+        let is_poor = account.xdai_wei < MIN_GAS_WEI;
+        Ok(is_poor
+            .then(|| format!("the wallet {} has too little xDAI for gas: send it some", account.address)))
     }
 
-    async fn publish(&self) -> Result<(), String> {
+    async fn publish(&self) -> Result<(), Obstacle> {
         let listing = self.own_listing().await?;
         let Some(listing) = listing else {
             self.register().await?;
             return Ok(());
         };
         if !listing.active {
-            return Err(
-                "this provider has left the market: register again once its stake is withdrawn".into()
-            );
+            let reason = "this provider has left the market: register again once its stake is withdrawn";
+            return Err(Obstacle::Certain(reason.into()));
         }
         if listing.sealing_key != self.sealing_key.public() {
-            return Err("the registry holds another encryption key than pss.key: restore that file".into());
+            let reason = "the registry holds another encryption key than pss.key: restore that file";
+            return Err(Obstacle::Certain(reason.into()));
         }
         let offerings = self.wanted_offerings();
         if !matches_listing(&offerings, &listing) {
@@ -124,16 +170,16 @@ impl Seller {
             let cap = self.config.max_concurrent_jobs;
             self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await?;
         }
-        let chain_now = self.watcher.ask(GetHead {}).await.map_err(|error| error.to_string())?.timestamp;
+        let chain_now = self.watcher.ask(GetHead {}).await.map_err(Obstacle::passing)?.now();
         if chain_now.since(listing.last_heartbeat) >= self.config.heartbeat_seconds {
             self.submit("heartbeat", TransactionIntent::Heartbeat).await?;
         }
         Ok(())
     }
 
-    async fn own_listing(&self) -> Result<Option<ProviderListing>, String> {
+    async fn own_listing(&self) -> Result<Option<ProviderListing>, Obstacle> {
         let found = self.watcher.ask(ListProviders { provider: Some(self.wallet) }).await;
-        let mut found = found.map_err(|error| error.to_string())?;
+        let mut found = found.map_err(Obstacle::passing)?;
         let listing =
             found.pop().filter(|listing| listing.provider == self.wallet && listing.last_heartbeat.get() > 0);
         self.on_offer.store(
@@ -144,9 +190,10 @@ impl Seller {
     }
 
     /// Registers with a real overlay: zeros would stay on the chain for ever.
-    async fn register(&self) -> Result<(), String> {
+    async fn register(&self) -> Result<(), Obstacle> {
+        let overlay = self.courier.overlay().await;
         let overlay =
-            self.courier.overlay().await.map_err(|error| format!("the Bee node does not answer: {error}"))?;
+            overlay.map_err(|error| Obstacle::Certain(format!("the Bee node does not answer: {error}")))?;
         let intent = TransactionIntent::Register {
             sealing_key: self.sealing_key.public(),
             overlay,
@@ -154,7 +201,8 @@ impl Seller {
             stake: self.config.stake,
         };
         info!(stake = %self.config.stake, %overlay, "registering as a provider");
-        self.submit("register", intent).await?;
+        // Unregistered, nobody sends jobs: whatever keeps it from registering is worth a loud word.
+        self.submit("register", intent).await.map_err(Obstacle::into_certain)?;
         let offerings = self.wanted_offerings();
         self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
         let cap = self.config.max_concurrent_jobs;
@@ -162,18 +210,24 @@ impl Seller {
     }
 
     /// Sends a transaction and waits for it. Its name holds the time, so that the same wish can come up again later.
-    async fn submit(&self, what: &str, intent: TransactionIntent) -> Result<(), String> {
+    async fn submit(&self, what: &str, intent: TransactionIntent) -> Result<(), Obstacle> {
+        let failed = |error: SettlementError| match error {
+            SettlementError::OutOfXbzz { .. }
+            | SettlementError::OutOfGas { .. }
+            | SettlementError::Refused { .. } => Obstacle::Certain(format!("{what}: {error}")),
+            _ => Obstacle::Passing(format!("{what}: {error}")),
+        };
         let key = TransactionKey::new(format!("{what}:{}", self.clock.unix_millis()));
         info!(what, "the registry entry is being changed");
-        let submit = SubmitTransaction { key: key.clone(), intent };
-        self.settlement.ask(submit).await.map_err(|error| format!("{what}: {error}"))?;
+        self.settlement.ask(SubmitTransaction { key: key.clone(), intent }).await.map_err(failed)?;
         let wait = AwaitTransaction { key, wait_ms: RECEIPT_WAIT_MS };
-        let status = self.settlement.ask(wait).await.map_err(|error| format!("{what}: {error}"))?;
-        match status.outcome {
+        match self.settlement.ask(wait).await.map_err(failed)?.outcome {
             TransactionOutcome::Mined { .. } => Ok(()),
-            TransactionOutcome::Pending => Err(format!("{what}: the transaction waits for its block")),
+            TransactionOutcome::Pending => {
+                Err(Obstacle::Passing(format!("{what}: the transaction waits for its block")))
+            }
             TransactionOutcome::Reverted { reason, .. } => {
-                Err(format!("{what}: the contract refused it: {reason}"))
+                Err(Obstacle::Certain(format!("{what}: the contract refused it: {reason}")))
             }
         }
     }
@@ -207,7 +261,7 @@ impl Seller {
 
     /// Leaves the market. Irreversible until the stake is withdrawn.
     pub(super) async fn leave(&self) -> Result<(), String> {
-        self.submit("deactivate", TransactionIntent::Deactivate).await
+        self.submit("deactivate", TransactionIntent::Deactivate).await.map_err(Obstacle::into_text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What runs out of time is refused while that still costs nothing; what stopped is taken up again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use t4t_api::registry_watcher::GetJob;
 use t4t_protocol::job::{SellingEvent, SellingState};
@@ -13,6 +14,15 @@ use super::service::{Recovered, Seller};
 
 /// A settled state is read from the chain, rather than from events, once the claim is this old.
 const LOOK_AFTER_MS: u64 = 60_000;
+
+/// A job that the chain does not show is given up once it is this old.
+const GONE_AFTER_MS: u64 = 300_000;
+
+/// How often old rows are dropped.
+const EXPIRE_EVERY_MS: u64 = 60_000;
+
+/// What happened to jobs is kept this long.
+const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
 
 /// Notices are kept this long; a job is posted within seconds of its notice.
 const NOTICES_KEPT_MS: u64 = 3_600_000;
@@ -34,7 +44,7 @@ impl Seller {
     }
 
     async fn sweep(self: &Arc<Self>) -> Result<(), StoreError> {
-        self.expire().await?;
+        self.expire_now_and_then().await?;
         let open = self.ledger.store.selling_list_open().await?;
         if open.is_empty() {
             return Ok(());
@@ -56,8 +66,10 @@ impl Seller {
     async fn sweep_row(self: &Arc<Self>, row: &SellingJob, chain_now: UnixSeconds, now_ms: u64) {
         let is_unfinished =
             matches!(row.state, SellingState::Accepted | SellingState::Working | SellingState::Answered);
-        let give_up_at = row.delivery_deadline.minus(self.config.give_up_seconds);
-        if is_unfinished && chain_now >= give_up_at {
+        // Nothing was acknowledged yet: refusing is free until then, and late is dear.
+        let ack_at = row.ack_deadline.minus(self.config.ack_margin_seconds);
+        let is_unacked_late = row.state == SellingState::Accepted && chain_now >= ack_at;
+        if is_unacked_late || (is_unfinished && chain_now >= self.give_up_at(row)) {
             if let Err(error) = self.decide_refusal(row, "the answer was not ready in time").await {
                 warn!(job = %row.job, error = &error as &dyn std::error::Error, "a job could not be refused");
             }
@@ -69,6 +81,16 @@ impl Seller {
             self.look_up(row).await;
         }
         self.spawn_work(row.job);
+    }
+
+    async fn expire_now_and_then(&self) -> Result<(), StoreError> {
+        let now_ms = self.clock.unix_millis();
+        let last_ms = self.expired_at_ms.load(Ordering::Relaxed);
+        if now_ms.saturating_sub(last_ms) < EXPIRE_EVERY_MS {
+            return Ok(());
+        }
+        self.expired_at_ms.store(now_ms, Ordering::Relaxed);
+        self.expire().await
     }
 
     /// Sends the refusal of a job whose work hangs: the work itself ends when it next touches the row.
@@ -98,13 +120,32 @@ impl Seller {
             }
             // Settled by the row, and the chain says otherwise.
             JobStatus::Pending | JobStatus::Acked if row.state.is_final() => SellingEvent::Reorganised,
-            // Never posted, after a reorganisation: nothing to claim and nothing at stake.
-            JobStatus::None if !row.state.is_final() => SellingEvent::Lost,
+            // Nobody can claim it any more, and its client has not taken it back yet.
+            JobStatus::Pending | JobStatus::Acked if self.is_past(row.delivery_deadline).await => {
+                SellingEvent::Lost
+            }
+            // Never posted, after a reorganisation: nothing to claim and nothing at stake. A node that is behind says
+            // the same, for a while.
+            JobStatus::None if !row.state.is_final() && self.age_ms(row) > GONE_AFTER_MS => {
+                SellingEvent::Lost
+            }
             _ => return,
         };
-        if let Err(error) = self.ledger.happened(row.job, event, SellingChange::default()).await {
+        self.settling.remove(&row.job);
+        let reason =
+            (event == SellingEvent::Lost).then(|| format!("the chain shows it as {:?}", terms.status));
+        let change = SellingChange { reason, ..Default::default() };
+        if let Err(error) = self.ledger.happened(row.job, event, change).await {
             warn!(job = %row.job, error = &error as &dyn std::error::Error, "a job's end could not be stored");
         }
+    }
+
+    fn age_ms(&self, row: &SellingJob) -> u64 {
+        self.clock.unix_millis().saturating_sub(row.created_at_ms)
+    }
+
+    async fn is_past(&self, deadline: UnixSeconds) -> bool {
+        self.chain_now().await.is_ok_and(|chain_now| chain_now > deadline)
     }
 
     async fn expire(&self) -> Result<(), StoreError> {
@@ -113,6 +154,7 @@ impl Seller {
         self.ledger.store.envelopes_expire(self.clock.now()).await?;
         self.ledger.store.notices_expire(now_ms.saturating_sub(NOTICES_KEPT_MS)).await?;
         self.ledger.store.selling_answers_expire(now_ms.saturating_sub(keep_ms)).await?;
+        self.ledger.store.history_expire(now_ms.saturating_sub(HISTORY_KEPT_MS)).await?;
         Ok(())
     }
 
@@ -125,8 +167,12 @@ impl Seller {
                 SellingState::Refusing => recovered.refusing += 1,
                 _ => recovered.unanswered += 1,
             }
-            self.look_up(&row).await;
-            self.spawn_work(row.job);
+            let seller = Arc::clone(self);
+            tokio::spawn(async move {
+                // The chain wins: a job that is over is not worked on.
+                seller.look_up(&row).await;
+                seller.spawn_work(row.job);
+            });
         }
         Ok(recovered)
     }

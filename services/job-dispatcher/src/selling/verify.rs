@@ -1,6 +1,6 @@
 //! Whether a job is worth taking: pure, from what the chain says.
 
-use t4t_types::{Address, JobStatus, JobTerms, ModelId, UnixSeconds};
+use t4t_types::{Address, JobStatus, JobTerms, ModelId, UnixSeconds, Xbzz};
 
 use super::config::SellingConfig;
 
@@ -21,17 +21,19 @@ pub(super) fn judge(
     provider: Address,
     chain_now: UnixSeconds,
     config: &SellingConfig,
+    least_payment: Xbzz,
     offers: impl Fn(&ModelId) -> bool,
 ) -> Verdict {
     let refuse = |reason: &str| Verdict::Refuse(reason.to_owned());
-    if terms.provider != provider || !terms.status.is_open() {
+    // Past its deadline a job can't be claimed any more, not even for nothing.
+    if terms.provider != provider || !terms.status.is_open() || chain_now > terms.delivery_deadline {
         return Verdict::Ignore;
     }
     if terms.status == JobStatus::Acked {
         // Acknowledged, and no row says by whom: an earlier database is lost. Without it nothing can be delivered twice.
         return refuse("acknowledged by an earlier run that left no record");
     }
-    if terms.max_payment < config.min_payment {
+    if terms.max_payment < least_payment {
         return refuse("the payment is below the smallest that is served");
     }
     let Ok(model) = terms.model.parse::<ModelId>() else { return refuse("the model's name is not one") };
@@ -53,8 +55,6 @@ pub(super) fn judge(
 
 #[cfg(test)]
 mod tests {
-    use t4t_types::Xbzz;
-
     use super::*;
 
     const US: Address = Address::new([1; 20]);
@@ -75,7 +75,8 @@ mod tests {
 
     fn verdict(terms: &JobTerms) -> Verdict {
         let offers = |model: &ModelId| model.as_str() == "m";
-        judge(terms, US, UnixSeconds::new(1002), &SellingConfig::default(), offers)
+        let config = SellingConfig::default();
+        judge(terms, US, UnixSeconds::new(1002), &config, config.min_payment, offers)
     }
 
     fn with(change: impl FnOnce(&mut JobTerms)) -> Verdict {
@@ -106,6 +107,7 @@ mod tests {
             with(|terms| terms.model = String::new()),
             with(|terms| terms.model = "m\n".into()),
             with(|terms| terms.delivery_deadline = UnixSeconds::new(1031)),
+            with(|terms| terms.delivery_deadline = UnixSeconds::new(1002)),
             with(|terms| terms.delivery_deadline = UnixSeconds::new(u64::MAX)),
             with(|terms| terms.ack_deadline = UnixSeconds::new(1002)),
             with(|terms| terms.status = JobStatus::Acked),

@@ -9,11 +9,11 @@ use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_protocol::{JobAck, JobDeliver, MessageKind, client_topic};
+use t4t_protocol::{ACK_WINDOW_SECONDS, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic};
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
-use t4t_types::{JobId, UnixSeconds, Xbzz};
+use t4t_types::{JobId, JobStatus, JobTerms, ModelId, TokenUsage, UnixSeconds, Xbzz};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
@@ -34,6 +34,15 @@ const UPLOADS: u32 = 5;
 /// Pauses before an answer is announced again: nothing acknowledges the announcement, and messages get lost.
 const ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(15)];
 
+/// For how long taking in a job is tried: beyond it the acknowledgement is due and the job can't be served.
+const TAKE_IN_MS: u64 = 60_000;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the reason of a refusal may take to upload.
+const EXPLANATION_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long a request found after a restart is looked for.
 const LATE_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,15 +57,28 @@ pub(super) enum WorkError {
     Settlement(#[from] t4t_api::settlement::SettlementError),
     #[error("the answer can't be uploaded")]
     Upload,
+    #[error("the chain's node does not show the job yet")]
+    NotThereYet,
+    #[error("no runner has registered since the start")]
+    NoRunnerYet,
     #[error("the answer can't be sealed: {0}")]
     Seal(#[from] t4t_crypto::CryptoError),
 }
 
 impl Seller {
-    /// Looks at a job that the chain told of, and works on it if it is ours and open. Safe to call again and again.
-    pub(super) async fn consider(self: &Arc<Self>, job: JobId) {
-        if let Err(error) = self.take_in(job).await {
-            warn!(%job, error = &error as &dyn std::error::Error, "a job could not be taken in; it is tried again");
+    /// Looks at a job that the chain told of, and works on it if it is ours and open; tries again while that fails.
+    /// Safe to call again and again.
+    pub(super) async fn consider(self: Arc<Self>, job: JobId) {
+        let began_ms = self.clock.unix_millis();
+        let mut pause = FIRST_PAUSE;
+        while let Err(error) = self.take_in(job).await {
+            let tried_ms = self.clock.unix_millis().saturating_sub(began_ms);
+            warn!(%job, tried_ms, error = &error as &dyn std::error::Error, "a job could not be taken in yet");
+            if tried_ms > TAKE_IN_MS {
+                return;
+            }
+            self.clock.sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
@@ -68,15 +90,22 @@ impl Seller {
             return Ok(());
         }
         let terms = self.watcher.ask(GetJob { job }).await?;
-        let chain_now = self.chain_now().await?;
-        let mut verdict = judge(&terms, self.wallet, chain_now, &self.config, |model| self.offers(model));
-        if let (Verdict::Serve(_), Some(reason)) = (&verdict, self.gate.reason()) {
-            verdict = Verdict::Refuse(reason);
+        if terms.status == JobStatus::None {
+            // The event came from one node, the answer from another that is a block behind.
+            return Err(WorkError::NotThereYet);
         }
-        let earlier = self.ledger.store.selling_by_request(terms.client, terms.request_hash).await?;
-        if matches!(verdict, Verdict::Serve(_)) && earlier.is_some() {
-            verdict = Verdict::Refuse("the same request was posted before".into());
-        }
+        let verdict = self.verdict(&terms).await?;
+        let earlier = match self.ledger.store.selling_by_request(terms.client, terms.request_hash).await? {
+            Some(earlier) if matches!(verdict, Verdict::Serve(_)) => Some(earlier),
+            _ => None,
+        };
+        let is_repeated = match &earlier {
+            Some(earlier) => !self.is_gone(earlier).await?,
+            None => false,
+        };
+        let verdict =
+            if is_repeated { Verdict::Refuse("the same request was posted before".into()) } else { verdict };
+
         let (model, reason) = match verdict {
             Verdict::Ignore => return Ok(()),
             Verdict::Serve(model) => (model, None),
@@ -106,8 +135,59 @@ impl Seller {
         };
         self.ledger.found(&row).await?;
         KillPoint::SellingFound.pass();
+        if let Some(earlier) = earlier.filter(|_| !is_repeated) {
+            self.inherit(&row, earlier).await?;
+        }
         self.spawn_work(job);
         Ok(())
+    }
+
+    /// What to do with a job, by its terms and by whether this provider can serve now.
+    async fn verdict(&self, terms: &JobTerms) -> Result<Verdict, WorkError> {
+        let chain_now = self.chain_now().await?;
+        let offers = |model: &ModelId| self.offers(model);
+        let verdict = judge(terms, self.wallet, chain_now, &self.config, self.least_payment(terms), offers);
+        if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.runners.models().is_empty() {
+            return Err(WorkError::NoRunnerYet);
+        }
+        match (verdict, self.gate.reason()) {
+            (Verdict::Serve(_), Some(reason)) => Ok(Verdict::Refuse(reason)),
+            (verdict, _) => Ok(verdict),
+        }
+    }
+
+    /// Whether a job that was posted before no longer exists: a reorganisation gave its request another id.
+    async fn is_gone(&self, earlier: &SellingJob) -> Result<bool, WorkError> {
+        if matches!(earlier.state, SellingState::Claimed | SellingState::Refused) {
+            return Ok(false);
+        }
+        Ok(self.watcher.ask(GetJob { job: earlier.job }).await?.status == JobStatus::None)
+    }
+
+    /// Gives a job the answer of the same request under an id that a reorganisation took away.
+    async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
+        let reason = Some(format!("a reorganisation made it job {}", row.job));
+        let lost = SellingChange { reason, ..Default::default() };
+        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
+        let (Some(sealed), Some(payment)) = (earlier.sealed_answer, earlier.payment) else { return Ok(()) };
+        self.ledger.happened(row.job, SellingEvent::Began, SellingChange::default()).await?;
+        let change = SellingChange {
+            sealed_answer: Some(sealed),
+            usage: earlier.usage,
+            payment: Some(payment.min(row.max_payment)),
+            ..Default::default()
+        };
+        self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+        Ok(())
+    }
+
+    /// The smallest payment served: what a short answer to a short prompt costs here, if that is below the setting.
+    fn least_payment(&self, terms: &JobTerms) -> Xbzz {
+        let short = TokenUsage { prompt: MIN_PROMPT_TOKENS, completion: 1 };
+        let prices = terms.model.parse().ok().map(|model| self.prices_of(&model));
+        let cost = prices.and_then(|prices| prices.cost_rounded_up(short));
+        // A model that is free still has to be paid for the claim's gas.
+        cost.filter(|cost| !cost.is_zero()).unwrap_or(self.config.min_payment).min(self.config.min_payment)
     }
 
     /// Works on a job unless somebody does already.
@@ -128,15 +208,24 @@ impl Seller {
             match row.state {
                 SellingState::Accepted | SellingState::Working => self.serve(&row).await?,
                 SellingState::Answered => self.upload_answer(&row).await?,
-                SellingState::Uploaded => {
-                    self.claim(&row).await?;
-                    self.announce_again_and_again(row);
-                    return Ok(());
-                }
+                SellingState::Uploaded => return self.settle(row).await,
                 SellingState::Refusing => return self.refuse(&row).await,
                 SellingState::Claimed | SellingState::Refused | SellingState::Lost => return Ok(()),
             }
         }
+    }
+
+    /// Claims a job and tells its client, side by side: neither waits for the other.
+    async fn settle(self: &Arc<Self>, row: SellingJob) -> Result<(), WorkError> {
+        if self.settling.contains(&row.job) {
+            return Ok(());
+        }
+        let (claimed, ()) = futures_util::future::join(self.claim(&row), self.announce(&row)).await;
+        KillPoint::SellingAnnounced.pass();
+        claimed?;
+        self.settling.insert(row.job);
+        self.announce_again(row);
+        Ok(())
     }
 
     /// From an accepted row to a stored answer, or to a decided refusal.
@@ -144,31 +233,35 @@ impl Seller {
         if row.runs >= MAX_RUNS {
             return self.decide_refusal(row, "the process ended twice while a backend was asked").await;
         }
-        let is_fresh = row.state == SellingState::Accepted;
-        let patience = if is_fresh { self.time_to_start(row).await? } else { LATE_PATIENCE };
-        let Some(_slot) = self.wait_for_slot(patience).await else {
-            return self.decide_refusal(row, "all slots are taken").await;
-        };
+        let patience = self.patience(row).await?;
         let request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
+        let Some(_slot) = self.wait_for_slot(self.patience(row).await?).await else {
+            return self.decide_refusal(row, "all slots are taken").await;
+        };
         let chain_now = self.chain_now().await?;
-        let left = row.delivery_deadline.since(chain_now.plus(self.config.give_up_seconds));
+        let is_acked = self.is_acked(row).await?;
+        if !is_acked && chain_now.plus(self.config.ack_margin_seconds) >= row.ack_deadline {
+            return self.decide_refusal(row, "too late to acknowledge it").await;
+        }
+        let left = self.give_up_at(row).since(chain_now);
         if left == 0 {
             return self.decide_refusal(row, "the deadline is too near").await;
         }
+
         let begins = SellingChange { run_begins: true, ..Default::default() };
         if self.ledger.happened(row.job, SellingEvent::Began, begins).await?.is_none() {
             return Ok(());
         }
         KillPoint::SellingBegan.pass();
-        if chain_now < row.ack_deadline {
+        if !is_acked {
             self.acknowledge(row);
         }
-        let time_limit_ms = left.saturating_mul(1000);
-        match answer::run(&self.runners, row, &request, time_limit_ms).await {
+        let limit = Duration::from_secs(left);
+        match answer::run(&self.runners, &self.clock, row, &request, limit).await {
             Ok(finished) => {
                 KillPoint::SellingRan.pass();
                 let payment = answer::payment(row, &finished);
@@ -218,11 +311,22 @@ impl Seller {
         Ok(())
     }
 
-    /// Chain seconds, as a duration, that a fresh job may wait for its slot and its request.
-    async fn time_to_start(&self, row: &SellingJob) -> Result<Duration, WorkError> {
-        let posted_at = row.ack_deadline.minus(t4t_protocol::ACK_WINDOW_SECONDS);
+    /// How long a job may wait for its request and its slot from now on; a fresh one until it has to be begun.
+    async fn patience(&self, row: &SellingJob) -> Result<Duration, WorkError> {
+        if row.state != SellingState::Accepted {
+            return Ok(LATE_PATIENCE);
+        }
+        let posted_at = row.ack_deadline.minus(ACK_WINDOW_SECONDS);
         let until = posted_at.plus(self.config.start_within_seconds);
         Ok(Duration::from_secs(until.since(self.chain_now().await?).max(1)))
+    }
+
+    /// Whether the chain shows a job's acknowledgement; one that was never begun has none.
+    async fn is_acked(&self, row: &SellingJob) -> Result<bool, WorkError> {
+        if row.state == SellingState::Accepted {
+            return Ok(false);
+        }
+        Ok(self.watcher.ask(GetJob { job: row.job }).await?.status != JobStatus::Pending)
     }
 
     async fn wait_for_slot(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
@@ -234,21 +338,30 @@ impl Seller {
     fn acknowledge(self: &Arc<Self>, row: &SellingJob) {
         let (seller, row) = (Arc::clone(self), row.clone());
         tokio::spawn(async move {
-            let job = row.job;
+            futures_util::future::join(seller.ack_on_chain(&row), seller.tell_ack(&row)).await;
+        });
+    }
+
+    /// Sends the acknowledgement, again and again while it can still be in time.
+    async fn ack_on_chain(&self, row: &SellingJob) {
+        let job = row.job;
+        loop {
             let ack = SubmitTransaction {
                 key: TransactionKey::ack(job),
                 intent: TransactionIntent::AckJob { job },
             };
-            let (on_chain, ()) =
-                futures_util::future::join(seller.settlement.ask(ack), seller.tell_ack(&row)).await;
-            KillPoint::SellingAcked.pass();
-            if let Err(error) = on_chain {
-                warn!(%job, %error, "a job could not be acknowledged; it can still be claimed while it is not cancelled");
+            let Err(error) = self.settlement.ask(ack).await else { break };
+            warn!(%job, %error, "a job could not be acknowledged yet");
+            if !self.chain_now().await.is_ok_and(|chain_now| chain_now < row.ack_deadline) {
+                return;
             }
-        });
+            self.clock.sleep(LONGEST_PAUSE).await;
+        }
+        KillPoint::SellingAcked.pass();
     }
 
-    async fn tell_ack(&self, row: &SellingJob) {
+    /// Tells the client that its job was begun, if it said where to tell it.
+    pub(super) async fn tell_ack(&self, row: &SellingJob) {
         let estimated_completion = self.clock.now().plus(ESTIMATED_SECONDS);
         let ack = JobAck { routing_id: row.request_hash.routing_id(), estimated_completion, ext: None };
         self.tell(row, MessageKind::JobAck, &ack).await;
@@ -300,24 +413,31 @@ impl Seller {
     /// Closes a job with a claim of nothing, naming the reason's reference if there is one.
     async fn refuse(&self, row: &SellingJob) -> Result<(), WorkError> {
         let job = row.job;
+        if self.settling.contains(&job) {
+            return Ok(());
+        }
+        // Best effort: the refund must not wait for the explanation.
         let reason_at = match row.sealed_answer.clone() {
-            // Best effort: the refund must not wait for the explanation.
-            Some(sealed) => self.courier.upload(sealed).await.ok(),
+            Some(sealed) => {
+                let uploading = Box::pin(self.courier.upload(sealed));
+                timeout(&*self.clock, EXPLANATION_LIMIT, uploading).await.ok().and_then(Result::ok)
+            }
             None => None,
         };
+
         let intent = match reason_at {
             Some(response_hash) => TransactionIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
             None => TransactionIntent::RefuseJob { job },
         };
         self.settlement.ask(SubmitTransaction { key: TransactionKey::claim(job), intent }).await?;
+        self.settling.insert(job);
         Ok(())
     }
 
-    fn announce_again_and_again(self: &Arc<Self>, row: SellingJob) {
+    /// Announces an answer a few times more: nothing acknowledges it, and messages get lost.
+    fn announce_again(self: &Arc<Self>, row: SellingJob) {
         let seller = Arc::clone(self);
         tokio::spawn(async move {
-            seller.announce(&row).await;
-            KillPoint::SellingAnnounced.pass();
             for pause in ANNOUNCE_AGAIN {
                 seller.clock.sleep(pause).await;
                 seller.announce(&row).await;
@@ -351,6 +471,12 @@ impl Seller {
     }
 
     pub(super) async fn chain_now(&self) -> Result<UnixSeconds, WorkError> {
-        Ok(self.watcher.ask(GetHead {}).await?.timestamp)
+        Ok(self.watcher.ask(GetHead {}).await?.now())
+    }
+
+    /// When work on a job that is not done is given up, in chain time.
+    pub(super) fn give_up_at(&self, row: &SellingJob) -> UnixSeconds {
+        let whole = row.delivery_deadline.since(row.ack_deadline.minus(ACK_WINDOW_SECONDS));
+        row.delivery_deadline.minus(self.config.give_up_seconds.min(whole / 3))
     }
 }
