@@ -120,7 +120,9 @@ impl Buyer {
         };
         // Side by side: neither depends on the other. A payment without a request comes back as a refusal.
         let (uploaded, submitted) = futures_util::future::join(uploading, submitting).await;
-        let posting = self.follow_post(&row, submitted?, purchase);
+        let submitted = submitted?;
+        let _posting = self.posting.enter(submitted.hash, (row.request_id, row.attempt));
+        let posting = self.follow_post(&row, submitted, purchase);
         if !uploaded {
             posting.await;
             let reason = "the Bee node does not store the request: see its log, and `t4t doctor`".to_owned();

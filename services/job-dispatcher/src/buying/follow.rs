@@ -61,7 +61,11 @@ impl Buyer {
     }
 
     async fn on_chain(self: &Arc<Self>, event: &JobEvent) -> Result<(), Failure> {
-        match self.ledger.store.buying_by_job(event.job).await? {
+        let known = match self.ledger.store.buying_by_job(event.job).await? {
+            Some(row) => Some(row),
+            None => self.row_of_transaction(event).await?,
+        };
+        match known {
             Some(row) => self.on_event(&row, event).await,
             None => {
                 // Settlement is about to tell the job's id; or it is another gateway's with the same wallet.
@@ -70,6 +74,17 @@ impl Buyer {
                 Ok(())
             }
         }
+    }
+
+    /// The row of a job that was just posted, by its escrow transaction.
+    async fn row_of_transaction(&self, event: &JobEvent) -> Result<Option<BuyingJob>, Failure> {
+        let Some(id) = self.posting.attempt(&event.transaction) else { return Ok(None) };
+        if !matches!(event.what, JobHappening::Posted { .. }) {
+            return Ok(None);
+        }
+        let change = BuyingChange { job: Some(event.job), ..Default::default() };
+        self.ledger.happened(id, BuyingEvent::Posted, change).await?;
+        Ok(self.ledger.store.buying_by_attempt(id).await?)
     }
 
     /// Takes an event of a job whose id was not known when it came.

@@ -16,6 +16,7 @@ mod capacity;
 mod config;
 mod follow;
 mod ledger;
+mod posting;
 mod purchase;
 mod select;
 mod service;

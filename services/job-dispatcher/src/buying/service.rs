@@ -20,6 +20,7 @@ use super::board::Board;
 use super::capacity::Capacity;
 use super::config::BuyingConfig;
 use super::ledger::Ledger;
+use super::posting::Posting;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
 
@@ -79,6 +80,8 @@ pub(super) struct Buyer {
     pub(super) ledger: Ledger,
     pub(super) board: Board,
     pub(super) capacity: Capacity,
+    /// Escrow transactions that wait for their block, so that their event tells the job before settlement does.
+    pub(super) posting: Posting,
 }
 
 impl std::fmt::Debug for Buyer {
@@ -140,6 +143,7 @@ impl BuyingService {
             config,
             ledger,
             board: Board::default(),
+            posting: Posting::default(),
         });
         // Listening begins before anything is asked, so that no answer is missed.
         let inbox = buyer.courier.listen(&client_topic(deps.wallet), deps.wallet, deps.store);
