@@ -3,6 +3,9 @@
 pub mod anvil;
 pub mod backend;
 mod eventually;
+pub mod ledger;
 pub mod llama;
+pub mod processes;
+pub mod rpc_proxy;
 
 pub use eventually::{eventually, eventually_equals};

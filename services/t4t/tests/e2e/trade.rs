@@ -29,7 +29,12 @@ fn paid(jobs: &[JobEntry]) -> Xbzz {
 }
 
 /// Buys one plain and one streamed answer and compares what was paid with usage × price.
-async fn buy_both(world: &World, url: &url::Url, provider: t4t_types::Address, model: &str) -> anyhow::Result<Xbzz> {
+async fn buy_both(
+    world: &World,
+    url: &url::Url,
+    provider: t4t_types::Address,
+    model: &str,
+) -> anyhow::Result<Xbzz> {
     let plain = world.app.ask(url, &Question::new(model, "one two three four")).await?;
     plain.answer()?;
     let streamed = world.app.ask(url, &Question::new(model, "five six seven").streamed()).await?;
@@ -67,11 +72,10 @@ async fn a_real_backend_is_paid_by_what_it_counted() -> anyhow::Result<()> {
     world.anvil.set_block_time(Some(1)).await?;
     let url = gateway.url().await?;
     let bought = buy_both(&world, &url, provider.wallet, LLAMA_MODEL).await;
-    let cost = bought.with_context(|| format!("{}\n{}", gateway.process.story(), provider.process.story()))?;
-    let ledger = world
-        .ledger()
-        .buyer(gateway.wallet, &gateway.database)
-        .seller(provider.wallet, &provider.database);
+    let cost =
+        bought.with_context(|| format!("{}\n{}", gateway.process.story(), provider.process.story()))?;
+    let ledger =
+        world.ledger().buyer(gateway.wallet, &gateway.database).seller(provider.wallet, &provider.database);
     let jobs = ledger.closed(PATIENCE).await?;
     ensure!(jobs.len() == 2 && paid(&jobs) == cost, "{jobs:?} for {cost}");
     Ok(())
@@ -81,7 +85,8 @@ async fn a_real_backend_is_paid_by_what_it_counted() -> anyhow::Result<()> {
 async fn the_next_provider_answers_where_the_first_one_fails() -> anyhow::Result<()> {
     let broken = ScriptedBackend::start(Behaviour::Refuse(500, "out of memory".into())).await?;
     // The failing one is the cheaper one, so that it is asked first.
-    let cheap = [("T4T_INPUT_PRICE_DEFAULT", "2000000000000000"), ("T4T_OUTPUT_PRICE_DEFAULT", "9000000000000000")];
+    let cheap =
+        [("T4T_INPUT_PRICE_DEFAULT", "2000000000000000"), ("T4T_OUTPUT_PRICE_DEFAULT", "9000000000000000")];
     let gateway = RoleSpec::gateway().with(&[("T4T_SELECTION_STRATEGY", "cheapest")]);
     let mut scene = Scene::start(SceneSpec { gateway, ..SceneSpec::new(T4T) }).await?;
     let failing = scene.another_provider(&RoleSpec::second_provider().with(&cheap), &broken.url()).await?;
