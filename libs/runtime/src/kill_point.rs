@@ -134,7 +134,8 @@ mod armed {
         let Some(order) = &*ORDER else { return };
         if order.name == point.as_str() && order.passages_left.fetch_sub(1, Ordering::SeqCst) == 1 {
             // SIGKILL to ourselves can't fail and does not return; should it, the process must still end.
-            let _failed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let _failed =
+                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             std::process::abort();
         }
     }

@@ -235,3 +235,10 @@ fn an_empty_variable_counts_as_not_set() {
     assert!(!settings.is_set(&keys::T4T_MAX_CONCURRENT_JOBS));
     assert!(SwarmSettings::from_settings(&settings).unwrap().batch.is_none());
 }
+
+#[test]
+fn settings_of_the_reference_that_nothing_reads_are_told() {
+    let settings = load(&[("T4T_PERSIST_PAYLOADS", "true"), ("T4T_STAMP_DEPTH", "20")]).unwrap();
+    let told: Vec<_> = settings.without_effect().map(|key| key.name).collect();
+    assert_eq!(told, ["T4T_PERSIST_PAYLOADS"]);
+}

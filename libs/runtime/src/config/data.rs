@@ -17,10 +17,6 @@ pub struct DataSettings {
     pub folder: PathBuf,
     /// The sealing key's file (`T4T_PSS_KEY_PATH`, `pss.key` in the data folder).
     pub sealing_key_file: PathBuf,
-    /// Whether prompts and answers are kept in the database (`T4T_PERSIST_PAYLOADS`, false).
-    pub persist_payloads: bool,
-    /// For how many hours they are kept (`T4T_PAYLOAD_RETENTION_HOURS`, 24).
-    pub retention_hours: u32,
 }
 
 /// Where the wallet's key is.
@@ -42,12 +38,7 @@ impl DataSettings {
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let folder = data_folder(settings)?;
         let sealing_key_file = settings.get(&keys::T4T_PSS_KEY_PATH)?;
-        Ok(Self {
-            sealing_key_file: sealing_key_file.unwrap_or_else(|| folder.join("pss.key")),
-            persist_payloads: settings.flag(&keys::T4T_PERSIST_PAYLOADS)?,
-            retention_hours: settings.whole(&keys::T4T_PAYLOAD_RETENTION_HOURS)?,
-            folder,
-        })
+        Ok(Self { sealing_key_file: sealing_key_file.unwrap_or_else(|| folder.join("pss.key")), folder })
     }
 
     /// A file in the data folder.

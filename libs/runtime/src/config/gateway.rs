@@ -112,7 +112,11 @@ fn bind(settings: &Settings) -> Result<SocketAddr, ConfigError> {
     Ok(SocketAddr::new(host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port.unwrap_or(DEFAULT_PORT)))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the setting lies between 0 and 10")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the setting lies between 0 and 10"
+)]
 fn headroom_ppm(settings: &Settings) -> Result<u64, ConfigError> {
     let ratio: f64 = settings.required(&keys::T4T_ESCROW_HEADROOM_RATIO, "escrow is sized by it")?;
     Ok((ratio * 1e6).round() as u64)

@@ -15,6 +15,8 @@ pub enum Role {
     Services,
     /// The market on one machine.
     Dev,
+    /// Nothing: it is known so that the reference's settings can be taken over as they are.
+    Nobody,
 }
 
 impl Role {
@@ -26,6 +28,7 @@ impl Role {
             Self::Provider => "provider",
             Self::Services => "services",
             Self::Dev => "dev",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -115,7 +118,6 @@ keys! {
     T4T_STAMP_MAX_UTILIZATION: Kind::Ratio { min: 0.0, max: 1.0 }, Some("0.5"), "", All, "A postage batch fuller than this is diluted.";
     T4T_STAMP_MAX_DEPTH: whole(17, 255), Some("28"), "", All, "A postage batch is never diluted beyond this depth.";
     T4T_STAMP_DRY_RUN: Kind::Bool, Some("false"), "", All, "Whether stamp management only says what it would do.";
-    T4T_STAMP_MAX_SPEND: Kind::Amount, None, "", All, "What stamp management may spend in a day; no limit where not set.";
 
     T4T_GATEWAY_HOST: Kind::Host, None, "", Gateway, "Where the OpenAI API listens; `T4T_ADMIN_HOST` where not set, else 127.0.0.1.";
     T4T_GATEWAY_PORT: PORT, None, "", Gateway, "The OpenAI API's port; `T4T_ADMIN_PORT` where not set, else 8080.";
@@ -145,11 +147,11 @@ keys! {
     T4T_DEACTIVATE_ON_SHUTDOWN: Kind::Bool, Some("false"), "", Provider, "Whether stopping leaves the market for good; it can't be undone.";
     T4T_RUNNER_NAME: Kind::Text, Some("runner"), "", Provider, "This runner's name, unique among the provider's runners.";
 
-    T4T_PERSIST_PAYLOADS: Kind::Bool, Some("false"), "", All, "Whether prompts and answers are kept in the database.";
-    T4T_PAYLOAD_RETENTION_HOURS: whole(1, 87_600), Some("24"), "hours", All, "For how long they are kept.";
-    T4T_ADMIN_HOST: Kind::Host, None, "", All, "Where health and the operator's pages listen; 127.0.0.1 where not set.";
-    T4T_ADMIN_PORT: PORT, None, "", All, "Their port; 3000 where not set.";
-    T4T_STATUS_REFRESH_SECONDS: SECONDS, Some("10"), "seconds", All, "How often the status page renews itself.";
+    T4T_PERSIST_PAYLOADS: Kind::Bool, Some("false"), "", Nobody, "Prompts and answers are never kept.";
+    T4T_PAYLOAD_RETENTION_HOURS: whole(1, 87_600), Some("24"), "hours", Nobody, "Prompts and answers are never kept.";
+    T4T_ADMIN_HOST: Kind::Host, None, "", All, "Where the provider's health listens; 127.0.0.1 where not set.";
+    T4T_ADMIN_PORT: PORT, None, "", All, "Its port; 3000 where not set.";
+    T4T_STATUS_REFRESH_SECONDS: SECONDS, Some("10"), "seconds", Nobody, "There is no status page that renews itself.";
 
     T4T_SERVICE_TOKEN: Kind::Secret, None, "", Services, "The token that all services of one operator share; needed to listen beyond this machine.";
     T4T_SERVICE_HOST: Kind::Host, Some("127.0.0.1"), "", Services, "Where the services listen.";

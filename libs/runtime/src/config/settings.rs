@@ -11,7 +11,7 @@ use t4t_types::Xbzz;
 use url::Url;
 
 use super::error::{ConfigError, ConfigProblem};
-use super::keys::{self, Key};
+use super::keys::{self, Key, Role};
 use super::kind::{self, Kind};
 use super::layer::{Flag, FoundSecret, Layer};
 
@@ -219,6 +219,11 @@ impl Settings {
 
     pub(super) fn xdg_data_home(&self) -> Option<&Path> {
         self.xdg_data_home.as_deref()
+    }
+
+    /// The settings that were set and that nothing reads.
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static Key> {
+        keys::ALL.iter().copied().filter(|key| key.role == Role::Nobody && self.is_set(key))
     }
 
     /// Every setting as it may be shown.

@@ -1,6 +1,6 @@
 //! Settings of Swarm.
 
-use t4t_types::{BatchId, Xbzz};
+use t4t_types::BatchId;
 use url::Url;
 
 use super::error::{ConfigError, ConfigProblem};
@@ -36,8 +36,6 @@ pub struct StampSettings {
     pub max_depth: u8,
     /// Only say what would be done (`T4T_STAMP_DRY_RUN`, false).
     pub dry_run: bool,
-    /// What may be spent in a day, or no limit (`T4T_STAMP_MAX_SPEND`).
-    pub max_spend: Option<Xbzz>,
 }
 
 impl SwarmSettings {
@@ -66,7 +64,6 @@ impl StampSettings {
             max_utilization: settings.required(&keys::T4T_STAMP_MAX_UTILIZATION, why)?,
             max_depth: settings.whole(&keys::T4T_STAMP_MAX_DEPTH)?,
             dry_run: settings.flag(&keys::T4T_STAMP_DRY_RUN)?,
-            max_spend: settings.amount(&keys::T4T_STAMP_MAX_SPEND)?,
         };
         stamps.check()
     }

@@ -54,6 +54,9 @@ fn run(
     role: impl AsyncFnOnce(Settings, WalletKey, &StopSignal) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
     telemetry::init(&LogConfig::from_settings(&settings)?);
+    for key in settings.without_effect() {
+        tracing::warn!("{} has no effect: {}", key.name, key.doc);
+    }
     process::run(async move {
         let stop = StopSignal::on_signals().context("signals can't be listened for")?;
         let key_settings = WalletSettings::from_settings(&mut settings)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rig::{PATIENCE, Process, T4T, command, errors, t4t};
+use super::rig::{Process, T4T, command, errors, t4t};
 use t4t_testkit::eventually;
 
 fn check(arguments: &[&str]) -> Value {
@@ -53,14 +53,21 @@ async fn it_says_where_everything_is_serves_an_app_and_ends_when_asked() {
     assert!(errors(&second).contains("another t4t process uses"), "{}", errors(&second));
 
     let data = folder.to_str().unwrap();
-    let settled = eventually(std::time::Duration::from_secs(15), "both sides to see the payment", async || {
-        let jobs = t4t(home.path(), &["jobs", "--json", "--data", data], &[]);
-        let jobs: Value = serde_json::from_slice(&jobs.stdout).unwrap();
-        let jobs = jobs.as_array().unwrap().clone();
-        (jobs.len() == 2 && jobs.iter().all(|job| job["state"] == "claimed" && !job["paid"].is_null()))
-            .then_some(jobs)
+    let settled =
+        eventually(std::time::Duration::from_secs(15), "both sides to see the payment", async || {
+            let jobs = t4t(home.path(), &["jobs", "--json", "--data", data], &[]);
+            let jobs: Value = serde_json::from_slice(&jobs.stdout).unwrap();
+            let jobs = jobs.as_array().unwrap().clone();
+            (jobs.len() == 2 && jobs.iter().all(|job| job["state"] == "claimed" && !job["paid"].is_null()))
+                .then_some(jobs)
+        });
+    let jobs = settled.await.unwrap_or_else(|error| {
+        panic!(
+            "{error}\n{}\n{}",
+            dev.log(),
+            String::from_utf8_lossy(&t4t(home.path(), &["jobs", "--json", "--data", data], &[]).stdout)
+        )
     });
-    let jobs = settled.await.unwrap_or_else(|error| panic!("{error}\n{}\n{}", dev.log(), String::from_utf8_lossy(&t4t(home.path(), &["jobs", "--json", "--data", data], &[]).stdout)));
     assert_eq!(jobs[0]["paid"], jobs[1]["paid"]);
     let shown = t4t(home.path(), &["jobs", "show", jobs[0]["job"].as_str().unwrap(), "--data", data], &[]);
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
