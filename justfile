@@ -27,13 +27,14 @@ dev *args:
 contracts:
     bash .ci/test contracts
 
-# Buys from the whole market and checks the money.
+# Tests the market end to end, with the money checked.
 e2e:
+    cargo test --locked -p t4t --test e2e
     bash .ci/test e2e
 
-# The market on unreliable Swarm nodes, with the money checked.
-chaos:
-    cargo run --locked -p t4t -- dev --check --json --chaos
+# Ends processes at the worst moments, at RUNS random ones too.
+chaos runs="20":
+    CHAOS_RUNS={{runs}} cargo test --locked -p t4t --test chaos
 
 # Checks that crates depend on lower levels only.
 layers:

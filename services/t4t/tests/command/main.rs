@@ -1,7 +1,6 @@
 //! The command as its users meet it: real processes, a real chain, Swarm nodes and backends.
 #![cfg(test)]
 
-mod apart;
 mod dev;
 mod messages;
 mod rig;
