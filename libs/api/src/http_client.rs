@@ -17,6 +17,9 @@ use crate::http_server::Line;
 /// The longest answer taken, in bytes: an OpenAI answer with everything it may hold stays far below.
 const MAX_REPLY_BYTES: usize = 64 << 20;
 
+/// A server writes something several times a second while a stream is open: one that says nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// Times a message is sent when nothing came back.
 const ATTEMPTS: u32 = 3;
 
@@ -171,30 +174,39 @@ struct Lines {
     service: &'static str,
     pieces: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, reqwest::Error>>,
     buffer: Vec<u8>,
+    /// How much of the buffer was searched for a line's end.
+    searched: usize,
 }
 
 impl Lines {
     fn new(service: &'static str, response: Response) -> Self {
-        Self { service, pieces: response.bytes_stream().boxed(), buffer: Vec::new() }
+        Self { service, pieces: response.bytes_stream().boxed(), buffer: Vec::new(), searched: 0 }
     }
 
     async fn next<C: StreamCall>(&mut self) -> Result<Line<C::Item, C::Error>, TransportError> {
         let malformed = |reason: String| TransportError::Malformed { service: self.service.into(), reason };
         loop {
-            if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
+            let end = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n');
+            if let Some(end) = end.map(|end| self.searched + end) {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                self.searched = 0;
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
                 return serde_json::from_slice(&line).map_err(|error| malformed(error.to_string()));
             }
+            self.searched = self.buffer.len();
             if self.buffer.len() > MAX_REPLY_BYTES {
                 return Err(malformed("a line is too long".into()));
             }
-            match self.pieces.next().await {
-                Some(Ok(piece)) => self.buffer.extend_from_slice(&piece),
-                Some(Err(error)) => return Err(unreachable(self.service, &error)),
-                None => return Err(malformed("the stream broke off".into())),
+            match tokio::time::timeout(SILENCE, self.pieces.next()).await {
+                Ok(Some(Ok(piece))) => self.buffer.extend_from_slice(&piece),
+                Ok(Some(Err(error))) => return Err(unreachable(self.service, &error)),
+                Ok(None) => return Err(malformed("the stream broke off".into())),
+                Err(_) => {
+                    let after_ms = u64::try_from(SILENCE.as_millis()).unwrap_or(u64::MAX);
+                    return Err(TransportError::TimedOut { service: self.service.into(), after_ms });
+                }
             }
         }
     }
