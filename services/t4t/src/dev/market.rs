@@ -74,47 +74,18 @@ impl Market {
         steps: &Steps,
     ) -> anyhow::Result<Self> {
         check_port(args, settings)?;
-        let chain = start_chain(settings, &folder, steps).await?;
+        let Chain { anvil, contracts, gateway, provider } = start_chain(settings, &folder, steps).await?;
         let bee = steps.step("swarm", "starting two nodes", start_bee(args.chaos)).await?;
-        let backend = steps
-            .step("inference", "looking for a backend", async {
-                let backend = Backend::choose(args.backend.as_ref(), settings).await?;
-                let description = backend.description.clone();
-                Ok((backend, description))
-            })
-            .await?;
-        let Chain { anvil, contracts, gateway: gateway_key, provider: provider_key } = chain;
-        let ledger = Ledger {
-            rpc: anvil.rpc().clone(),
-            contracts,
-            client: gateway_key.address(),
-            provider: provider_key.address(),
-        };
+        let looking = choose_backend(args, settings);
+        let backend = steps.step("inference", "looking for a backend", looking).await?;
+        let (client, seller) = (gateway.address(), provider.address());
+        let ledger = Ledger { rpc: anvil.rpc().clone(), contracts, client, provider: seller };
         let roles = Roles { settings, args, folder: &folder, anvil: &anvil, contracts, bee_urls: bee.urls() };
-        let provider_settings = roles.provider(&backend)?;
-        let (provider, offers) = steps
-            .step("provider", "registering and offering models", async {
-                let provider = Provider::start(provider_settings, provider_key).await?;
-                let offers = wait_for_offers(&ledger).await?;
-                let said = format!(
-                    "{} on offer, {} xBZZ at stake",
-                    count(offers.len(), "model"),
-                    stake(&ledger).await?
-                );
-                Ok(((provider, offers), said))
-            })
-            .await?;
+        let starting = start_provider(roles.provider(&backend)?, provider, &ledger);
+        let (provider, offers) = steps.step("provider", "registering and offering models", starting).await?;
         anvil.set_block_time(args.block_time).await?;
-        let gateway_settings = roles.gateway()?;
-        let gateway = steps
-            .step("gateway", "reading the directory", async {
-                let gateway = Gateway::start(gateway_settings, gateway_key).await;
-                let gateway =
-                    gateway.context("the gateway does not start (where its port is used: --port N)")?;
-                let said = format!("listening at {}", gateway.url());
-                Ok((gateway, said))
-            })
-            .await?;
+        let starting = start_gateway(roles.gateway()?, gateway);
+        let gateway = steps.step("gateway", "reading the directory", starting).await?;
         let (chain_url, bee_urls) = (anvil.url().to_string(), bee.urls());
         Ok(Self { folder, backend, gateway, ledger, offers, chain_url, bee_urls, provider, bee, anvil })
     }
@@ -175,6 +146,30 @@ async fn start_bee(chaos: bool) -> anyhow::Result<(BeeDev, String)> {
     let bee = BeeDev::start(BeeDevConfig { nodes: 2, faults, ..BeeDevConfig::default() }).await?;
     let said = if chaos { "two nodes, unreliable on purpose" } else { "two nodes" };
     Ok((bee, said.into()))
+}
+
+async fn choose_backend(args: &DevArgs, settings: &Settings) -> anyhow::Result<(Backend, String)> {
+    let backend = Backend::choose(args.backend.as_ref(), settings).await?;
+    let description = backend.description.clone();
+    Ok((backend, description))
+}
+
+async fn start_provider(
+    settings: Settings,
+    wallet: WalletKey,
+    ledger: &Ledger,
+) -> anyhow::Result<((Provider, Vec<Offering>), String)> {
+    let provider = Provider::start(settings, wallet).await.context("the provider does not start")?;
+    let offers = wait_for_offers(ledger).await?;
+    let said = format!("{} on offer, {} xBZZ at stake", count(offers.len(), "model"), stake(ledger).await?);
+    Ok(((provider, offers), said))
+}
+
+async fn start_gateway(settings: Settings, wallet: WalletKey) -> anyhow::Result<(Gateway, String)> {
+    let gateway = Gateway::start(settings, wallet).await;
+    let gateway = gateway.context("the gateway does not start (where its port is used: --port N)")?;
+    let said = format!("listening at {}", gateway.url());
+    Ok((gateway, said))
 }
 
 /// What a bad day of the network looks like.

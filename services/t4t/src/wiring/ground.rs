@@ -56,23 +56,7 @@ impl Ground {
         let clock = SystemClock::shared();
         let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
         let store = Store::open(&data.file(DATABASE)).await.context("the database can't be opened")?;
-        let rpc = Rpc::new(RpcConfig::new(chain.rpc_urls.clone()), Arc::clone(&clock))?;
-        let contracts =
-            ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
-        let settlement = SettlementService::start(
-            SettlementConfig::new(chain.chain_id, contracts),
-            SettlementDeps { rpc: rpc.clone(), store: store.clone(), wallet, clock: Arc::clone(&clock) },
-        );
-        let settlement = Box::pin(settlement).await.context("settlement does not start")?;
-        let watcher = RegistryWatcherService::start(
-            WatcherConfig {
-                poll_idle: chain.poll_interval,
-                poll_close: chain.poll_interval / CLOSE_LOOKS,
-                ..WatcherConfig::new(contracts)
-            },
-            WatcherDeps { rpc, store: store.clone(), clock: Arc::clone(&clock) },
-        );
-        let watcher = Box::pin(watcher).await.context("the registry watcher does not start")?;
+        let (settlement, watcher) = start_chain_services(&chain, &store, &clock, wallet).await?;
         let state_file = data.file("postage-batch.json");
         let component = readiness.component("postage");
         let postage = Postage::start(&swarm, state_file, Arc::clone(&clock), component, POSTAGE_PATIENCE);
@@ -124,6 +108,32 @@ impl Ground {
         self.settlement.stop().await;
         self.store.close().await;
     }
+}
+
+/// The two services that speak with the chain.
+async fn start_chain_services(
+    chain: &ChainSettings,
+    store: &Store,
+    clock: &SharedClock,
+    wallet: WalletKey,
+) -> anyhow::Result<(t4t_settlement::Running, t4t_registry_watcher::Running)> {
+    let rpc = Rpc::new(RpcConfig::new(chain.rpc_urls.clone()), Arc::clone(clock))?;
+    let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
+    let settlement = SettlementService::start(
+        SettlementConfig::new(chain.chain_id, contracts),
+        SettlementDeps { rpc: rpc.clone(), store: store.clone(), wallet, clock: Arc::clone(clock) },
+    );
+    let settlement = Box::pin(settlement).await.context("settlement does not start")?;
+    let watcher = RegistryWatcherService::start(
+        WatcherConfig {
+            poll_idle: chain.poll_interval,
+            poll_close: chain.poll_interval / CLOSE_LOOKS,
+            ..WatcherConfig::new(contracts)
+        },
+        WatcherDeps { rpc, store: store.clone(), clock: Arc::clone(clock) },
+    );
+    let watcher = Box::pin(watcher).await.context("the registry watcher does not start")?;
+    Ok((settlement, watcher))
 }
 
 /// Says while the wallet is too empty for anything.
