@@ -56,11 +56,23 @@ impl Scene {
     /// A part does not start; the error has what the processes said.
     pub async fn start(spec: SceneSpec<'_>) -> anyhow::Result<Self> {
         let world = World::start(spec.world).await?;
+        Self::start_in(world, &spec.gateway, &spec.provider).await
+    }
+
+    /// The same in a world that is there.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_in(
+        world: World,
+        gateway: &RoleSpec<'_>,
+        provider: &RoleSpec<'_>,
+    ) -> anyhow::Result<Self> {
         let backend = ScriptedBackend::start(Behaviour::Good).await?;
-        let mut provider = Provider::start(&world, &spec.provider, &backend.url())?;
+        let mut provider = Provider::start(&world, provider, &backend.url())?;
         provider.started().await?;
         world.on_offer(&[provider.wallet]).await.with_context(|| provider.process.story())?;
-        let mut gateway = Gateway::start(&world, &spec.gateway)?;
+        let mut gateway = Gateway::start(&world, gateway)?;
         gateway.offers(&world, ECHO).await.with_context(|| provider.process.story())?;
         world.anvil.set_block_time(Some(BLOCK_TIME)).await?;
         Ok(Self { world, backend, provider, gateway })

@@ -1,0 +1,140 @@
+//! A chain endpoint that goes wrong in twelve ways, each at one request in five, for both roles: every job ends, nothing
+//! is posted twice, nothing is burned, and the books are exact.
+//!
+//! `CHAOS_SEED=n` throws other dice.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use futures_util::StreamExt;
+use t4t_clock::{Clock, SystemClock, timeout};
+use t4t_testkit::processes::{App, ECHO, Question, Reply, RoleSpec, Scene, World, WorldConfig};
+use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
+use url::Url;
+
+/// The command under test.
+const T4T: &str = env!("CARGO_BIN_EXE_t4t");
+
+/// Scenarios at a time: they mostly wait.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Jobs of each scenario, asked at once.
+const JOBS: usize = 5;
+
+/// Requests that go wrong, of one.
+const RATE: f64 = 0.2;
+
+/// Transactions that are answered wrongly, of one: there are few of them.
+const RATE_OF_SENDS: f64 = 0.5;
+
+/// How long a job may take from its question to its end.
+const LIMIT: Duration = Duration::from_secs(240);
+
+#[actix_web::test]
+async fn every_job_ends_and_the_books_are_exact_whatever_the_endpoint_does() -> anyhow::Result<()> {
+    let seed = std::env::var("CHAOS_SEED").map_or(Ok(1), |text| text.parse()).context("CHAOS_SEED")?;
+    let played = futures_util::stream::iter(RpcFault::ALL).map(|fault| async move {
+        let began = Instant::now();
+        match Box::pin(play(fault, seed)).await {
+            Ok(said) => {
+                println!("{fault:?}: {said}, {:.0?}", began.elapsed());
+                None
+            }
+            Err(error) => {
+                println!("{fault:?} with seed {seed}: FAILED after {:.0?}\n{error:#}", began.elapsed());
+                Some(format!("{fault:?}"))
+            }
+        }
+    });
+    let failed: Vec<String> =
+        played.buffer_unordered(SIDE_BY_SIDE).filter_map(std::future::ready).collect().await;
+    if failed.is_empty() { Ok(()) } else { bail!("with seed {seed} failed: {}", failed.join(", ")) }
+}
+
+/// The endpoints of a process: one that goes wrong, and for a lagging one an unreliable one before it, so that both are
+/// asked.
+struct Endpoints(Vec<RpcProxy>);
+
+impl Endpoints {
+    async fn start(fault: RpcFault, upstream: &Url, seed: u64) -> anyhow::Result<Self> {
+        let count = if fault == RpcFault::Lagging { 2 } else { 1 };
+        let mut proxies = Vec::new();
+        for number in 0..count {
+            proxies.push(RpcProxy::start(upstream.clone(), seed + number).await?);
+        }
+        Ok(Self(proxies))
+    }
+
+    fn urls(&self) -> String {
+        self.0.iter().map(|proxy| proxy.url().to_string()).collect::<Vec<_>>().join(",")
+    }
+
+    fn go_wrong(&self, fault: RpcFault) {
+        match &self.0[..] {
+            [first, second] => {
+                first.set(RpcFault::ServerError, RATE);
+                second.set(fault, 1.0);
+            }
+            proxies => {
+                let is_of_sends =
+                    matches!(fault, RpcFault::AlreadyKnown | RpcFault::NonceTooLow | RpcFault::Underpriced);
+                let rate = if is_of_sends { RATE_OF_SENDS } else { RATE };
+                proxies.iter().for_each(|proxy| proxy.set(fault, rate));
+            }
+        }
+    }
+
+    fn injected(&self) -> u64 {
+        self.0.iter().map(RpcProxy::injected).sum()
+    }
+}
+
+async fn play(fault: RpcFault, seed: u64) -> anyhow::Result<String> {
+    let world = World::start(WorldConfig::new(T4T)).await?;
+    let ours = Endpoints::start(fault, &world.anvil.rpc_url(), seed).await?;
+    let theirs = Endpoints::start(fault, &world.anvil.rpc_url(), seed + 1000).await?;
+    let (our_urls, their_urls) = (ours.urls(), theirs.urls());
+    let gateway = [("GNOSIS_RPC_URL", our_urls.as_str()), ("T4T_DEFAULT_DEADLINE_SECONDS", "120")];
+    let provider = [("GNOSIS_RPC_URL", their_urls.as_str()), ("T4T_MAX_CONCURRENT_JOBS", "5")];
+    let (gateway, provider) = (RoleSpec::gateway().with(&gateway), RoleSpec::provider().with(&provider));
+    let mut scene = Scene::start_in(world, &gateway, &provider).await?;
+    ours.go_wrong(fault);
+    theirs.go_wrong(fault);
+    scene
+        .play(async |scene: &mut Scene| {
+            let replies = ask_all(scene).await?;
+            let jobs = scene.ledger().closed(LIMIT).await?;
+            ensure!(jobs.len() <= JOBS, "{JOBS} requests, one provider, and {} jobs", jobs.len());
+            ensure!(jobs.iter().all(|job| job.slashed.is_zero()), "stake was burned: {jobs:?}");
+            let paid = jobs.iter().filter(|job| !job.paid.is_zero()).count();
+            let answered = replies.iter().filter(|reply| reply.is_answer()).count();
+            ensure!(paid >= answered, "{answered} answers and only {paid} payments");
+            let wrong = ours.injected() + theirs.injected();
+            ensure!(wrong > 0, "nothing went wrong");
+            Ok(format!("{answered} answered and {paid} paid of {JOBS}, {wrong} faults"))
+        })
+        .await
+}
+
+async fn ask_all(scene: &mut Scene) -> anyhow::Result<Vec<Reply>> {
+    let url = scene.gateway.url().await?;
+    let asked = (0..JOBS).map(|number| ask(scene.world.app.clone(), url.clone(), number));
+    futures_util::future::join_all(asked).await.into_iter().collect()
+}
+
+/// Asks until there is an answer or a clean error that is not worth another try.
+async fn ask(app: App, url: Url, number: usize) -> anyhow::Result<Reply> {
+    let (text, key) = (format!("question {number}"), format!("key-{number}"));
+    let question = Question::new(ECHO, &text).keyed(&key);
+    let asking = async {
+        loop {
+            let reply = app.ask(&url, &question).await?;
+            let is_told_to_come_back = matches!(reply.status, 503 | 504);
+            if reply.is_answer() || (reply.is_clean_error() && !is_told_to_come_back) {
+                return anyhow::Ok(reply);
+            }
+            SystemClock.sleep(Duration::from_secs(1)).await;
+        }
+    };
+    timeout(&SystemClock, LIMIT, asking).await.ok().context("the app was never told")?
+}
