@@ -71,7 +71,8 @@ impl Catalogue {
 
 impl Listed {
     fn is_younger(&self, now_ms: u64, limit: Duration) -> bool {
-        u128::from(now_ms.saturating_sub(self.at_ms)) < limit.as_millis()
+        // A market without models is one that has only begun.
+        !self.models.is_empty() && u128::from(now_ms.saturating_sub(self.at_ms)) < limit.as_millis()
     }
 }
 

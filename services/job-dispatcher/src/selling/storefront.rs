@@ -3,6 +3,7 @@
 //! A heartbeat says "I serve": it is withheld while this provider can't.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing};
 use t4t_api::settlement::{
@@ -22,6 +23,9 @@ const STALE_HEAD_MS: u64 = 60_000;
 
 /// Gas that must be there to take work on: a few hundred refusals at 62,000 gas and 1 gwei.
 const MIN_GAS_WEI: u128 = 20_000_000_000_000_000;
+
+/// How often the shop window is looked after at the start.
+const STARTING_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long questions may fail before no more work is taken on.
 const DOUBT_MS: u64 = 60_000;
@@ -109,7 +113,9 @@ impl Seller {
     pub(super) async fn keep_storefront(self: Arc<Self>) {
         loop {
             self.storefront_once().await;
-            self.clock.sleep(self.config.storefront_interval).await;
+            // While the other services are starting, so is this one.
+            let pause = if self.is_starting() { STARTING_PAUSE } else { self.config.storefront_interval };
+            self.clock.sleep(pause).await;
         }
     }
 
