@@ -40,9 +40,9 @@ chaos runs="20":
 layers:
     cargo test --locked -p t4t --test layers
 
-# Runs the benchmarks.
-bench *args:
-    cargo bench --workspace --locked {{args}}
+# Runs the benchmarks on a release build, or some: mining directory at-once blocks chain-calls.
+bench *parts:
+    cargo bench --locked -p t4t --bench market -- {{parts}}
 
 # Runs the Bee conformance tests, against the node at URL if one is given.
 conformance-bee url="":

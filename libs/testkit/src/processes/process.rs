@@ -71,6 +71,11 @@ impl Process {
         &self.recipe.name
     }
 
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it said since it was last started.
     pub fn log(&self) -> String {
         read_from(&self.log, self.begins).unwrap_or_default()

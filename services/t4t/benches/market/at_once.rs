@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use t4t_clock::{Clock, SystemClock};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
+use t4t_testkit::processes::App;
+use url::Url;
 
-use crate::app::{App, Dev};
+use crate::dev::{Dev, ask};
+use crate::memory::Memory;
 use crate::samples::Samples;
 use crate::table::Table;
 
@@ -14,48 +17,47 @@ const JOBS: usize = 100;
 /// After how long of doing nothing memory is read first.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How long after the last answer it is read again: claims and closed connections are through by then.
-const SETTLE: Duration = Duration::from_secs(10);
+/// How long after the last answer it is read again: by then answers are announced for the last time.
+const SETTLE: Duration = Duration::from_secs(25);
 
 /// Measures requests one after the other, and the process's memory before and after.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let backend = ScriptedBackend::start(Behaviour::Good).await?;
     let dev = Dev::start(home.path(), 0, &backend).await?;
+    let app = App::new()?;
     SystemClock.sleep(IDLE).await;
-    let idle = dev.process.memory()?;
-    let first = dev.app.ask().await?.took;
-    let taken = ask_often(&dev.app).await?;
+    let idle = Memory::of(&dev.process)?;
+    let (_, first) = ask(&app, &dev.base).await?;
+    let taken = ask_often(&app, &dev.base).await?;
     SystemClock.sleep(SETTLE).await;
-    let later = dev.process.memory()?;
-    let again = ask_often(&dev.app).await?;
+    let later = Memory::of(&dev.process)?;
+    let again = ask_often(&app, &dev.base).await?;
     SystemClock.sleep(SETTLE).await;
-    let last = dev.process.memory()?;
-    let direct = ask_often(&App::new(backend.url().as_str())?).await?;
-    println!("first request {:.1} ms", first.as_secs_f64() * 1000.0);
-    println!("requests 2 to 101: {taken}");
-    println!("requests 102 to 201: {again}");
+    let last = Memory::of(&dev.process)?;
+    let direct = ask_often(&app, &backend.url()).await?;
+    println!("request 1: {:.1} ms", first.as_secs_f64() * 1000.0);
+    println!("requests 2 to {}: {taken}", JOBS + 1);
+    println!(
+        "requests {} to {}, beyond the notices a minute taken from a gateway: {again}",
+        JOBS + 2,
+        2 * JOBS + 1
+    );
     println!("the backend asked directly: {direct}");
     println!("ratio: through the market / directly {:.1}", taken.median() / direct.median());
-    println!(
-        "memory: idle {:.1} MB, {JOBS} jobs later {:.1}, {} jobs later {:.1}, most {:.1}",
-        idle.now,
-        later.now,
-        2 * JOBS,
-        last.now,
-        last.most
-    );
-    println!("ratio: memory {JOBS} jobs later / idle {:.2}", later.now / idle.now);
+    println!("memory: idle {idle}, {JOBS} jobs later {later}, {} jobs later {last}", 2 * JOBS);
+    println!("ratio: memory {JOBS} jobs later / idle {:.2}", later.resident / idle.resident);
+    println!("growth of the second {JOBS} jobs: {:.1} MB", last.resident - later.resident);
     table.at_most("version-1 request, a block at once, app to app: median", taken.median(), 100.0, "ms");
-    table.at_most("memory, all roles and nodes in one process, idle", idle.now, 60.0, "MB");
-    table.at_most(format!("memory, growth {JOBS} jobs later"), later.now - idle.now, 10.0, "MB");
-    Ok(())
+    table.at_most("memory, all roles and Swarm nodes in one process, idle", idle.resident, 60.0, "MB");
+    table.at_most(format!("memory, growth {JOBS} jobs later"), later.resident - idle.resident, 10.0, "MB");
+    dev.stop().await
 }
 
-async fn ask_often(app: &App) -> anyhow::Result<Samples> {
+async fn ask_often(app: &App, base: &Url) -> anyhow::Result<Samples> {
     let mut taken = Vec::with_capacity(JOBS);
     for _ in 0..JOBS {
-        taken.push(app.ask().await?.took);
+        taken.push(ask(app, base).await?.1);
     }
     Ok(taken.into_iter().collect())
 }

@@ -10,10 +10,10 @@ use t4t_chain::{LogFilter, Rpc, RpcConfig};
 use t4t_clock::{Clock, SystemClock};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 use t4t_testkit::eventually;
-use t4t_types::{JobId, keccak256};
+use t4t_testkit::processes::{App, PATIENCE};
+use t4t_types::keccak256;
 
-use crate::app::Dev;
-use crate::process::PATIENCE;
+use crate::dev::{Dev, ask};
 use crate::samples::Samples;
 use crate::table::Table;
 
@@ -38,11 +38,11 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
     let backend = ScriptedBackend::start(Behaviour::Good).await?;
     let dev = Dev::start(home.path(), BLOCK_SECONDS, &backend).await?;
-    let chain = Chain::of(&dev)?;
+    let (app, chain) = (App::new()?, Chain::of(&dev)?);
     let mut runs = Vec::new();
     for phase in phases() {
         chain.wait_for_phase(phase).await?;
-        let run = chain.run(&dev).await?;
+        let run = chain.run(&app, &dev).await?;
         println!("{run}");
         runs.push(run);
     }
@@ -65,7 +65,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
         "ms",
     );
     table.at_most("the same on 5 s blocks: mean of 20 random starts", answer.mean() / 1000.0, 3.0, "s");
-    Ok(())
+    dev.stop().await
 }
 
 /// When requests begin, after a block: one at random in each twentieth of the time between two, in random order, so
@@ -124,10 +124,10 @@ impl Chain {
         Ok(())
     }
 
-    async fn run(&self, dev: &Dev) -> anyhow::Result<Run> {
+    async fn run(&self, app: &App, dev: &Dev) -> anyhow::Result<Run> {
         let began = Instant::now();
-        let answered = dev.app.ask().await?;
-        let job: JobId = answered.job.context("the gateway names no job")?.parse()?;
+        let (reply, took) = ask(app, &dev.base).await?;
+        let job = reply.job.context("the gateway names no job")?;
         let filter = LogFilter {
             addresses: vec![self.escrow],
             topics: vec![vec![JOB_POSTED], vec![*job.as_bytes()]],
@@ -137,7 +137,7 @@ impl Chain {
         let block = logs.first().context("the job is not on the chain")?.block_number;
         let next = eventually(PATIENCE, "the next block", async || self.first_after(began)).await?;
         let own = self.arrival_of(block).context("the job's block was not seen to arrive")?;
-        Ok(Run { answer: answered.took, next_block: next - began, job_block: own - began })
+        Ok(Run { answer: took, next_block: next - began, job_block: own - began })
     }
 }
 

@@ -1,20 +1,16 @@
 //! What a gateway asks of the chain: for a request, and for doing nothing.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use t4t_bee_dev::{BeeDev, BeeDevConfig, Faults};
 use t4t_clock::{Clock, SystemClock};
-use t4t_crypto::keyfile;
-use t4t_testkit::anvil::{Anvil, AnvilConfig, Market, dev_key};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
-use t4t_testkit::eventually;
-use t4t_types::Xbzz;
+use t4t_testkit::processes::{ECHO, Gateway, PATIENCE, Provider, RoleSpec, World, WorldConfig};
+use url::Url;
 
-use crate::app::{App, MODEL};
 use crate::counting::{Counting, Counts};
 use crate::crowd;
-use crate::process::{PATIENCE, Process, t4t};
+use crate::dev::{T4T, ask, log_level};
+use crate::memory::Memory;
 use crate::samples::Samples;
 use crate::table::Table;
 
@@ -26,140 +22,124 @@ const CROWD: u32 = 200;
 /// For how long nothing is asked of the gateway, to see what it asks by itself.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// What comes after a start or a change is over after so long.
-const SETTLE: Duration = Duration::from_secs(15);
+/// What comes after a start, a change or an answer is over after so long.
+const SETTLE: Duration = Duration::from_secs(25);
 
 const LAST_MODEL: &str = "last-of-the-crowd";
 
-/// Counts calls with one provider and with many.
+/// Counts calls with one provider and with many, on blocks of a second and with settings as operators have them.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
-    let home = tempfile::tempdir()?;
+    let world = World::start(WorldConfig::new(T4T)).await?;
     let backend = ScriptedBackend::start(Behaviour::Good).await?;
-    let anvil = Anvil::start(AnvilConfig { block_time: Some(1), ..AnvilConfig::default() }).await?;
-    let market = Market::deploy(&anvil).await?;
-    let bee = BeeDev::start(BeeDevConfig { faults: Faults::realistic(), ..BeeDevConfig::default() }).await?;
-    let counting = Counting::start(anvil.rpc_url())?;
-    let world = World { home: home.path(), market: &market, bee: &bee };
-    let chain_url = anvil.rpc_url().to_string();
-    let _provider = world.provider(&chain_url, &backend)?;
-    let (_gateway, app) = world.gateway(counting.url()).await?;
-    until_listed(&app, MODEL).await?;
-    let alone = count(&world, &app, &counting, 1).await?;
-    crowd::register(&anvil, &market, CROWD - 1, LAST_MODEL).await?;
-    until_listed(&app, LAST_MODEL).await?;
-    let crowded = count(&world, &app, &counting, CROWD).await?;
-    println!("ratio: a request with {CROWD} providers / with one {:.2}", crowded / alone);
-    for (providers, calls) in [("1 provider".to_owned(), alone), (format!("{CROWD} providers"), crowded)] {
-        table.at_most(format!("RPC calls for a request on the gateway, {providers}"), calls, 3.0, "");
-    }
-    counting.stop().await;
+    let counting = Counting::start(world.anvil.rpc_url())?;
+    let log_level = log_level();
+    let common = [("LOG_LEVEL", log_level.as_str()), ("T4T_CHAIN_POLL_MS", "1000")];
+    let provider = Provider::start(&world, &RoleSpec::provider().with(&common), &backend.url())?;
+    world.on_offer(&[provider.wallet]).await?;
+    world.anvil.set_block_time(Some(1)).await?;
+    // The cheapest is always the one that works.
+    let more = [("GNOSIS_RPC_URL", counting.url()), ("T4T_SELECTION_STRATEGY", "cheapest")];
+    let variables = [&common[..], &more].concat();
+    let mut gateway = Gateway::start(&world, &RoleSpec::gateway().with(&variables))?;
+    gateway.offers(&world, ECHO).await?;
+    let base = gateway.url().await?;
+    let mut counted = Counted { world, counting, gateway, provider, base };
+    counted.count(1).await?.show(table);
+    crowd::register(&counted.world.anvil, &counted.world.market, CROWD - 1, LAST_MODEL).await?;
+    counted.gateway.offers(&counted.world, LAST_MODEL).await?;
+    counted.count(CROWD).await?.show(table);
+    counted.counting.stop().await;
     Ok(())
 }
 
-async fn until_listed(app: &App, model: &str) -> anyhow::Result<()> {
-    let listed = async || app.models().await.ok()?.iter().any(|listed| listed == model).then_some(());
-    eventually(PATIENCE, model, listed).await
+struct Counted {
+    world: World,
+    counting: Counting,
+    gateway: Gateway,
+    provider: Provider,
+    base: Url,
 }
 
-/// Calls for one request, beyond what the gateway asks by itself in the same time.
-async fn count(world: &World<'_>, app: &App, counting: &Counting, providers: u32) -> anyhow::Result<f64> {
-    app.ask().await?;
-    world.until_settled().await?;
-    SystemClock.sleep(SETTLE).await;
-    let before = counting.counts();
-    SystemClock.sleep(IDLE).await;
-    let idle = counting.counts().since(&before);
-    let (before, began) = (counting.counts(), Instant::now());
-    let mut taken = Vec::new();
-    for _ in 0..REQUESTS {
-        taken.push(app.ask().await?.took);
-    }
-    world.until_settled().await?;
-    let busy = counting.counts().since(&before);
-    let took = began.elapsed();
-    println!("{providers} providers, requests: {}", taken.into_iter().collect::<Samples>());
-    println!("{providers} providers, idle for {} s: {idle}", IDLE.as_secs());
-    println!("{providers} providers, {REQUESTS} requests in {:.1} s: {busy}", took.as_secs_f64());
-    let share = took.as_secs_f64() / IDLE.as_secs_f64();
-    println!("{providers} providers, for one request: {}", per_request(&busy, &idle, share));
-    let per_request =
-        |of: fn(&Counts) -> u64| (of(&busy) as f64 - of(&idle) as f64 * share) / f64::from(REQUESTS);
-    println!(
-        "{providers} providers, for one request: {:.2} calls with all polling, {:.2} without what is asked idle, in {:.2} \
-         HTTP requests",
-        busy.calls() as f64 / f64::from(REQUESTS),
-        per_request(Counts::calls),
-        per_request(|counts| counts.requests),
-    );
-    Ok(per_request(Counts::calls))
+/// What was asked with so many providers.
+struct Found {
+    providers: u32,
+    idle: Counts,
+    busy: Counts,
+    /// How long the requests took altogether.
+    span: Duration,
+    requests: Samples,
+    gateway: [Memory; 2],
+    provider: [Memory; 2],
 }
 
-/// Each method's calls for one request, without those that the same time costs idle.
-fn per_request(busy: &Counts, idle: &Counts, share: f64) -> String {
-    let each = busy.methods.iter().map(|(method, count)| {
-        let by_itself = idle.methods.get(method).copied().unwrap_or_default() as f64 * share;
-        format!("{method} {:.2}", (*count as f64 - by_itself) / f64::from(REQUESTS))
-    });
-    each.collect::<Vec<_>>().join(", ")
+impl Counted {
+    async fn count(&self, providers: u32) -> anyhow::Result<Found> {
+        ask(&self.world.app, &self.base).await?;
+        self.world.settled(PATIENCE).await?;
+        SystemClock.sleep(SETTLE).await;
+        let before = self.counting.counts();
+        SystemClock.sleep(IDLE).await;
+        let idle = self.counting.counts().since(&before);
+        let memory = || anyhow::Ok([Memory::of(&self.gateway.process)?, Memory::of(&self.provider.process)?]);
+        let held = memory()?;
+        let (before, began) = (self.counting.counts(), Instant::now());
+        let mut taken = Vec::new();
+        for _ in 0..REQUESTS {
+            taken.push(ask(&self.world.app, &self.base).await?.1);
+        }
+        self.world.settled(PATIENCE).await?;
+        let (busy, span) = (self.counting.counts().since(&before), began.elapsed());
+        let holds = memory()?;
+        Ok(Found {
+            providers,
+            idle,
+            busy,
+            span,
+            requests: taken.into_iter().collect(),
+            gateway: [held[0], holds[0]],
+            provider: [held[1], holds[1]],
+        })
+    }
 }
 
-struct World<'a> {
-    home: &'a Path,
-    market: &'a Market,
-    bee: &'a BeeDev,
-}
-
-impl World<'_> {
-    fn start(
-        &self,
-        role: &str,
-        chain_url: &str,
-        wallet: u32,
-        more: &[(&str, &str)],
-    ) -> anyhow::Result<Process> {
-        let folder = self.home.join(role);
-        std::fs::create_dir_all(&folder)?;
-        keyfile::write_wallet_hex(&folder.join("wallet.key"), &dev_key(wallet))?;
-        let node = usize::from(role == "provider");
-        let addresses = self.market.addresses;
-        let mut command = t4t(role, self.home);
-        command
-            .env("T4T_DATA_DIR", &folder)
-            .env("GNOSIS_RPC_URL", chain_url)
-            .env("REGISTRY_ADDRESS", addresses.registry.to_string())
-            .env("ESCROW_ADDRESS", addresses.escrow.to_string())
-            .env("XBZZ_ADDRESS", addresses.token.to_string())
-            .env("BEE_API_URL", &self.bee.urls()[node])
-            .envs(more.iter().copied());
-        Process::start(command, self.home.join(format!("{role}.log")))
+impl Found {
+    fn show(&self, table: &mut Table) {
+        let count = f64::from(REQUESTS);
+        println!("with {} providers", self.providers);
+        println!("  requests: {}", self.requests);
+        println!("  idle for {} s: {}", IDLE.as_secs(), self.idle);
+        println!("  {REQUESTS} requests in {:.1} s: {}", self.span.as_secs_f64(), self.busy);
+        let methods = self.busy.methods.keys();
+        let each: Vec<String> =
+            methods.map(|method| format!("{method} {:.2}", self.beyond_idle(method))).collect();
+        println!("  for one request, beyond what the same time costs idle: {}", each.join(", "));
+        println!(
+            "  for one request: {:.2} calls with all polling, {:.2} beyond idle, in {:.2} HTTP requests beyond idle",
+            self.busy.calls() as f64 / count,
+            self.calls(),
+            self.beyond(self.busy.requests, self.idle.requests),
+        );
+        println!(
+            "  memory: gateway {} to {}, provider {} to {}",
+            self.gateway[0], self.gateway[1], self.provider[0], self.provider[1]
+        );
+        let providers =
+            if self.providers == 1 { "1 provider".into() } else { format!("{} providers", self.providers) };
+        table.at_most(format!("RPC calls for a request on the gateway, {providers}"), self.calls(), 3.0, "");
     }
 
-    fn provider(&self, chain_url: &str, backend: &ScriptedBackend) -> anyhow::Result<Process> {
-        let endpoints = self.home.join("endpoints.json");
-        std::fs::write(&endpoints, serde_json::json!([{ "name": "b", "url": backend.url() }]).to_string())?;
-        let endpoints = endpoints.to_string_lossy().into_owned();
-        self.start("provider", chain_url, 0, &[("T4T_ENDPOINTS_FILE", &endpoints), ("T4T_ADMIN_PORT", "0")])
+    /// JSON-RPC calls for one request.
+    fn calls(&self) -> f64 {
+        self.beyond(self.busy.calls(), self.idle.calls())
     }
 
-    async fn gateway(&self, chain_url: &str) -> anyhow::Result<(Process, App)> {
-        // The cheapest is always the one that works.
-        let more = [
-            ("T4T_GATEWAY_PORT", "0"),
-            ("T4T_SELECTION_STRATEGY", "cheapest"),
-            ("T4T_MODELS_CACHE_TTL_SECONDS", "1"),
-        ];
-        let process = self.start("gateway", chain_url, 1, &more)?;
-        let read = |line: &str| Some(line.split_once("base URL ")?.1.split_once("/v1")?.0.to_owned());
-        let base = process.says("the gateway is ready", read).await?;
-        let app = App::new(&base)?;
-        Ok((process, app))
+    fn beyond_idle(&self, method: &str) -> f64 {
+        let of = |counts: &Counts| counts.methods.get(method).copied().unwrap_or_default();
+        self.beyond(of(&self.busy), of(&self.idle))
     }
 
-    /// Waits until no payment is in escrow.
-    async fn until_settled(&self) -> anyhow::Result<()> {
-        let escrow = self.market.addresses.escrow;
-        let is_empty =
-            async || self.market.xbzz_of(escrow).await.is_ok_and(|held| held == Xbzz::ZERO).then_some(());
-        eventually(PATIENCE, "an empty escrow", is_empty).await
+    fn beyond(&self, busy: u64, idle: u64) -> f64 {
+        let by_itself = idle as f64 * self.span.as_secs_f64() / IDLE.as_secs_f64();
+        (busy as f64 - by_itself) / f64::from(REQUESTS)
     }
 }

@@ -4,9 +4,8 @@ use t4t_chain::contracts::{Offering, Registration};
 use t4t_chain::{Call, Fees, TransactionRequest};
 use t4t_crypto::{SealingKey, WalletKey};
 use t4t_testkit::anvil::{Anvil, Market, dev_key};
+use t4t_testkit::processes::ECHO;
 use t4t_types::{Address, Overlay, TokenPrices, Xbzz};
-
-use crate::app::MODEL;
 
 /// The first development wallet that becomes one of them.
 const FIRST: u32 = 100;
@@ -28,7 +27,7 @@ pub(crate) async fn register(
     send(anvil, market.owner(), &mints).await?;
     for (number, key) in keys.iter().enumerate() {
         anvil.set_balance(key.address(), 10u128.pow(20)).await?;
-        let model = if number + 1 == keys.len() { last_model } else { MODEL };
+        let model = if number + 1 == keys.len() { last_model } else { ECHO };
         send(anvil, key, &calls(market, model)?).await?;
     }
     Ok(())

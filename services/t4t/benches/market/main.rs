@@ -4,16 +4,16 @@
 //! the figures are, it ends well, and each row says whether it reached what it must.
 #![expect(clippy::print_stdout, reason = "the figures are the program's output")]
 
-mod app;
 mod at_once;
 mod blocks;
 mod chain_calls;
 mod counting;
 mod crowd;
+mod dev;
 mod directory;
 mod machine;
+mod memory;
 mod mining;
-mod process;
 mod samples;
 mod table;
 

@@ -33,7 +33,7 @@ fn mine(bits: u8, number: usize) -> anyhow::Result<Duration> {
     let overlay = Overlay::new(t4t_types::keccak256(number.to_be_bytes()));
     let target = Target::of(&overlay, bits)?;
     let began = Instant::now();
-    let mined = wrap(&Topic::of_path("benchmark"), None, &[7; MESSAGE_BYTES])?.mine(&[target]);
-    std::hint::black_box(mined);
+    let mined = wrap(&Topic::of_path("benchmark"), None, &[7; MESSAGE_BYTES])?.mine(&[target])?;
+    std::hint::black_box(mined.data);
     Ok(began.elapsed())
 }
