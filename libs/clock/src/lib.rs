@@ -128,6 +128,8 @@ mod tests {
             let clock = Arc::clone(&clock);
             async move { clock.sleep(Duration::from_secs(10)).await }
         });
+        // It reads the time when it is first polled.
+        tokio::task::yield_now().await;
         clock.advance(Duration::from_secs(9));
         tokio::task::yield_now().await;
         assert!(!sleeper.is_finished());
