@@ -5,7 +5,9 @@ pub mod backend;
 mod eventually;
 pub mod ledger;
 pub mod llama;
+mod plays;
 pub mod processes;
 pub mod rpc_proxy;
 
 pub use eventually::{eventually, eventually_equals};
+pub use plays::play_all;

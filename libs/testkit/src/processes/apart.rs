@@ -12,7 +12,8 @@ use super::{PATIENCE, Process, Recipe, RoleSpec, World};
 use crate::anvil::dev_key;
 use crate::eventually;
 
-const TOKEN: &str = "a token that all services of one operator share";
+/// What lets one service into another.
+pub const SERVICE_TOKEN: &str = "a token that all services of one operator share";
 
 /// The services and the settings of their ports and addresses.
 const SERVICES: [(&str, &str); 4] = [
@@ -45,6 +46,8 @@ pub fn build_services(t4t: &Path) -> anyhow::Result<()> {
 pub struct Apart {
     /// The processes, in the order in which they were started.
     pub processes: Vec<Process>,
+    /// Where each of them listens.
+    pub addresses: Vec<Url>,
     /// The wallet.
     pub wallet: Address,
     /// The dispatcher's database.
@@ -85,6 +88,7 @@ impl Apart {
         let url: Url = format!("http://127.0.0.1:{}", ports[4]).parse()?;
         let mut apart = Self {
             processes: Vec::new(),
+            addresses: Vec::new(),
             wallet: dev_key(spec.wallet).address(),
             database: folder.join("t4t.db"),
             url,
@@ -101,6 +105,7 @@ impl Apart {
             ready.await.with_context(|| process.story())?;
             ensure!(process.is_alive(), "{service} ended\n{}", process.story());
             apart.processes.push(process);
+            apart.addresses.push(address);
         }
         Ok(apart)
     }
@@ -122,7 +127,10 @@ fn recipe(
     let program = world.t4t().with_file_name(format!("t4t-{service}"));
     let mut recipe = Recipe::new(&format!("{}-{service}", spec.name), &program, &[]);
     world.connect(&mut recipe, spec.node)?;
-    recipe.set("T4T_DATA_DIR", folder.display()).set("T4T_MODE", mode).set("T4T_SERVICE_TOKEN", TOKEN);
+    recipe
+        .set("T4T_DATA_DIR", folder.display())
+        .set("T4T_MODE", mode)
+        .set("T4T_SERVICE_TOKEN", SERVICE_TOKEN);
     for ((_, setting), port) in SERVICES.iter().zip(ports) {
         recipe.set(&format!("{setting}_PORT"), port);
         recipe.set(&format!("{setting}_URL"), format!("http://127.0.0.1:{port}"));

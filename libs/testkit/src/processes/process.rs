@@ -81,9 +81,14 @@ impl Process {
         read_from(&self.log, self.begins).unwrap_or_default()
     }
 
+    /// What it said in all its lives.
+    pub fn whole_log(&self) -> String {
+        read_from(&self.log, 0).unwrap_or_default()
+    }
+
     /// The end of what it said in all its lives, with its name.
     pub fn story(&self) -> String {
-        let text = read_from(&self.log, 0).unwrap_or_default();
+        let text = self.whole_log();
         let mut from = text.len().saturating_sub(SHOWN_BYTES);
         while !text.is_char_boundary(from) {
             from += 1;

@@ -78,17 +78,34 @@ impl Scene {
         Ok(Self { world, backend, provider, gateway })
     }
 
-    /// Plays a scenario; its error gets what the processes said.
+    /// Plays a scenario; its error gets what the processes said. No process may have written a key into its log.
     ///
     /// # Errors
-    /// The scenario's.
+    /// The scenario's, or a key was written.
     pub async fn play<T>(
         &mut self,
         scenario: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let end = scenario(self).await;
+        let end = match scenario(self).await {
+            Ok(end) => self.keeps_its_keys().map(|()| end),
+            Err(error) => Err(error),
+        };
         let stories = || format!("{}\n{}", self.gateway.process.story(), self.provider.process.story());
         end.map_err(|error| error.context(stories()))
+    }
+
+    fn keeps_its_keys(&self) -> anyhow::Result<()> {
+        let said = [&self.gateway.process, &self.provider.process].map(|process| process.whole_log());
+        let files = [&self.gateway.database, &self.provider.database];
+        let keys = files.iter().filter_map(|file| file.parent()).flat_map(|folder| {
+            ["wallet.key", "pss.key"].map(|name| std::fs::read_to_string(folder.join(name)))
+        });
+        for key in keys {
+            let key = key?.trim().trim_start_matches("0x").to_ascii_lowercase();
+            ensure!(key.len() == 64, "a key file is not as it was");
+            ensure!(!said.iter().any(|log| log.to_ascii_lowercase().contains(&key)), "a key is in a log");
+        }
+        Ok(())
     }
 
     /// Asks the gateway.

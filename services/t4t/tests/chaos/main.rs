@@ -5,13 +5,10 @@
 mod play;
 mod shot;
 
-use std::time::Instant;
-
-use anyhow::{Context, bail};
-use futures_util::StreamExt;
+use anyhow::Context;
 use t4t_runtime::KillPoint;
 
-use self::play::{Outcome, play};
+use self::play::play;
 use self::shot::{Aim, Shot, Side};
 
 /// The command under test.
@@ -20,24 +17,11 @@ const T4T: &str = env!("CARGO_BIN_EXE_t4t");
 /// Scenarios at a time: they mostly wait.
 const SIDE_BY_SIDE: usize = 3;
 
-/// Plays all, prints what became of each, and fails if one did.
 async fn play_all(shots: Vec<Shot>) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let played = futures_util::stream::iter(shots).map(|shot| async move {
-        let outcome = Box::pin(play(&shot)).await;
-        match &outcome {
-            Ok(outcome) => println!("{shot}: {outcome}"),
-            Err(error) => println!("{shot}: FAILED\n{error:#}"),
-        }
-        outcome.map_err(|_| shot.to_string())
-    });
-    let ends: Vec<Result<Outcome, String>> = played.buffer_unordered(SIDE_BY_SIDE).collect().await;
-    println!("{} scenarios in {:.0?}", ends.len(), began.elapsed());
-    let failed: Vec<String> = ends.into_iter().filter_map(Result::err).collect();
-    if failed.is_empty() {
-        return Ok(());
-    }
-    bail!("{} failed: {}", failed.len(), failed.join(", "))
+    t4t_testkit::play_all(&shots, SIDE_BY_SIDE, async |shot: &Shot| {
+        play(shot).await.map(|end| end.to_string())
+    })
+    .await
 }
 
 fn points(side: Side, passage: u32, of: impl Fn(KillPoint) -> bool) -> Vec<Shot> {

@@ -3,10 +3,10 @@
 //!
 //! `CHAOS_SEED=n` throws other dice.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use futures_util::StreamExt;
+use anyhow::{Context, ensure};
 use t4t_clock::{Clock, SystemClock, timeout};
 use t4t_testkit::processes::{App, ECHO, Question, Reply, RoleSpec, Scene, World, WorldConfig};
 use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
@@ -33,22 +33,21 @@ const LIMIT: Duration = Duration::from_secs(240);
 #[actix_web::test]
 async fn every_job_ends_and_the_books_are_exact_whatever_the_endpoint_does() -> anyhow::Result<()> {
     let seed = std::env::var("CHAOS_SEED").map_or(Ok(1), |text| text.parse()).context("CHAOS_SEED")?;
-    let played = futures_util::stream::iter(RpcFault::ALL).map(|fault| async move {
-        let began = Instant::now();
-        match Box::pin(play(fault, seed)).await {
-            Ok(said) => {
-                println!("{fault:?}: {said}, {:.0?}", began.elapsed());
-                None
-            }
-            Err(error) => {
-                println!("{fault:?} with seed {seed}: FAILED after {:.0?}\n{error:#}", began.elapsed());
-                Some(format!("{fault:?}"))
-            }
-        }
-    });
-    let failed: Vec<String> =
-        played.buffer_unordered(SIDE_BY_SIDE).filter_map(std::future::ready).collect().await;
-    if failed.is_empty() { Ok(()) } else { bail!("with seed {seed} failed: {}", failed.join(", ")) }
+    let plays = RpcFault::ALL.map(|fault| Play { fault, seed });
+    t4t_testkit::play_all(&plays, SIDE_BY_SIDE, async |play: &Play| play_with(play.fault, play.seed).await)
+        .await
+}
+
+/// A scenario.
+struct Play {
+    fault: RpcFault,
+    seed: u64,
+}
+
+impl fmt::Display for Play {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} with seed {}", self.fault, self.seed)
+    }
 }
 
 /// The endpoints of a process: one that goes wrong, and for a lagging one an unreliable one before it, so that both are
@@ -89,7 +88,7 @@ impl Endpoints {
     }
 }
 
-async fn play(fault: RpcFault, seed: u64) -> anyhow::Result<String> {
+async fn play_with(fault: RpcFault, seed: u64) -> anyhow::Result<String> {
     let world = World::start(WorldConfig::new(T4T)).await?;
     let ours = Endpoints::start(fault, &world.anvil.rpc_url(), seed).await?;
     let theirs = Endpoints::start(fault, &world.anvil.rpc_url(), seed + 1000).await?;

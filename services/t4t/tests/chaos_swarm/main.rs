@@ -1,9 +1,9 @@
 //! Swarm nodes that lose, double, hold back and refuse: every request is answered or refunded, and none hangs.
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use futures_util::StreamExt;
+use anyhow::{Context, ensure};
 use t4t_bee_dev::{Faults, InjectedError};
 use t4t_clock::{SystemClock, timeout};
 use t4t_testkit::processes::{ECHO, Question, RoleSpec, Scene, SceneSpec};
@@ -25,6 +25,12 @@ struct Weather {
     name: &'static str,
     faults: Faults,
     must_answer: bool,
+}
+
+impl fmt::Display for Weather {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 fn weather(name: &'static str, must_answer: bool, change: impl FnOnce(&mut Faults)) -> Weather {
@@ -60,22 +66,7 @@ fn all() -> Vec<Weather> {
 
 #[actix_web::test]
 async fn every_request_is_answered_or_refunded_whatever_swarm_does() -> anyhow::Result<()> {
-    let played = futures_util::stream::iter(all()).map(|weather| async move {
-        let began = Instant::now();
-        match Box::pin(play(&weather)).await {
-            Ok(said) => {
-                println!("{}: {said}, {:.0?}", weather.name, began.elapsed());
-                None
-            }
-            Err(error) => {
-                println!("{}: FAILED after {:.0?}\n{error:#}", weather.name, began.elapsed());
-                Some(weather.name)
-            }
-        }
-    });
-    let failed: Vec<&str> =
-        played.buffer_unordered(SIDE_BY_SIDE).filter_map(std::future::ready).collect().await;
-    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+    t4t_testkit::play_all(&all(), SIDE_BY_SIDE, play).await
 }
 
 async fn play(weather: &Weather) -> anyhow::Result<String> {
