@@ -44,9 +44,9 @@ layers:
 bench *parts:
     cargo bench --locked -p t4t --bench market -- {{parts}}
 
-# Runs the Bee conformance tests, against the node at URL if one is given.
-conformance-bee url="":
-    T4T_BEE_URLS={{url}} cargo test --locked -p t4t-bee-dev --test conformance
+# Runs the Bee client's whole suite against the given nodes, or against the development node.
+conformance-bee *urls:
+    T4T_BEE_URLS="{{urls}}" cargo test --locked -p t4t-bee-dev --test conformance
 
 # Writes docs/configuration.md.
 config-docs:
