@@ -1,9 +1,15 @@
 //! Five services in processes of their own on each side, wired over HTTP, trade as one process does.
 
 use anyhow::{Context, ensure};
+use t4t_api::job_dispatcher::BuyCompletion;
+use t4t_api::registry_watcher::GetHead;
+use t4t_api::settlement::GetAccount;
+use t4t_api::{Call, StreamCall};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 use t4t_testkit::eventually;
-use t4t_testkit::processes::{Apart, ECHO, PATIENCE, Question, RoleSpec, World, WorldConfig, build_services};
+use t4t_testkit::processes::{
+    Apart, ECHO, PATIENCE, Question, RoleSpec, SERVICE_TOKEN, World, WorldConfig, build_services,
+};
 
 use super::T4T;
 use super::trade::price_of;
@@ -36,5 +42,25 @@ async fn services_apart_answer_and_are_paid_to_the_plur() -> anyhow::Result<()> 
         world.ledger().buyer(gateway.wallet, &gateway.database).seller(provider.wallet, &provider.database);
     let jobs = ledger.closed(PATIENCE).await.with_context(stories)?;
     ensure!(jobs.iter().map(|job| job.paid).sum::<t4t_types::Xbzz>() == cost, "{jobs:?} for {cost}");
+    Ok(())
+}
+
+#[actix_web::test]
+async fn a_service_refuses_who_does_not_know_the_token() -> anyhow::Result<()> {
+    build_services(T4T.as_ref())?;
+    let world = World::start(WorldConfig::new(T4T)).await?;
+    let gateway = Apart::gateway(&world, &RoleSpec::gateway()).await?;
+    let http = reqwest::Client::new();
+    let paths = [GetHead::PATH, GetAccount::PATH, BuyCompletion::PATH];
+    for (address, path) in gateway.addresses.iter().zip(paths) {
+        let asked = async |token: &str| {
+            let request = http.post(address.join(path)?).bearer_auth(token).json(&serde_json::json!({}));
+            anyhow::Ok(request.send().await?.status().as_u16())
+        };
+        for wrong in ["", "wrong", &SERVICE_TOKEN[1..]] {
+            ensure!(asked(wrong).await? == 401, "{path} takes {wrong:?}");
+        }
+        ensure!(asked(SERVICE_TOKEN).await? != 401, "{path} does not take the token");
+    }
     Ok(())
 }
