@@ -44,6 +44,10 @@ layers:
 bench *parts:
     cargo bench --locked -p t4t --bench market -- {{parts}}
 
+# Fuzzes every parser of what comes from outside, so many seconds each.
+fuzz seconds="30" *targets:
+    bash libs/testkit/fuzz/run.sh {{seconds}} {{targets}}
+
 # Runs the Bee client's whole suite against the given nodes, or against the development node.
 conformance-bee *urls:
     T4T_BEE_URLS="{{urls}}" cargo test --locked -p t4t-bee-dev --test conformance

@@ -64,7 +64,8 @@ fn file(data: &[u8]) {
     if chunks.is_empty() {
         return;
     }
-    let find = |reference: &SwarmRef| chunks.get(usize::from(reference.as_bytes()[0]) % chunks.len()).cloned();
+    let find =
+        |reference: &SwarmRef| chunks.get(usize::from(reference.as_bytes()[0]) % chunks.len()).cloned();
     if let Ok(file) = join(&SwarmRef::ZERO, find, LIMIT) {
         assert!(file.len() <= LIMIT);
     }

@@ -13,7 +13,8 @@ const TELLING_LENGTH: usize = 16;
 fuzz_target!(|data: &[u8]| {
     match Endpoints::parse(Path::new("f"), data) {
         Ok(endpoints) => {
-            let shown = format!("{:?}", endpoints.iter().map(|endpoint| &endpoint.api_key).collect::<Vec<_>>());
+            let shown =
+                format!("{:?}", endpoints.iter().map(|endpoint| &endpoint.api_key).collect::<Vec<_>>());
             for key in endpoints.iter().filter_map(|endpoint| endpoint.api_key.as_ref()) {
                 let key = key.expose_secret();
                 assert!(key.len() < TELLING_LENGTH || !shown.contains(key), "a key is shown");

@@ -25,7 +25,9 @@ fuzz_target!(|data: &[u8]| {
 
 /// What a wallet signed is taken as signed by it, whatever it says.
 fn signed(kind: MessageKind, body: &Value) {
-    let Ok(unsigned) = UnsignedEnvelope::new(kind, KEY.address(), Address::ZERO, TS, [1; 16], body) else { return };
+    let Ok(unsigned) = UnsignedEnvelope::new(kind, KEY.address(), Address::ZERO, TS, [1; 16], body) else {
+        return;
+    };
     let bytes = unsigned.with_signature(KEY.sign_message(unsigned.signing_text().as_bytes()));
     match parse_and_verify(&bytes) {
         Ok(envelope) => assert_eq!((envelope.from, envelope.ts), (KEY.address(), TS)),

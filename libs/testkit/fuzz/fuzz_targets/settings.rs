@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use t4t_runtime::Settings;
 use t4t_runtime::config::{
-    ChainSettings, DataSettings, GatewaySettings, ProviderSettings, ServiceSettings, SwarmSettings, WalletSettings,
+    ChainSettings, DataSettings, GatewaySettings, ProviderSettings, ServiceSettings, SwarmSettings,
+    WalletSettings,
 };
 use t4t_runtime::telemetry::LogConfig;
 

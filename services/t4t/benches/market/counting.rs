@@ -42,9 +42,18 @@ impl Counts {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let calls = body.as_array().map_or(std::slice::from_ref(&body), Vec::as_slice);
         for call in calls {
-            let method = call["method"].as_str().unwrap_or("garbage").to_owned();
-            *self.methods.entry(method).or_default() += 1;
+            *self.methods.entry(named(call)).or_default() += 1;
         }
+    }
+}
+
+/// The method; of a view function also the selector, which says which one it is.
+fn named(call: &Value) -> String {
+    let method = call["method"].as_str().unwrap_or("garbage");
+    let input = call["params"][0]["data"].as_str().or(call["params"][0]["input"].as_str());
+    match input.and_then(|input| input.get(..10)) {
+        Some(selector) if method == "eth_call" => format!("{method} {selector}"),
+        _ => method.to_owned(),
     }
 }
 
