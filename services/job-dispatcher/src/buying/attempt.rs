@@ -192,16 +192,19 @@ impl Buyer {
     }
 
     async fn collect(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
-        let reference = row.response_hash?;
+        let Some(reference) = row.response_hash else {
+            return Some(Err(Failed::Provider("it was paid and named no answer".into())));
+        };
         match answer::fetch(&self.courier, &self.sealing_key, row, reference, ANSWER_PATIENCE).await {
             Ok(answer) => {
                 KillPoint::BuyingFetched.pass();
                 Some(Ok(answer))
             }
-            Err(error) if row.state == BuyingState::Claimed => {
-                // Paid for nothing: the one request's price that a provider can take.
+            // What is there stays what it is; only what could not be fetched may still come.
+            Err(error) if row.state == BuyingState::Claimed || !matches!(error, AnswerError::Fetch(_)) => {
+                // At worst paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
-                self.ledger.chronicle.note(row.request_id.as_bytes(), "paid without an answer", detail);
+                self.ledger.chronicle.note(row.request_id.as_bytes(), "no usable answer", detail);
                 Some(Err(Failed::Provider(error.to_string())))
             }
             Err(error) => {

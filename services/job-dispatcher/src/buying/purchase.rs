@@ -19,8 +19,12 @@ use super::config::Strategy;
 use super::select::choose;
 use super::service::Buyer;
 
-/// Time beyond the delivery deadline that a request may take: settling its own end.
-const MARGIN: Duration = Duration::from_secs(60);
+/// Seconds beyond one delivery that a request may take, at least and at most: so that a provider that acknowledges and
+/// never answers does not use up the time of the next one.
+const SECOND_TRY: (u64, u64) = (60, 300);
+
+/// Time that is kept for a request's own end.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// A provider is not asked for less time than this.
 const LEAST_SECONDS: u64 = 60;
@@ -31,7 +35,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 impl Buyer {
     /// Runs a purchase to its end and tells whoever follows it.
     pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
-        let limit = Duration::from_secs(self.config.delivery_seconds) + MARGIN;
+        let seconds = self.config.delivery_seconds;
+        let limit = Duration::from_secs(seconds.saturating_add(seconds.clamp(SECOND_TRY.0, SECOND_TRY.1)));
         let ends_at = self.clock.now().plus(limit.as_secs());
         let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase, ends_at))).await;
         let end = match bought {

@@ -92,6 +92,8 @@ pub(super) struct Seller {
     /// Jobs whose claim this process handed to settlement.
     pub(super) settling: Jobs,
     pub(super) on_offer: AtomicBool,
+    /// Whether this process registered the provider.
+    pub(super) has_registered: AtomicBool,
     pub(super) expired_at_ms: AtomicU64,
     started_ms: u64,
     pub(super) sold: Sold,
@@ -142,6 +144,7 @@ impl SellingService {
             gate: Gate::default(),
             settling: Jobs::default(),
             on_offer: AtomicBool::new(false),
+            has_registered: AtomicBool::new(false),
             expired_at_ms: AtomicU64::new(0),
             sold: Sold::default(),
             nameless: "?".parse().expect("one character is a name"),

@@ -2,6 +2,7 @@
 //!
 //! A heartbeat says "I serve": it is withheld while this provider can't.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -157,8 +158,11 @@ impl Seller {
     async fn publish(&self) -> Result<(), Obstacle> {
         let listing = self.own_listing().await?;
         let Some(listing) = listing else {
-            self.register().await?;
-            return Ok(());
+            // The directory is a look behind the chain: an entry of our own making shows in a moment.
+            if self.has_registered.load(Ordering::Relaxed) {
+                return Err(Obstacle::Passing("registered; the directory does not show it yet".into()));
+            }
+            return self.register().await;
         };
         if !listing.active {
             let reason = "this provider has left the market: register again once its stake is withdrawn";
@@ -190,7 +194,7 @@ impl Seller {
             found.pop().filter(|listing| listing.provider == self.wallet && listing.last_heartbeat.get() > 0);
         self.on_offer.store(
             listing.as_ref().is_some_and(|listing| listing.live && !listing.offerings.is_empty()),
-            std::sync::atomic::Ordering::Relaxed,
+            Ordering::Relaxed,
         );
         Ok(listing)
     }
@@ -209,6 +213,7 @@ impl Seller {
         info!(stake = %self.config.stake, %overlay, "registering as a provider");
         // Unregistered, nobody sends jobs: whatever keeps it from registering is worth a loud word.
         self.submit("register", intent).await.map_err(Obstacle::into_certain)?;
+        self.has_registered.store(true, Ordering::Relaxed);
         let offerings = self.wanted_offerings();
         self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
         let cap = self.config.max_concurrent_jobs;
