@@ -1,5 +1,7 @@
 //! The HTTP server: its errors, its health and readiness, its end.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test end it where they can't help")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;

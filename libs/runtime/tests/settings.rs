@@ -1,5 +1,7 @@
 //! Settings: layers, mistakes, unsafe combinations, secrets.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test end it where they can't help")]
+
 use std::path::Path;
 use std::time::Duration;
 
