@@ -14,10 +14,21 @@ use crate::memory::Memory;
 use crate::samples::Samples;
 use crate::table::Table;
 
-const REQUESTS: u32 = 50;
+/// A market in which calls are counted.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    /// Providers, the one that works among them.
+    providers: u32,
+    /// Seconds between blocks.
+    block_time: u64,
+    requests: u32,
+}
 
-/// Providers of the crowded market, the one that works among them.
-const CROWD: u32 = 200;
+const ALONE: Case = Case { providers: 1, block_time: 1, requests: 50 };
+
+const CROWDED: Case = Case { providers: 200, ..ALONE };
+
+const CROWDED_AND_SLOW: Case = Case { block_time: 5, requests: 20, ..CROWDED };
 
 /// For how long nothing is asked of the gateway, to see what it asks by itself.
 const IDLE: Duration = Duration::from_secs(30);
@@ -27,7 +38,7 @@ const SETTLE: Duration = Duration::from_secs(25);
 
 const LAST_MODEL: &str = "last-of-the-crowd";
 
-/// Counts calls with one provider and with many, on blocks of a second and with settings as operators have them.
+/// Counts calls with one provider and with many, with settings as operators have them.
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let world = World::start(WorldConfig::new(T4T)).await?;
     let backend = ScriptedBackend::start(Behaviour::Good).await?;
@@ -36,7 +47,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let common = [("LOG_LEVEL", log_level.as_str()), ("T4T_CHAIN_POLL_MS", "1000")];
     let provider = Provider::start(&world, &RoleSpec::provider().with(&common), &backend.url())?;
     world.on_offer(&[provider.wallet]).await?;
-    world.anvil.set_block_time(Some(1)).await?;
+    world.anvil.set_block_time(Some(ALONE.block_time)).await?;
     // The cheapest is always the one that works.
     let more = [("GNOSIS_RPC_URL", counting.url()), ("T4T_SELECTION_STRATEGY", "cheapest")];
     let variables = [&common[..], &more].concat();
@@ -44,10 +55,13 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     gateway.offers(&world, ECHO).await?;
     let base = gateway.url().await?;
     let mut counted = Counted { world, counting, gateway, provider, base };
-    counted.count(1).await?.show(table);
-    crowd::register(&counted.world.anvil, &counted.world.market, CROWD - 1, LAST_MODEL).await?;
+    counted.count(ALONE).await?.show(table);
+    let others = CROWDED.providers - ALONE.providers;
+    crowd::register(&counted.world.anvil, &counted.world.market, others, LAST_MODEL).await?;
     counted.gateway.offers(&counted.world, LAST_MODEL).await?;
-    counted.count(CROWD).await?.show(table);
+    counted.count(CROWDED).await?.show(table);
+    counted.world.anvil.set_block_time(Some(CROWDED_AND_SLOW.block_time)).await?;
+    counted.count(CROWDED_AND_SLOW).await?.show(table);
     counted.counting.stop().await;
     Ok(())
 }
@@ -60,9 +74,9 @@ struct Counted {
     base: Url,
 }
 
-/// What was asked with so many providers.
+/// What was asked.
 struct Found {
-    providers: u32,
+    case: Case,
     idle: Counts,
     busy: Counts,
     /// How long the requests took altogether.
@@ -73,7 +87,7 @@ struct Found {
 }
 
 impl Counted {
-    async fn count(&self, providers: u32) -> anyhow::Result<Found> {
+    async fn count(&self, case: Case) -> anyhow::Result<Found> {
         ask(&self.world.app, &self.base).await?;
         self.world.settled(PATIENCE).await?;
         SystemClock.sleep(SETTLE).await;
@@ -84,14 +98,14 @@ impl Counted {
         let held = memory()?;
         let (before, began) = (self.counting.counts(), Instant::now());
         let mut taken = Vec::new();
-        for _ in 0..REQUESTS {
+        for _ in 0..case.requests {
             taken.push(ask(&self.world.app, &self.base).await?.1);
         }
         self.world.settled(PATIENCE).await?;
         let (busy, span) = (self.counting.counts().since(&before), began.elapsed());
         let holds = memory()?;
         Ok(Found {
-            providers,
+            case,
             idle,
             busy,
             span,
@@ -104,28 +118,26 @@ impl Counted {
 
 impl Found {
     fn show(&self, table: &mut Table) {
-        let count = f64::from(REQUESTS);
-        println!("with {} providers", self.providers);
+        let Case { providers, block_time, requests } = self.case;
+        println!("providers: {providers}, seconds between blocks: {block_time}");
         println!("  requests: {}", self.requests);
         println!("  idle for {} s: {}", IDLE.as_secs(), self.idle);
-        println!("  {REQUESTS} requests in {:.1} s: {}", self.span.as_secs_f64(), self.busy);
+        println!("  {requests} requests in {:.1} s: {}", self.span.as_secs_f64(), self.busy);
         let methods = self.busy.methods.keys();
         let each: Vec<String> =
             methods.map(|method| format!("{method} {:.2}", self.beyond_idle(method))).collect();
         println!("  for one request, beyond what the same time costs idle: {}", each.join(", "));
         println!(
             "  for one request: {:.2} calls with all polling, {:.2} beyond idle, in {:.2} HTTP requests beyond idle",
-            self.busy.calls() as f64 / count,
+            self.busy.calls() as f64 / f64::from(requests),
             self.calls(),
             self.beyond(self.busy.requests, self.idle.requests),
         );
-        println!(
-            "  memory: gateway {} to {}, provider {} to {}",
-            self.gateway[0], self.gateway[1], self.provider[0], self.provider[1]
-        );
-        let providers =
-            if self.providers == 1 { "1 provider".into() } else { format!("{} providers", self.providers) };
-        table.at_most(format!("RPC calls for a request on the gateway, {providers}"), self.calls(), 3.0, "");
+        let ([before, after], [sold_before, sold_after]) = (self.gateway, self.provider);
+        println!("  memory: gateway {before} to {after}, provider {sold_before} to {sold_after}");
+        let what =
+            format!("RPC calls for a request on the gateway: {providers} providers, {block_time} s blocks");
+        table.at_most(what, self.calls(), 3.0, "");
     }
 
     /// JSON-RPC calls for one request.
@@ -140,6 +152,6 @@ impl Found {
 
     fn beyond(&self, busy: u64, idle: u64) -> f64 {
         let by_itself = idle as f64 * self.span.as_secs_f64() / IDLE.as_secs_f64();
-        (busy as f64 - by_itself) / f64::from(REQUESTS)
+        (busy as f64 - by_itself) / f64::from(self.case.requests)
     }
 }

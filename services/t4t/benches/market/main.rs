@@ -15,14 +15,17 @@ mod machine;
 mod memory;
 mod mining;
 mod samples;
+mod soak;
 mod table;
 
 use anyhow::bail;
 
 use self::table::Table;
 
-/// The parts, in the order in which they run.
-const PARTS: [&str; 5] = ["mining", "directory", "at-once", "blocks", "chain-calls"];
+/// The parts, in the order in which they run. The last one runs only when it is asked for.
+const PARTS: [&str; 6] = ["mining", "directory", "at-once", "blocks", "chain-calls", SOAK];
+
+const SOAK: &str = "soak";
 
 fn main() -> anyhow::Result<()> {
     // An error here means that a provider is installed already.
@@ -31,14 +34,19 @@ fn main() -> anyhow::Result<()> {
     println!("{}", machine::description());
     let mut table = Table::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    for part in PARTS.into_iter().filter(|part| wanted.is_empty() || wanted.iter().any(|it| it == part)) {
+    let is_wanted = |part: &&str| match wanted.as_slice() {
+        [] => *part != SOAK,
+        wanted => wanted.iter().any(|it| it == part),
+    };
+    for part in PARTS.into_iter().filter(is_wanted) {
         println!("\n## {part} (load {})", machine::load());
         match part {
             "mining" => mining::measure(&mut table)?,
             "directory" => directory::measure(&mut table)?,
             "at-once" => runtime.block_on(at_once::measure(&mut table))?,
             "blocks" => runtime.block_on(blocks::measure(&mut table))?,
-            _ => runtime.block_on(chain_calls::measure(&mut table))?,
+            "chain-calls" => runtime.block_on(chain_calls::measure(&mut table))?,
+            _ => runtime.block_on(soak::measure())?,
         }
     }
     println!("\n{table}");
