@@ -31,11 +31,11 @@ const RETRY: Duration = Duration::from_secs(1);
 /// For how long the chain is looked at closely after a notice: the job it tells of is due within a block or two.
 const LOOK_CLOSELY_MS: u64 = 20_000;
 
-/// Notices taken from one wallet in a minute: more than any provider serves a client.
-const NOTICES_A_SENDER: u32 = 120;
+/// Notices taken from one wallet in a minute: more than a busy gateway sends one provider.
+const NOTICES_A_SENDER: u32 = 1200;
 
 /// Notices taken in a minute from all wallets together: little enough that strangers can't fill the disk.
-const NOTICES_A_MINUTE: u32 = 6000;
+const NOTICES_A_MINUTE: u32 = 12_000;
 
 impl Seller {
     /// Follows the chain for as long as the process lives.
