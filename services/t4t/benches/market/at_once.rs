@@ -38,11 +38,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     let direct = ask_often(&app, &backend.url()).await?;
     println!("request 1: {:.1} ms", first.as_secs_f64() * 1000.0);
     println!("requests 2 to {}: {taken}", JOBS + 1);
-    println!(
-        "requests {} to {}, beyond the notices a minute taken from a gateway: {again}",
-        JOBS + 2,
-        2 * JOBS + 1
-    );
+    println!("requests {} to {}: {again}", JOBS + 2, 2 * JOBS + 1);
     println!("the backend asked directly: {direct}");
     println!("ratio: through the market / directly {:.1}", taken.median() / direct.median());
     println!("memory: idle {idle}, {JOBS} jobs later {later}, {} jobs later {last}", 2 * JOBS);

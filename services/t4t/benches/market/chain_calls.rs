@@ -61,6 +61,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     counted.gateway.offers(&counted.world, LAST_MODEL).await?;
     counted.count(CROWDED).await?.show(table);
     counted.world.anvil.set_block_time(Some(CROWDED_AND_SLOW.block_time)).await?;
+    counted.start_anew().await?;
     counted.count(CROWDED_AND_SLOW).await?.show(table);
     counted.counting.stop().await;
     Ok(())
@@ -87,6 +88,13 @@ struct Found {
 }
 
 impl Counted {
+    /// Starts the gateway again: it has learned how often blocks come.
+    async fn start_anew(&mut self) -> anyhow::Result<()> {
+        self.gateway.process.restart(&[])?;
+        self.base = self.gateway.url().await?;
+        self.gateway.offers(&self.world, LAST_MODEL).await
+    }
+
     async fn count(&self, case: Case) -> anyhow::Result<Found> {
         ask(&self.world.app, &self.base).await?;
         self.world.settled(PATIENCE).await?;
@@ -119,7 +127,7 @@ impl Counted {
 impl Found {
     fn show(&self, table: &mut Table) {
         let Case { providers, block_time, requests } = self.case;
-        println!("providers: {providers}, seconds between blocks: {block_time}");
+        println!("{}, {block_time} s blocks", some(providers));
         println!("  requests: {}", self.requests);
         println!("  idle for {} s: {}", IDLE.as_secs(), self.idle);
         println!("  {requests} requests in {:.1} s: {}", self.span.as_secs_f64(), self.busy);
@@ -136,7 +144,7 @@ impl Found {
         let ([before, after], [sold_before, sold_after]) = (self.gateway, self.provider);
         println!("  memory: gateway {before} to {after}, provider {sold_before} to {sold_after}");
         let what =
-            format!("RPC calls for a request on the gateway: {providers} providers, {block_time} s blocks");
+            format!("RPC calls for a request on the gateway: {}, {block_time} s blocks", some(providers));
         table.at_most(what, self.calls(), 3.0, "");
     }
 
@@ -154,4 +162,8 @@ impl Found {
         let by_itself = idle as f64 * self.span.as_secs_f64() / IDLE.as_secs_f64();
         (busy as f64 - by_itself) / f64::from(self.case.requests)
     }
+}
+
+fn some(providers: u32) -> String {
+    if providers == 1 { "1 provider".into() } else { format!("{providers} providers") }
 }

@@ -49,7 +49,9 @@ fn main() -> anyhow::Result<()> {
             _ => runtime.block_on(soak::measure())?,
         }
     }
-    println!("\n{table}");
+    if !table.is_empty() {
+        println!("\n{table}");
+    }
     Ok(())
 }
 

@@ -18,6 +18,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Whether nothing was measured against a limit.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds something that may be at most `limit`.
     pub(crate) fn at_most(&mut self, what: impl Into<String>, measured: f64, limit: f64, unit: &str) {
         self.rows.push(Row {
