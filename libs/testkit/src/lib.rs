@@ -2,6 +2,7 @@
 
 pub mod anvil;
 pub mod backend;
+pub mod chaos;
 mod eventually;
 pub mod ledger;
 pub mod llama;
