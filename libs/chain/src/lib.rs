@@ -28,7 +28,7 @@ pub use events::{ChainEvent, LoggedEvent};
 pub use logs::LogFilter;
 pub use read::Call;
 pub use revert::{Revert, RevertReason};
-pub use rpc::{Rpc, RpcConfig, RpcCounts};
+pub use rpc::{Reply, Rpc, RpcConfig, RpcCounts, Transport};
 pub use scanner::{LogScanner, ScanPass};
 pub use send::SendError;
 pub use tx::{Fees, RawTransaction, TransactionRequest};

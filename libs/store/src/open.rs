@@ -43,6 +43,11 @@ impl Store {
         Self::connect(path, false).await
     }
 
+    /// Whether nothing is being read or written now. A simulation moves its clock on only then.
+    pub fn is_idle(&self) -> bool {
+        usize::try_from(self.pool.size()).is_ok_and(|size| size == self.pool.num_idle())
+    }
+
     async fn connect(path: &Path, create: bool) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)

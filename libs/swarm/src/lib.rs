@@ -4,6 +4,7 @@
 //! computes, byte for byte. The client ([`Bee`], [`Subscription`], [`StampKeeper`]) speaks a node's HTTP API with
 //! bounded waits, bounded memory and bounded retries. Content is stored at redundancy level 0 only.
 
+mod carrier;
 pub mod chunk;
 mod client;
 mod error;
@@ -14,6 +15,7 @@ pub mod soc;
 pub mod stamp;
 pub mod trojan;
 
+pub use carrier::Carrier;
 pub use client::{
     Bee, BeeConfig, BuyStamp, ChainState, Health, LinkState, Message, NodeAddresses, NodeInfo, NodeMode,
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,

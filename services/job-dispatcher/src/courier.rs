@@ -16,7 +16,7 @@ use t4t_protocol::{
     parse_and_verify, path_topic,
 };
 use t4t_store::Store;
-use t4t_swarm::{Message, Patience, StampKeeper, Subscription, SwarmError, Upload};
+use t4t_swarm::{Carrier, Message, Patience, Subscription, SwarmError, Upload};
 use t4t_types::{Address, Overlay, SwarmRef, keccak256};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -63,7 +63,7 @@ pub enum CourierError {
 /// Sends and fetches for one wallet.
 #[derive(Clone)]
 pub struct Courier {
-    keeper: Arc<StampKeeper>,
+    carrier: Arc<dyn Carrier>,
     settlement: Arc<dyn Settlement>,
     clock: SharedClock,
     target_bits: u8,
@@ -79,25 +79,19 @@ impl std::fmt::Debug for Courier {
 const RADIUS_MARGIN: u8 = 2;
 
 impl Courier {
-    /// A courier that pays with the keeper's batch.
+    /// A courier that sends and fetches over `carrier`.
     pub async fn new(
-        keeper: Arc<StampKeeper>,
+        carrier: Arc<dyn Carrier>,
         settlement: Arc<dyn Settlement>,
         clock: SharedClock,
         config: CourierConfig,
     ) -> Self {
         let radius = match config.target_bits {
             Some(bits) => Some(bits),
-            None => keeper
-                .bee()
-                .status()
-                .await
-                .ok()
-                .and_then(|status| status.storage_radius)
-                .map(|radius| radius.saturating_add(RADIUS_MARGIN)),
+            None => carrier.storage_radius().await.map(|radius| radius.saturating_add(RADIUS_MARGIN)),
         };
         let target_bits = radius.unwrap_or(16).clamp(8, 16);
-        Self { keeper, settlement, clock, target_bits }
+        Self { carrier, settlement, clock, target_bits }
     }
 
     /// This node's address in Swarm.
@@ -105,12 +99,12 @@ impl Courier {
     /// # Errors
     /// The node can't be asked.
     pub async fn overlay(&self) -> Result<Overlay, SwarmError> {
-        self.keeper.bee().addresses().await.map(|addresses| addresses.overlay)
+        self.carrier.overlay().await
     }
 
     /// Whether a batch is there to pay with.
     pub fn has_stamp(&self) -> bool {
-        self.keeper.batch().is_some()
+        self.carrier.has_stamp()
     }
 
     /// Signs a message with the wallet.
@@ -140,7 +134,7 @@ impl Courier {
         let target_bits = self.target_bits;
         // Version 1 names no recipient key: a node opens only what is sealed to its own key or the topic's.
         let message = Message { path_topic, target, target_bits, recipient: None, payload };
-        self.keeper.send_message(&message).await?;
+        self.carrier.send_message(&message).await?;
         Ok(())
     }
 
@@ -151,7 +145,7 @@ impl Courier {
     pub async fn upload(&self, sealed: impl Into<Bytes>) -> Result<SwarmRef, CourierError> {
         let sealed = sealed.into();
         let way = if sealed.len() <= DIRECT_UPLOAD_BYTES { Upload::Direct } else { Upload::Deferred };
-        Ok(self.keeper.upload(sealed, way).await?)
+        Ok(self.carrier.upload(sealed, way).await?)
     }
 
     /// Fetches a sealed payload that may not be there yet.
@@ -160,7 +154,7 @@ impl Courier {
     /// It was not found in `patience`, or is larger than a payload may be.
     pub async fn download(&self, reference: SwarmRef, patience: Duration) -> Result<Bytes, CourierError> {
         let limit = MAX_PAYLOAD_BYTES + t4t_crypto::SEALING_OVERHEAD;
-        Ok(self.keeper.bee().download(&reference, limit, Patience::up_to(patience)).await?)
+        Ok(self.carrier.download(&reference, limit, Patience::up_to(patience)).await?)
     }
 
     /// The same, but over after `limit` at the latest: a hostile reference can make a single download take minutes.
@@ -176,7 +170,7 @@ impl Courier {
 
     /// Listens on a topic for messages to `wallet`: signed, fresh and not taken before.
     pub fn listen(&self, topic: &str, wallet: Address, store: Store) -> Inbox {
-        let subscription = self.keeper.bee().subscribe(&path_topic(topic));
+        let subscription = self.carrier.subscribe(&path_topic(topic));
         let (sender, messages) = mpsc::channel(INBOX_CAPACITY);
         let state = subscription.state();
         let sorter =

@@ -29,12 +29,33 @@ impl RegistryWatcherService {
     /// # Errors
     /// The database can't be used.
     pub async fn start(config: WatcherConfig, deps: WatcherDeps) -> Result<Running, StartError> {
+        let slots = config.slots;
+        Self::start_behind(config, deps, |watcher| Arc::new(Desk::start(SERVICE, watcher, slots))).await
+    }
+
+    /// The same without a mailbox: whoever asks is answered where it asks. For simulations on one thread, whose order
+    /// of events is decided by a seed; what is asked is not bounded.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_mailbox(
+        config: WatcherConfig,
+        deps: WatcherDeps,
+    ) -> Result<Running, StartError> {
+        Self::start_behind(config, deps, |watcher| watcher).await
+    }
+
+    async fn start_behind(
+        config: WatcherConfig,
+        deps: WatcherDeps,
+        front: impl FnOnce(Arc<Watcher>) -> Arc<dyn RegistryWatcher>,
+    ) -> Result<Running, StartError> {
         let newest = deps.store.job_logs_newest().await?;
         let core = Arc::new(Core::new(config, deps, newest));
-        let watcher = Desk::start(SERVICE, Arc::new(Watcher(Arc::clone(&core))), core.config.slots);
+        let watcher = front(Arc::new(Watcher(Arc::clone(&core))));
         let sync = Arc::new(Mutex::new(Sync::new(Arc::clone(&core))));
         let task = tokio::spawn(follow_chain(Arc::clone(&core), Arc::clone(&sync)));
-        Ok(Running { core, watcher: Arc::new(watcher), sync, task })
+        Ok(Running { core, watcher, sync, task })
     }
 }
 

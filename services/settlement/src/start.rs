@@ -45,13 +45,32 @@ impl SettlementService {
     /// [`StartError`], which says what to correct.
     pub async fn start(config: SettlementConfig, deps: SettlementDeps) -> Result<Running, StartError> {
         let slots = config.slots;
+        Self::start_behind(config, deps, |service| Arc::new(Desk::start(SERVICE, service, slots))).await
+    }
+
+    /// The same without a mailbox: whoever asks is answered where it asks. For simulations on one thread, whose order
+    /// of events is decided by a seed; what is asked is not bounded.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_mailbox(
+        config: SettlementConfig,
+        deps: SettlementDeps,
+    ) -> Result<Running, StartError> {
+        Self::start_behind(config, deps, |service| service).await
+    }
+
+    async fn start_behind(
+        config: SettlementConfig,
+        deps: SettlementDeps,
+        front: impl FnOnce(Arc<Self>) -> Arc<dyn Settlement>,
+    ) -> Result<Running, StartError> {
         let core = Arc::new(Core::new(config, deps));
         core.check_chain().await?;
         core.read_pace().await?;
         let recovered = core.recover().await.map_err(StartError::Recovery)?;
         let watch = tokio::spawn(watch::run(Arc::clone(&core)));
-        let service = Arc::new(Self { core: Arc::clone(&core) });
-        let settlement: Arc<dyn Settlement> = Arc::new(Desk::start(SERVICE, service, slots));
+        let settlement = front(Arc::new(Self { core: Arc::clone(&core) }));
         Ok(Running { settlement, core, recovered, watch })
     }
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use reqwest::Client;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,11 +23,12 @@ use t4t_clock::{SharedClock, timeout};
 use crate::error::{ChainError, EndpointFault, shortened};
 use counts::Counters;
 use endpoint::Endpoint;
-use transport::Reply;
+use transport::Http;
 use wire::{Answer, Question, Unusable};
 
 pub use config::RpcConfig;
 pub use counts::RpcCounts;
+pub use transport::{Reply, Transport};
 
 /// Single questions that are under way at once where an endpoint takes no batches.
 const SINGLES_AT_ONCE: usize = 8;
@@ -40,7 +40,7 @@ pub struct Rpc {
 }
 
 struct Inner {
-    http: Client,
+    transport: Arc<dyn Transport>,
     endpoints: Vec<Endpoint>,
     preferred: AtomicUsize,
     next_id: AtomicU64,
@@ -85,8 +85,17 @@ impl fmt::Debug for Rpc {
 }
 
 impl Rpc {
-    /// A client of the endpoints in `config`. Nothing is asked yet.
+    /// A client of the endpoints in `config`, over HTTP. Nothing is asked yet.
     pub fn new(config: RpcConfig, clock: SharedClock) -> Result<Self, ChainError> {
+        Self::over(Arc::new(Http::new()?), config, clock)
+    }
+
+    /// The same over another transport.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        config: RpcConfig,
+        clock: SharedClock,
+    ) -> Result<Self, ChainError> {
         if let Some(url) = config.endpoints.iter().find(|url| !matches!(url.scheme(), "http" | "https")) {
             return Err(ChainError::Setup(format!(
                 "an endpoint begins with http or https, not {}",
@@ -98,7 +107,7 @@ impl Rpc {
         }
         let endpoints = config.endpoints.iter().map(|url| Endpoint::new(url.clone(), &config)).collect();
         let inner = Inner {
-            http: transport::client()?,
+            transport,
             endpoints,
             preferred: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
@@ -292,7 +301,8 @@ impl Inner {
         let body = wire::body(first_id, questions)
             .map_err(|cause| Failure::Final(ChainError::malformed("a question", cause.to_string())))?;
         let (limit, max_bytes) = (self.config.request_timeout, self.config.max_response_bytes);
-        let reply = transport::post(&self.http, &*self.clock, &endpoint.url, body, limit, max_bytes).await;
+        let reply =
+            transport::post(&*self.transport, &*self.clock, &endpoint.url, body, limit, max_bytes).await;
         let (bytes, refused) = match reply {
             Reply::Body { bytes, refused } => (bytes, refused),
             Reply::Fault { fault, retry_after } => return Err(Failure::Retry { fault, retry_after }),
@@ -302,7 +312,7 @@ impl Inner {
             (Unusable::BatchRefused, _) => Failure::BatchRefused,
             (Unusable::RateLimited, _) => Failure::retry(EndpointFault::RateLimited),
             (Unusable::Garbage(_), Some(_)) if questions.len() > 1 => Failure::BatchRefused,
-            (Unusable::Garbage(_), Some(status)) => Failure::retry(EndpointFault::Status(status.as_u16())),
+            (Unusable::Garbage(_), Some(status)) => Failure::retry(EndpointFault::Status(status)),
             (Unusable::Garbage(what), None) => Failure::retry(EndpointFault::Garbage(shortened(&what))),
         })
     }

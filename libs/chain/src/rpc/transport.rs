@@ -1,8 +1,10 @@
 //! One HTTP exchange with one endpoint, in bounded time and memory.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use t4t_clock::Clock;
@@ -10,41 +12,68 @@ use url::Url;
 
 use crate::error::{ChainError, EndpointFault, shortened};
 
-/// What came back over HTTP.
-pub(crate) enum Reply {
-    /// A body that may hold answers; `refused` if the status says that the request was not taken.
-    Body { bytes: Vec<u8>, refused: Option<StatusCode> },
-    /// The endpoint did not do its work; it may have said when to come back.
-    Fault { fault: EndpointFault, retry_after: Option<Duration> },
+/// What came back from an endpoint.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A body that may hold answers.
+    Body {
+        /// The body.
+        bytes: Vec<u8>,
+        /// The HTTP status, if it says that the request was not taken.
+        refused: Option<u16>,
+    },
+    /// The endpoint did not do its work.
+    Fault {
+        /// What was seen.
+        fault: EndpointFault,
+        /// When it asked to be asked again.
+        retry_after: Option<Duration>,
+    },
     /// The body is longer than the limit.
     TooLarge,
 }
 
-/// Makes the client that all endpoints share.
-pub(crate) fn client() -> Result<Client, ChainError> {
-    // Fails only if a provider is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).tcp_nodelay(true);
-    builder.build().map_err(|cause| ChainError::Setup(causes(&cause)))
+/// The way to an endpoint and back: HTTP, or a simulated chain.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Posts a JSON-RPC body and takes at most `max_bytes` of the reply. The caller bounds the wait.
+    async fn post(&self, url: &Url, body: Vec<u8>, max_bytes: usize) -> Reply;
+}
+
+/// HTTP.
+#[derive(Debug)]
+pub(crate) struct Http(Client);
+
+impl Http {
+    pub(crate) fn new() -> Result<Self, ChainError> {
+        // Fails only if a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).tcp_nodelay(true);
+        builder.build().map(Self).map_err(|cause| ChainError::Setup(causes(&cause)))
+    }
+}
+
+#[async_trait]
+impl Transport for Http {
+    async fn post(&self, url: &Url, body: Vec<u8>, max_bytes: usize) -> Reply {
+        let request = self.0.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        match request.send().await {
+            Ok(response) => read(response, max_bytes).await,
+            Err(cause) => broken(cause),
+        }
+    }
 }
 
 /// Posts `body` and waits at most `limit` for the whole reply.
 pub(crate) async fn post(
-    client: &Client,
+    transport: &dyn Transport,
     clock: &dyn Clock,
     url: &Url,
     body: Vec<u8>,
     limit: Duration,
     max_bytes: usize,
 ) -> Reply {
-    let exchange = async {
-        let request = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body);
-        match request.send().await {
-            Ok(response) => read(response, max_bytes).await,
-            Err(cause) => broken(cause),
-        }
-    };
-    match t4t_clock::timeout(clock, limit, exchange).await {
+    match t4t_clock::timeout(clock, limit, transport.post(url, body, max_bytes)).await {
         Ok(reply) => reply,
         Err(t4t_clock::Elapsed) => Reply::Fault { fault: EndpointFault::Timeout(limit), retry_after: None },
     }
@@ -65,7 +94,9 @@ async fn read(mut response: Response, max_bytes: usize) -> Reply {
         match response.chunk().await {
             Ok(Some(chunk)) if bytes.len() + chunk.len() > max_bytes => return Reply::TooLarge,
             Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Reply::Body { bytes, refused: (!status.is_success()).then_some(status) },
+            Ok(None) => {
+                return Reply::Body { bytes, refused: (!status.is_success()).then_some(status.as_u16()) };
+            }
             Err(cause) => return broken(cause),
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use t4t_clock::timeout;
+use t4t_clock::{SharedClock, timeout};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -44,8 +44,8 @@ pub struct Subscription {
     messages: mpsc::Receiver<Bytes>,
     state: watch::Receiver<LinkState>,
     lost: Arc<AtomicU64>,
-    bee: Bee,
-    task: JoinHandle<()>,
+    clock: SharedClock,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Bee {
@@ -67,7 +67,8 @@ impl Bee {
         let lost = Arc::new(AtomicU64::new(0));
         let link =
             Link { bee: self.clone(), url: self.socket_url(path), sender, up, lost: Arc::clone(&lost) };
-        Subscription { messages, state, lost, bee: self.clone(), task: tokio::spawn(link.run()) }
+        let (clock, task) = (Arc::clone(&self.shared.clock), Some(tokio::spawn(link.run())));
+        Subscription { messages, state, lost, clock, task }
     }
 
     fn socket_url(&self, path: &[&str]) -> Url {
@@ -80,6 +81,15 @@ impl Bee {
 }
 
 impl Subscription {
+    /// A subscription whose messages come from elsewhere than a node.
+    pub fn of(
+        messages: mpsc::Receiver<Bytes>,
+        state: watch::Receiver<LinkState>,
+        clock: SharedClock,
+    ) -> Self {
+        Self { messages, state, lost: Arc::default(), clock, task: None }
+    }
+
     /// The next message; waits as long as it takes. `None` only after a panic.
     pub async fn next(&mut self) -> Option<Bytes> {
         self.messages.recv().await
@@ -99,7 +109,7 @@ impl Subscription {
     pub async fn wait_connected(&self, limit: Duration) -> Result<(), SwarmError> {
         let mut state = self.state.clone();
         let up = state.wait_for(|state| *state == LinkState::Up);
-        match timeout(&*self.bee.shared.clock, limit, up).await {
+        match timeout(&*self.clock, limit, up).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(SwarmError::TimedOut(limit)),
         }
@@ -121,7 +131,9 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 

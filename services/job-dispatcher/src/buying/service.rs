@@ -128,9 +128,29 @@ impl BuyingService {
     /// # Errors
     /// The database can't be used.
     pub async fn start(config: BuyingConfig, deps: BuyingDeps) -> Result<Running, BuyingError> {
+        let slots = config.slots;
+        Self::start_behind(config, deps, |front| Arc::new(Desk::start("job-dispatcher", front, slots))).await
+    }
+
+    /// The same without a mailbox: whoever asks is answered where it asks. For simulations on one thread, whose order
+    /// of events is decided by a seed; what is asked is not bounded.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_mailbox(
+        config: BuyingConfig,
+        deps: BuyingDeps,
+    ) -> Result<Running, BuyingError> {
+        Self::start_behind(config, deps, |front| front).await
+    }
+
+    async fn start_behind(
+        config: BuyingConfig,
+        deps: BuyingDeps,
+        front: impl FnOnce(Arc<Front>) -> Arc<dyn Buying>,
+    ) -> Result<Running, BuyingError> {
         let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
         let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock));
-        let slots = config.slots;
         let buyer = Arc::new(Buyer {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
@@ -154,8 +174,7 @@ impl BuyingService {
             tokio::spawn(Arc::clone(&buyer).follow_chain()),
             tokio::spawn(Arc::clone(&buyer).sweep_forever()),
         ];
-        let buying: Arc<dyn Buying> =
-            Arc::new(Desk::start("job-dispatcher", Arc::new(Front(Arc::clone(&buyer))), slots));
+        let buying = front(Arc::new(Front(Arc::clone(&buyer))));
         Ok(Running { buying, buyer, recovered, messages, tasks })
     }
 }

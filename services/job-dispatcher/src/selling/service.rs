@@ -126,6 +126,26 @@ impl SellingService {
     /// # Errors
     /// The database can't be used.
     pub async fn start(config: SellingConfig, deps: SellingDeps) -> Result<Running, SellingStartError> {
+        Self::start_behind(config, deps, |front| Arc::new(Desk::start("job-dispatcher", front, SLOTS))).await
+    }
+
+    /// The same without a mailbox: whoever asks is answered where it asks. For simulations on one thread, whose order
+    /// of events is decided by a seed; what is asked is not bounded.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_without_mailbox(
+        config: SellingConfig,
+        deps: SellingDeps,
+    ) -> Result<Running, SellingStartError> {
+        Self::start_behind(config, deps, |front| front).await
+    }
+
+    async fn start_behind(
+        config: SellingConfig,
+        deps: SellingDeps,
+        front: impl FnOnce(Arc<Front>) -> Arc<dyn Selling>,
+    ) -> Result<Running, SellingStartError> {
         let chronicle = Chronicle::new(Side::Selling, deps.store.clone(), Arc::clone(&deps.clock));
         let runners = Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token);
         let slots = usize::try_from(config.max_concurrent_jobs.max(1)).unwrap_or(1);
@@ -160,8 +180,7 @@ impl SellingService {
             tokio::spawn(Arc::clone(&seller).follow_chain()),
             tokio::spawn(Arc::clone(&seller).sweep_forever()),
         ];
-        let front = Arc::new(Front(Arc::clone(&seller)));
-        let selling: Arc<dyn Selling> = Arc::new(Desk::start("job-dispatcher", front, SLOTS));
+        let selling = front(Arc::new(Front(Arc::clone(&seller))));
         Ok(Running { selling, seller, recovered, messages, tasks })
     }
 }
