@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use t4t_runtime::config::ProviderSettings;
+
 use crate::endpoints::Endpoints;
 
 /// One runner's settings.
@@ -23,6 +25,16 @@ impl RunnerConfig {
     pub fn new(endpoints: Endpoints) -> Self {
         Self { endpoints, slots: 2, limits: RunnerLimits::default(), probe_new_models: false }
     }
+
+    /// What the operator set for these backends.
+    pub fn from_settings(provider: &ProviderSettings, endpoints: Endpoints) -> Self {
+        let limits = RunnerLimits {
+            first_token: provider.first_token,
+            idle: provider.idle,
+            ..RunnerLimits::default()
+        };
+        Self { slots: provider.max_concurrent_jobs, limits, ..Self::new(endpoints) }
+    }
 }
 
 /// How long and how much a runner bears with a backend.
@@ -30,9 +42,10 @@ impl RunnerConfig {
 pub struct RunnerLimits {
     /// For a connection to a backend.
     pub connect: Duration,
-    /// From the request to the first token; loading a model into the GPU falls into it.
+    /// From the request to the first token (`T4T_BACKEND_FIRST_TOKEN_SECONDS`); loading a model into the GPU falls into
+    /// it.
     pub first_token: Duration,
-    /// From one token to the next.
+    /// From one token to the next (`T4T_BACKEND_IDLE_SECONDS`).
     pub idle: Duration,
     /// The longest answer in bytes; a longer one is cut there.
     pub max_answer_bytes: usize,

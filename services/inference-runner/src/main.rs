@@ -27,8 +27,7 @@ async fn run() -> anyhow::Result<()> {
         dispatcher: Some(Arc::new(HttpClient::new(dispatcher)?)),
         readiness: Readiness::new(env!("CARGO_PKG_VERSION")),
     };
-    let mut config = RunnerConfig::new(Endpoints::load(&provider.endpoints_file)?);
-    config.slots = provider.max_concurrent_jobs;
+    let config = RunnerConfig::from_settings(&provider, Endpoints::load(&provider.endpoints_file)?);
     let mut running = Runner::start(config, deps).await?;
     running.serve_http(services.bind(ServiceName::Runner), services.token.clone())?;
     running.register(provider.runner_name, services.peer(ServiceName::Runner).url)?;

@@ -25,7 +25,7 @@ pub struct OpenAiConfig {
     pub streaming: bool,
     /// How a stream shows what happens until the answer is there (`T4T_PROGRESS`).
     pub progress: ProgressMode,
-    /// Completions worked on at a time; one more is answered with 503. 256 by default.
+    /// Completions worked on at a time; one more is answered with 503. 256 by default (`T4T_MAX_CONCURRENT_REQUESTS`).
     pub max_in_flight: usize,
     /// Connections taken at a time; more wait in the system's queue. 1024 by default.
     pub max_connections: usize,

@@ -18,6 +18,9 @@ impl From<&GatewaySettings> for OpenAiConfig {
             streaming: gateway.fake_streaming,
             // The setting's words are exactly those that are read here.
             progress: gateway.progress.parse().unwrap_or_default(),
+            max_in_flight: gateway.max_concurrent_requests,
+            // Apps keep connections open beside those that wait for an answer.
+            max_connections: gateway.max_concurrent_requests.saturating_mul(4).max(1024),
             models_ttl: gateway.models_cache,
             ..Self::default()
         }

@@ -47,6 +47,8 @@ pub struct GatewaySettings {
     pub provider_wait: Duration,
     /// How often to look again meanwhile (`T4T_PROVIDER_WAIT_POLL_SECONDS`, 5).
     pub provider_wait_poll: Duration,
+    /// How many requests are worked on at a time (`T4T_MAX_CONCURRENT_REQUESTS`, 256).
+    pub max_concurrent_requests: usize,
     /// The models that are listed (`T4T_ALLOWED_MODELS`); all where `None`.
     pub allowed_models: Option<Vec<ModelId>>,
     /// Models with fewer providers are not listed (`T4T_MIN_PROVIDERS_PER_MODEL`, 1).
@@ -82,6 +84,7 @@ impl GatewaySettings {
             deadline: seconds(&keys::T4T_DEFAULT_DEADLINE_SECONDS)?,
             provider_wait: seconds(&keys::T4T_PROVIDER_WAIT_SECONDS)?,
             provider_wait_poll: seconds(&keys::T4T_PROVIDER_WAIT_POLL_SECONDS)?,
+            max_concurrent_requests: settings.whole(&keys::T4T_MAX_CONCURRENT_REQUESTS)?,
             allowed_models: allowed_models(settings)?,
             min_providers: settings.whole(&keys::T4T_MIN_PROVIDERS_PER_MODEL)?,
             models_cache: seconds(&keys::T4T_MODELS_CACHE_TTL_SECONDS)?,

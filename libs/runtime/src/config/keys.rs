@@ -133,6 +133,7 @@ keys! {
     T4T_DEFAULT_DEADLINE_SECONDS: whole(60, 86_400), Some("900"), "seconds", Gateway, "How long a provider has to deliver.";
     T4T_PROVIDER_WAIT_SECONDS: whole(0, 86_400), Some("120"), "seconds", Gateway, "How long to wait while all providers are busy.";
     T4T_PROVIDER_WAIT_POLL_SECONDS: SECONDS, Some("5"), "seconds", Gateway, "How often to look again meanwhile.";
+    T4T_MAX_CONCURRENT_REQUESTS: whole(1, 1000), Some("256"), "requests", Gateway, "How many requests are worked on at a time; one more is told to come back later.";
     T4T_ALLOWED_MODELS: Kind::List, None, "", Gateway, "The models that are listed; all where not set.";
     T4T_MIN_PROVIDERS_PER_MODEL: whole(1, 1000), Some("1"), "", Gateway, "Models with fewer providers are not listed.";
     T4T_MODELS_CACHE_TTL_SECONDS: whole(0, 86_400), Some("60"), "seconds", Gateway, "How long a list of models may be shown again.";
@@ -144,6 +145,8 @@ keys! {
     T4T_OUTPUT_PRICE_DEFAULT: Kind::Amount, Some("15000000000000000"), "per million tokens", Provider, "The price of answers of a model that has none.";
     T4T_HEARTBEAT_INTERVAL_SECONDS: whole(1, 599), Some("300"), "seconds", Provider, "How often to say on the chain that the provider is there; gateways forget it after 600.";
     T4T_MAX_CONCURRENT_JOBS: whole(1, 1000), Some("2"), "jobs", Provider, "How many jobs are worked on at a time.";
+    T4T_BACKEND_FIRST_TOKEN_SECONDS: whole(1, 3600), Some("120"), "seconds", Provider, "How long a backend may take to its first token; loading a model falls into it.";
+    T4T_BACKEND_IDLE_SECONDS: whole(1, 3600), Some("60"), "seconds", Provider, "How long a backend may be silent between two tokens.";
     T4T_DEACTIVATE_ON_SHUTDOWN: Kind::Bool, Some("false"), "", Provider, "Whether stopping leaves the market for good; it can't be undone.";
     T4T_RUNNER_NAME: Kind::Text, Some("runner"), "", Provider, "This runner's name, unique among the provider's runners.";
 

@@ -20,6 +20,10 @@ pub struct ProviderSettings {
     pub heartbeat: Duration,
     /// How many jobs are worked on at a time (`T4T_MAX_CONCURRENT_JOBS`, 2).
     pub max_concurrent_jobs: u32,
+    /// How long a backend may take to its first token (`T4T_BACKEND_FIRST_TOKEN_SECONDS`, 120).
+    pub first_token: Duration,
+    /// How long a backend may be silent between two tokens (`T4T_BACKEND_IDLE_SECONDS`, 60).
+    pub idle: Duration,
     /// Whether stopping leaves the market for good (`T4T_DEACTIVATE_ON_SHUTDOWN`, false).
     pub deactivate_on_shutdown: bool,
     /// This runner's name (`T4T_RUNNER_NAME`).
@@ -45,6 +49,8 @@ impl ProviderSettings {
             },
             heartbeat: Duration::from_secs(settings.whole(&keys::T4T_HEARTBEAT_INTERVAL_SECONDS)?),
             max_concurrent_jobs: settings.whole(&keys::T4T_MAX_CONCURRENT_JOBS)?,
+            first_token: Duration::from_secs(settings.whole(&keys::T4T_BACKEND_FIRST_TOKEN_SECONDS)?),
+            idle: Duration::from_secs(settings.whole(&keys::T4T_BACKEND_IDLE_SECONDS)?),
             deactivate_on_shutdown: settings.flag(&keys::T4T_DEACTIVATE_ON_SHUTDOWN)?,
             runner_name: settings.required(&keys::T4T_RUNNER_NAME, "runners are told apart by it")?,
         })

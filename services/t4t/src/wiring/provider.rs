@@ -40,7 +40,7 @@ impl Provider {
         let provider = ProviderSettings::from_settings(&settings)?;
         let endpoints = Endpoints::load(&provider.endpoints_file)?;
         let ground = Box::pin(Ground::start(&settings, wallet)).await?;
-        let config = RunnerConfig { slots: provider.max_concurrent_jobs, ..RunnerConfig::new(endpoints) };
+        let config = RunnerConfig::from_settings(&provider, endpoints);
         let deps = RunnerDeps {
             clock: Arc::clone(&ground.clock),
             dispatcher: None,
