@@ -4,11 +4,11 @@ pub mod anvil;
 pub mod backend;
 pub mod chaos;
 mod eventually;
-pub mod ledger;
 pub mod llama;
 mod plays;
 pub mod processes;
-pub mod rpc_proxy;
 
 pub use eventually::{eventually, eventually_equals};
 pub use plays::play_all;
+pub use t4t_faults::{backend_proxy, rpc_proxy};
+pub use t4t_ledger as ledger;

@@ -18,17 +18,19 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-api", 3),
     ("t4t-runtime", 3),
     ("t4t-bee-dev", 3),
+    ("t4t-faults", 3),
+    ("t4t-ledger", 4),
     ("t4t-testkit", TESTKIT),
     ("t4t-registry-watcher", SERVICE),
     ("t4t-settlement", SERVICE),
     ("t4t-job-dispatcher", SERVICE),
     ("t4t-inference-runner", SERVICE),
     ("t4t-openai-api", SERVICE),
-    ("t4t", 6),
+    ("t4t", 7),
 ];
 
-const TESTKIT: u32 = 4;
-const SERVICE: u32 = 5;
+const TESTKIT: u32 = 5;
+const SERVICE: u32 = 6;
 
 fn metadata() -> Value {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");

@@ -148,7 +148,7 @@ impl Scene {
     /// # Errors
     /// They are wrong.
     pub async fn closed(&self) -> anyhow::Result<Vec<JobEntry>> {
-        self.ledger().closed(PATIENCE).await
+        Ok(self.ledger().closed(PATIENCE).await?)
     }
 
     /// Starts another provider at the same world.

@@ -9,7 +9,7 @@ const STALE_BY: u64 = 20;
 const LAGS_BY: u64 = 3;
 
 /// What goes wrong with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RpcFault {
     /// 429.
     RateLimited,
@@ -53,6 +53,24 @@ impl RpcFault {
         Self::Reset,
         Self::Lagging,
     ];
+
+    /// What it is, in plain words: `429`, `no answer`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::RateLimited => "429",
+            Self::ServerError => "500",
+            Self::Hang => "no answer",
+            Self::Truncated => "half an answer",
+            Self::WrongId => "the answer to another question",
+            Self::StaleHead => "an old head",
+            Self::NoLogs => "logs left out",
+            Self::AlreadyKnown => "\"already known\"",
+            Self::NonceTooLow => "\"nonce too low\"",
+            Self::Underpriced => "\"replacement underpriced\"",
+            Self::Reset => "connection reset",
+            Self::Lagging => "everything some blocks old",
+        }
+    }
 
     /// Whether it can happen to a question.
     pub(super) fn concerns(self, method: &str) -> bool {

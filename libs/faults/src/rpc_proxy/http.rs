@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::{RpcFault, Shared};
-
-/// The longest request taken, in bytes.
-const MAX_BYTES: usize = 8 << 20;
+use crate::http::{gone, read};
 
 /// How the answer is sent.
 enum Reply {
@@ -23,16 +21,14 @@ enum Reply {
 /// Answers requests until the connection ends.
 pub(super) async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
     let _set = socket.set_nodelay(true);
-    while let Some(body) = read(&mut socket).await {
-        let reply = answer(&shared, &body).await;
+    while let Some(request) = read(&mut socket).await {
+        let reply = answer(&shared, &request.body).await;
         let (status, body, length) = match reply {
             Reply::Json(body) => (200, body.clone(), body.len()),
             Reply::Half(body) => (200, body[..body.len() / 2].to_vec(), body.len()),
             Reply::Status(status) => (status, Vec::new(), 0),
             Reply::Nothing => {
-                let mut byte = [0];
-                // Ends when the caller gives up.
-                let _gone = socket.read(&mut byte).await;
+                gone(&mut socket).await;
                 return;
             }
             Reply::Reset => {
@@ -50,28 +46,6 @@ pub(super) async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn read(socket: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let head_end = loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end + 4;
-        }
-        if bytes.len() > MAX_BYTES || socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8_lossy(&bytes[..head_end]).to_ascii_lowercase();
-    let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-    let length = length.filter(|length| *length <= MAX_BYTES)?;
-    while bytes.len() < head_end + length {
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(bytes[head_end..head_end + length].to_vec())
-}
-
 async fn answer(shared: &Shared, body: &[u8]) -> Reply {
     let Ok(request) = serde_json::from_slice::<Value>(body) else { return Reply::Status(400) };
     let calls = request.as_array().cloned().unwrap_or_else(|| vec![request.clone()]);
@@ -85,13 +59,13 @@ async fn answer(shared: &Shared, body: &[u8]) -> Reply {
         RpcFault::Hang => Reply::Nothing,
         RpcFault::Truncated => forward(shared, &request).await.map_or(Reply::Status(502), Reply::Half),
         RpcFault::Reset => {
-            if shared.throw() < 0.5 {
+            if shared.plan.happens(0.5) {
                 let _done = forward(shared, &request).await;
             }
             Reply::Reset
         }
         // Half of the refusals are lies: the node has the transaction.
-        RpcFault::NonceTooLow | RpcFault::Underpriced if shared.throw() < 0.5 => {
+        RpcFault::NonceTooLow | RpcFault::Underpriced if shared.plan.happens(0.5) => {
             let answers = calls.iter().map(|call| json!({ "jsonrpc": "2.0", "id": call["id"] }));
             changed(fault, &calls, answers.collect(), 0, request.is_array())
         }

@@ -1,19 +1,26 @@
 //! The books as people read them.
 
-use super::Ledger;
+use t4t_types::Address;
+
+use crate::{Books, Ledger, LedgerError};
 
 impl Ledger {
     /// Every job and every balance, as a table.
     ///
     /// # Errors
     /// The chain can't be read.
-    pub async fn table(&self) -> anyhow::Result<String> {
+    pub async fn table(&self) -> Result<String, LedgerError> {
+        Ok(self.table_of(&self.books().await?))
+    }
+
+    /// These jobs and balances, as a table.
+    pub fn table_of(&self, books: &Books) -> String {
         let mut lines = vec![format!(
             "{:<12} {:<10} {:<10} {:<10} {:>20} {:>20} {:>12}",
             "job", "client", "provider", "status", "escrow", "paid", "slashed"
         )];
-        for job in self.jobs().await? {
-            let short = |text: String| text.chars().take(10).collect::<String>();
+        let short = |text: String| text.chars().take(10).collect::<String>();
+        for job in &books.jobs {
             lines.push(format!(
                 "{:<12} {:<10} {:<10} {:<10} {:>20} {:>20} {:>12}",
                 short(job.job.to_string()),
@@ -25,18 +32,19 @@ impl Ledger {
                 job.slashed.plur()
             ));
         }
-        for (holder, balance) in self.balances().await? {
-            let name = self.name(holder);
+        for (holder, balance) in &books.balances {
+            let name = self.name(*holder);
             lines.push(format!("{holder} {name:<10} {:>30} PLUR", balance.plur()));
         }
-        Ok(lines.join("\n"))
+        lines.join("\n")
     }
 
-    fn name(&self, holder: t4t_types::Address) -> &'static str {
+    /// Who an address is, in a word; empty for a stranger.
+    pub fn name(&self, holder: Address) -> &'static str {
         match holder {
             _ if holder == self.contracts.escrow => "escrow",
             _ if holder == self.contracts.registry => "registry",
-            _ if holder == super::burn_address() => "burned",
+            _ if holder == crate::burn_address() => "burned",
             _ if self.buyers.iter().any(|(wallet, _)| *wallet == holder) => "buyer",
             _ if self.sellers.iter().any(|(wallet, _)| *wallet == holder) => "seller",
             _ => "",

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use t4t_chain::contracts::JobStatus;
 use t4t_protocol::job::{BuyingState, SellingState};
-use t4t_store::Store;
 use t4t_store::buying::BuyingJob;
 use t4t_store::selling::SellingJob;
+use t4t_store::{Store, StoreError};
 use t4t_types::{Address, JobId, SwarmRef, Xbzz};
 
 use super::JobEntry;
 
-/// More rows than any test makes.
+/// More rows than any market under test makes.
 const ALL: u32 = 100_000;
 
 /// What is wrong with a gateway's rows.
@@ -21,7 +21,7 @@ pub(super) async fn compare_buyer(
     wallet: Address,
     jobs: &[JobEntry],
     is_closed: bool,
-) -> anyhow::Result<Vec<String>> {
+) -> Result<Vec<String>, StoreError> {
     let store = Store::open_existing(database).await?;
     let rows = store.buying_list_recent(ALL).await?;
     store.close().await;
@@ -81,7 +81,7 @@ pub(super) async fn compare_seller(
     wallet: Address,
     jobs: &[JobEntry],
     is_closed: bool,
-) -> anyhow::Result<Vec<String>> {
+) -> Result<Vec<String>, StoreError> {
     let store = Store::open_existing(database).await?;
     let rows = store.selling_list_recent(ALL).await?;
     store.close().await;
