@@ -2,15 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+
+use crate::alarm::Alarm;
 
 /// The board on which every component says whether it is ready.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     version: &'static str,
-    components: Arc<Mutex<BTreeMap<&'static str, ComponentState>>>,
+    /// By this, not by the time of day, it is told when trouble is said again.
+    since: Instant,
+    components: Arc<Mutex<BTreeMap<&'static str, Place>>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    state: ComponentState,
+    alarm: Alarm,
 }
 
 /// How one component does.
@@ -18,7 +29,7 @@ pub struct Readiness {
 pub struct ComponentState {
     /// Whether it can do its work.
     pub ready: bool,
-    /// Why not.
+    /// Why not; or, of a ready one, what will soon be missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What to do about it.
@@ -48,24 +59,24 @@ struct Ready {
 impl Readiness {
     /// An empty board, which is ready; `version` is what `/health` shows.
     pub fn new(version: &'static str) -> Self {
-        Self { version, components: Arc::default() }
+        Self { version, since: Instant::now(), components: Arc::default() }
     }
 
     /// Adds a component, not ready until it says so.
     pub fn component(&self, name: &'static str) -> Component {
         let starting = ComponentState { ready: false, reason: Some("starting".into()), next_step: None };
-        self.lock().entry(name).or_insert(starting);
+        self.lock().entry(name).or_insert(Place { state: starting, alarm: Alarm::default() });
         Component { name, board: self.clone() }
     }
 
     /// Whether every component is ready.
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(|state| state.ready)
+        self.lock().values().all(|place| place.state.ready)
     }
 
     /// How every component does.
     pub fn components(&self) -> BTreeMap<&'static str, ComponentState> {
-        self.lock().clone()
+        self.lock().iter().map(|(name, place)| (*name, place.state.clone())).collect()
     }
 
     /// Adds `GET /health`, which is 200 while the process lives, and `GET /ready`, which is 503 while a component is
@@ -87,21 +98,28 @@ impl Readiness {
         response.json(Ready { ready, components })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, ComponentState>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Place>> {
         self.components.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Trouble is said when it begins, now and then while it lasts, and when it is over.
     fn set(&self, name: &'static str, state: ComponentState) {
-        let before = self.lock().insert(name, state.clone());
-        if before.as_ref() == Some(&state) {
-            return;
-        }
-        match &state.reason {
-            None => tracing::info!(component = name, "ready"),
-            Some(reason) => {
-                let next_step = state.next_step.as_deref().unwrap_or_default();
-                tracing::warn!(component = name, reason, next_step, "not ready");
+        let now_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut places = self.lock();
+        let Some(place) = places.get_mut(name) else { return };
+        let was_ready = place.state.ready && place.state.reason.is_none();
+        place.state = state.clone();
+        let Some(reason) = &state.reason else {
+            if place.alarm.end() || !was_ready {
+                tracing::info!(component = name, "ready");
             }
+            return;
+        };
+        let next_step = state.next_step.as_deref().unwrap_or_default();
+        match (place.alarm.raise(next_step, now_ms), state.ready) {
+            (true, false) => tracing::error!(component = name, reason, next_step, "not ready"),
+            (true, true) => tracing::warn!(component = name, reason, next_step, "ready, but not for long"),
+            (false, _) => {}
         }
     }
 }
@@ -112,10 +130,18 @@ impl Component {
         self.board.set(self.name, ComponentState { ready: true, reason: None, next_step: None });
     }
 
-    /// Says that it can't, why, and what to do about it.
+    /// Says that it can't, why, and what to do about it. To be said again and again while it is so: the log has it at
+    /// once and then now and then.
     pub fn not_ready(&self, reason: impl Into<String>, next_step: impl Into<String>) {
         let state =
             ComponentState { ready: false, reason: Some(reason.into()), next_step: Some(next_step.into()) };
+        self.board.set(self.name, state);
+    }
+
+    /// Says that it can do its work still, what will be missing before long, and what to do about it.
+    pub fn ready_but(&self, reason: impl Into<String>, next_step: impl Into<String>) {
+        let state =
+            ComponentState { ready: true, reason: Some(reason.into()), next_step: Some(next_step.into()) };
         self.board.set(self.name, state);
     }
 }
@@ -133,6 +159,9 @@ mod tests {
         bee.not_ready("no stamp", "buy one");
         assert!(!board.is_ready());
         assert_eq!(board.components()["bee"].next_step.as_deref(), Some("buy one"));
+        bee.ready_but("the batch lasts a day", "top it up");
+        assert!(board.is_ready());
+        assert_eq!(board.components()["bee"].next_step.as_deref(), Some("top it up"));
         bee.ready();
         assert!(board.is_ready());
     }
