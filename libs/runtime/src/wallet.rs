@@ -1,5 +1,8 @@
 //! Finding and opening the wallet.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -7,6 +10,12 @@ use t4t_crypto::keyfile::{self, KeyFileError, KeyFileProblem};
 use t4t_crypto::{CryptoError, SealingKey, WalletKey};
 
 use crate::config::WalletSettings;
+
+/// The longest password file read, in bytes.
+const MAX_PASSWORD_BYTES: usize = 16 << 10;
+
+/// Permission bits that let others than the owner read.
+const OTHERS_BITS: u32 = 0o044;
 
 /// The wallet can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,13 +30,31 @@ pub enum WalletError {
     #[error("WALLET_KEY is not a key: expected 0x and 64 hexadecimal digits")]
     BadKey(#[source] CryptoError),
     /// The file of the keystore's password can't be read.
-    #[error("the password file {} (T4T_WALLET_PASSWORD_FILE) can't be read", .path.display())]
+    #[error("the password file {} (T4T_WALLET_PASSWORD_FILE) can't be read: correct its path or its mode", .path.display())]
     PasswordFile {
         /// The file.
         path: PathBuf,
         /// What the system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// The wallet is a keystore, and nobody said where its password is.
+    #[error(
+        "the wallet {} is an encrypted keystore: write its password into a file of mode 0600 and name that in \
+         T4T_WALLET_PASSWORD_FILE",
+        .path.display()
+    )]
+    PasswordNeeded {
+        /// The wallet's file.
+        path: PathBuf,
+    },
+    /// The password does not open the keystore. (Its text is not repeated.)
+    #[error("the password in {} (T4T_WALLET_PASSWORD_FILE) does not open the wallet {}: correct one of them", .password.display(), .path.display())]
+    WrongPassword {
+        /// The wallet's file.
+        path: PathBuf,
+        /// The password's file.
+        password: PathBuf,
     },
     /// The wallet's file can't be used.
     #[error(transparent)]
@@ -47,11 +74,19 @@ pub fn open(settings: &WalletSettings) -> Result<WalletKey, WalletError> {
     if let Some(key) = &settings.key {
         return WalletKey::parse(key.expose_secret().trim()).map_err(WalletError::BadKey);
     }
-    if !settings.file.exists() {
-        return Err(WalletError::Missing { path: settings.file.clone() });
-    }
     let password = settings.password_file.as_deref().map(read_password).transpose()?;
-    Ok(keyfile::read_wallet(&settings.file, password.as_ref())?)
+    keyfile::read_wallet(&settings.file, password.as_ref()).map_err(|error| explain(error, settings))
+}
+
+/// Names the setting where the key file's own words can't.
+fn explain(error: KeyFileError, settings: &WalletSettings) -> WalletError {
+    let path = settings.file.clone();
+    match (&error.problem, settings.password_file.clone()) {
+        (KeyFileProblem::Missing, _) => WalletError::Missing { path },
+        (KeyFileProblem::PasswordNeeded, _) => WalletError::PasswordNeeded { path },
+        (KeyFileProblem::WrongPassword, Some(password)) => WalletError::WrongPassword { path, password },
+        _ => WalletError::KeyFile(error),
+    }
 }
 
 /// Opens the sealing key, and makes one where there is none.
@@ -78,8 +113,16 @@ pub fn open_or_make_sealing_key(path: &Path) -> Result<SealingKey, WalletError> 
 /// # Errors
 /// [`WalletError::PasswordFile`].
 pub fn read_password(path: &Path) -> Result<SecretString, WalletError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| WalletError::PasswordFile { path: path.to_owned(), source })?;
-    let text = zeroize::Zeroizing::new(text);
-    Ok(text.lines().next().unwrap_or_default().into())
+    let read = || -> io::Result<SecretString> {
+        let file = File::open(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        if mode & OTHERS_BITS != 0 {
+            tracing::warn!("others can read the password file: run `chmod 600 {}`", path.display());
+        }
+        // Room for all of it at once, so that growing leaves no copy behind.
+        let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX_PASSWORD_BYTES));
+        file.take(MAX_PASSWORD_BYTES as u64).read_to_string(&mut text)?;
+        Ok(text.lines().next().unwrap_or_default().into())
+    };
+    read().map_err(|source| WalletError::PasswordFile { path: path.to_owned(), source })
 }

@@ -338,6 +338,24 @@ impl Store {
         row.count("pending")
     }
 
+    /// A wallet other than the scope's that has transactions on the scope's chain here, if there is one.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn transactions_other_wallet(
+        &self,
+        scope: TransactionScope,
+    ) -> Result<Option<Address>, StoreError> {
+        let sql =
+            "SELECT wallet FROM transactions WHERE chain_id = ? AND wallet <> ? ORDER BY id DESC LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(integer(scope.chain_id))
+            .bind(scope.wallet.as_bytes().as_slice())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| row.address("wallet")).transpose()
+    }
+
     /// Stores another version of a pending transaction, at its nonce or (with a new one) at another; `false` means
     /// that the transaction is no longer pending at `nonce`.
     ///

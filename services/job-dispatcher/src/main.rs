@@ -9,7 +9,7 @@ use t4t_runtime::{StopSignal, process};
 use crate::apart::Apart;
 
 fn main() -> anyhow::Result<()> {
-    process::end_on_panic();
+    process::begin();
     process::run(run())?
 }
 

@@ -10,7 +10,7 @@ use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{StopSignal, process};
 
 fn main() -> anyhow::Result<()> {
-    process::end_on_panic();
+    process::begin();
     process::run(run())?
 }
 

@@ -12,7 +12,7 @@ use t4t_runtime::{Readiness, StopSignal, process};
 use t4t_store::Store;
 
 fn main() -> anyhow::Result<()> {
-    process::end_on_panic();
+    process::begin();
     process::run(run())?
 }
 

@@ -45,6 +45,17 @@ pub enum StartError {
     /// The chain can't be used.
     #[error("the chain can't be used now: check GNOSIS_RPC_URL")]
     Chain(#[source] ChainError),
+    /// The database belongs to another wallet, whose jobs and transactions nobody else can bring to their end.
+    #[error(
+        "this data folder belongs to the wallet {owner} and the key is that of {opened}: use the key of {owner}, or \
+         another folder for this one (T4T_DATA_DIR)"
+    )]
+    OtherWallet {
+        /// Whose transactions are stored.
+        owner: Address,
+        /// The wallet that was opened.
+        opened: Address,
+    },
     /// The database can't be used.
     #[error("the database can't be used")]
     Store(#[from] StoreError),

@@ -15,7 +15,7 @@ use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService, settle
 use t4t_store::Store;
 
 fn main() -> anyhow::Result<()> {
-    process::end_on_panic();
+    process::begin();
     process::run(run())?
 }
 
@@ -29,6 +29,7 @@ async fn run() -> anyhow::Result<()> {
     let folder = DataSettings::from_settings(&settings)?.folder;
     let _lock = FolderLock::take(&folder)?;
     let key = WalletSettings::from_settings(&mut settings)?;
+    let origin = key.origin();
     let clock = SystemClock::shared();
     let deps = SettlementDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
@@ -37,7 +38,8 @@ async fn run() -> anyhow::Result<()> {
         clock,
     };
     let config = SettlementConfig::new(chain.chain_id, contracts);
-    let running = Box::pin(SettlementService::start(config, deps)).await?;
+    let starting = Box::pin(SettlementService::start(config, deps)).await;
+    let running = starting.with_context(|| format!("settlement does not start with the key of {origin}"))?;
     let (settlement, readiness) = (running.settlement.clone(), Readiness::new(env!("CARGO_PKG_VERSION")));
     let name = ServiceName::Settlement;
     let guarded = services.token.is_some();

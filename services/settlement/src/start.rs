@@ -66,6 +66,7 @@ impl SettlementService {
         front: impl FnOnce(Arc<Self>) -> Arc<dyn Settlement>,
     ) -> Result<Running, StartError> {
         let core = Arc::new(Core::new(config, deps));
+        core.check_owner().await?;
         core.check_chain().await?;
         core.read_pace().await?;
         let recovered = core.recover().await.map_err(StartError::Recovery)?;
@@ -99,6 +100,15 @@ impl Running {
 }
 
 impl Core {
+    /// What another wallet left open here could never be settled by this one.
+    async fn check_owner(&self) -> Result<(), StartError> {
+        let opened = self.scope.wallet;
+        match self.store.transactions_other_wallet(self.scope).await? {
+            Some(owner) => Err(StartError::OtherWallet { owner, opened }),
+            None => Ok(()),
+        }
+    }
+
     async fn check_chain(&self) -> Result<(), StartError> {
         self.rpc.verify_chain(self.config.chain_id).await.map_err(|error| match error {
             ChainError::WrongChain { expected, got } => StartError::WrongChain { expected, got },

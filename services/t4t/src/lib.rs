@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 /// Reads the command line, does what it says and returns the process's exit status.
 pub fn run() -> ExitCode {
-    t4t_runtime::process::end_on_panic();
+    t4t_runtime::process::begin();
     match cli::run() {
         Ok(status) => status,
         // Whoever read the output has seen enough, as `head` does.

@@ -22,10 +22,10 @@ pub struct KeyFileError {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileProblem {
     /// There is no such file: make a key, or correct the path.
-    #[error("it does not exist")]
+    #[error("it does not exist: correct the path")]
     Missing,
     /// There is a file already, and key files are never overwritten.
-    #[error("it exists already and is never overwritten")]
+    #[error("it exists already and is never overwritten: move it away first, if its key is not needed there")]
     Exists,
     /// Others than the owner can read or write the file.
     #[error("others can read it (mode {mode:04o}); run `chmod 600 {}`", path.display())]
@@ -35,38 +35,41 @@ pub enum KeyFileProblem {
         /// The file, for the line to run.
         path: PathBuf,
     },
+    /// A symbolic link: whoever may change the link would choose the key.
+    #[error("it is a symbolic link: name the file that it points to")]
+    Link,
     /// A folder, a device or a pipe.
-    #[error("it is not a regular file")]
+    #[error("it is not a regular file: name a key file")]
     NotAFile,
     /// Larger than any key file.
-    #[error("it is larger than {limit} bytes, so it holds no key")]
+    #[error("it is larger than {limit} bytes, so it holds no key: name a key file")]
     TooLarge {
         /// The largest size read, in bytes.
         limit: u64,
     },
     /// Shorter than a key: it was cut off, or never written in full.
-    #[error("it is cut short: expected {needed}")]
+    #[error("it is cut short, expected {needed}: restore it from your copy")]
     Truncated {
         /// What it should hold.
         needed: &'static str,
     },
     /// A plain key file whose content is no key.
-    #[error("it holds no usable key")]
+    #[error("it holds no usable key: restore it from your copy")]
     Key(#[source] CryptoError),
     /// A keystore whose JSON is not that of a V3 keystore.
-    #[error("it is no V3 keystore: {0}")]
+    #[error("it is no V3 keystore ({0}): restore it from your copy")]
     Malformed(String),
     /// A keystore that asks for a cipher, a key derivation or a cost that is not supported.
-    #[error("it is a keystore of an unsupported kind: {0}")]
+    #[error("it is a keystore of an unsupported kind ({0}): have your wallet write a V3 keystore")]
     Unsupported(String),
     /// A keystore, and no password was given.
     #[error("it is an encrypted keystore and needs a password")]
     PasswordNeeded,
     /// The password does not open the keystore (or the keystore was altered).
-    #[error("the password is wrong")]
+    #[error("the password does not open it: correct the password")]
     WrongPassword,
     /// The keystore opens, but holds the key of another address than it states.
-    #[error("it states the address {stated} but holds the key of {actual}")]
+    #[error("it states the address {stated} but holds the key of {actual}: restore it from your copy")]
     WrongAddress {
         /// The address in the file.
         stated: Address,

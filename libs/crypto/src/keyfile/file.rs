@@ -26,8 +26,8 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
 }
 
 fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileProblem> {
-    // Before opening: a pipe would block the open itself.
-    check(path, &fs::metadata(path).map_err(reading)?)?;
+    // Before opening: a pipe would block the open itself, and a link is not followed.
+    check(path, &fs::symlink_metadata(path).map_err(reading)?)?;
     let file = File::open(path).map_err(reading)?;
     check(path, &file.metadata().map_err(reading)?)?;
     // Room for all of it at once, so that growing leaves no copy of the secret behind.
@@ -40,6 +40,9 @@ fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileProblem> {
 }
 
 fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyFileProblem> {
+    if metadata.is_symlink() {
+        return Err(KeyFileProblem::Link);
+    }
     if !metadata.is_file() {
         return Err(KeyFileProblem::NotAFile);
     }

@@ -2,7 +2,7 @@
 //!
 //! A wallet's file holds either `0x` and 64 hexadecimal digits or a V3 keystore (JSON, encrypted under a password);
 //! which one is told by its content. A sealing key's file holds 64 digits. Files are made with mode 0600, reach the
-//! disk before the call returns, and are never overwritten; a file that others can read is refused.
+//! disk before the call returns, and are never overwritten; a file that others can read is refused, and so is a link.
 //!
 //! Everything here blocks (files, key stretching for up to a second): call it from `spawn_blocking`.
 

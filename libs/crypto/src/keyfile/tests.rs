@@ -187,6 +187,21 @@ fn missing_files_and_folders_say_so() {
 }
 
 #[test]
+fn a_link_is_not_followed() {
+    let folder = Folder::new();
+    let key = folder.path("elsewhere");
+    write_wallet_hex(&key, &wallet()).unwrap();
+    let (link, dangling) = (folder.path("wallet.key"), folder.path("dangling"));
+    std::os::unix::fs::symlink(&key, &link).unwrap();
+    std::os::unix::fs::symlink(folder.path("none"), &dangling).unwrap();
+    for link in [&link, &dangling] {
+        assert!(matches!(read_wallet(link, None).unwrap_err().problem, KeyFileProblem::Link));
+        let written = write_wallet_hex(link, &wallet()).unwrap_err();
+        assert!(matches!(written.problem, KeyFileProblem::Exists));
+    }
+}
+
+#[test]
 fn a_sealing_key_comes_back_with_or_without_its_prefix() {
     let folder = Folder::new();
     let key = SealingKey::derive(&wallet());

@@ -63,6 +63,14 @@ impl WalletSettings {
             key: settings.take_secret(&keys::WALLET_KEY),
         })
     }
+
+    /// Where the key comes from, for people: the file, or the setting that holds it.
+    pub fn origin(&self) -> String {
+        match &self.key {
+            Some(_) => keys::WALLET_KEY.name.to_owned(),
+            None => self.file.display().to_string(),
+        }
+    }
 }
 
 fn data_folder(settings: &Settings) -> Result<PathBuf, ConfigError> {

@@ -8,6 +8,7 @@ use t4t_runtime::config::{GatewaySettings, ProviderSettings, ServiceSettings, Wa
 use t4t_runtime::http::{ServeConfig, serve};
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Settings, StopSignal, process, wallet};
+use t4t_settlement::StartError;
 
 use crate::output;
 use crate::wiring::{Gateway, Provider};
@@ -60,8 +61,19 @@ fn run(
     process::run(async move {
         let stop = StopSignal::on_signals().context("signals can't be listened for")?;
         let key_settings = WalletSettings::from_settings(&mut settings)?;
+        let origin = key_settings.origin();
         let key = tokio::task::spawn_blocking(move || wallet::open(&key_settings)).await??;
-        role(settings, key, &stop).await
+        role(settings, key, &stop).await.map_err(|error| name_key(error, &origin))
     })??;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where a key came from that is not the data folder's own.
+fn name_key(error: anyhow::Error, origin: &str) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(StartError::OtherWallet { .. }) => {
+            error.context(format!("the key of {origin} can't be used here"))
+        }
+        _ => error,
+    }
 }

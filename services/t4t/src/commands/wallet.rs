@@ -8,15 +8,18 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use t4t_crypto::{WalletKey, keyfile};
+use t4t_crypto::WalletKey;
+use t4t_crypto::keyfile::{self, KeyFileProblem};
 use t4t_runtime::Settings;
 use t4t_runtime::config::WalletSettings;
+use t4t_runtime::lock::make_private;
 use t4t_runtime::wallet;
+use zeroize::Zeroizing;
 
 use crate::output;
 
 /// A key and a keystore are both far shorter.
-const MAX_INPUT_BYTES: u64 = 64 << 10;
+const MAX_INPUT_BYTES: usize = 64 << 10;
 
 /// Makes, shows or imports the wallet.
 #[derive(Debug, Args)]
@@ -74,7 +77,7 @@ pub(crate) fn run(args: WalletArgs, mut settings: Settings) -> anyhow::Result<Ex
         WalletCommand::Show { json } => show(&wallet::open(&settings)?, &settings, json)?,
         WalletCommand::Import { file, form } => {
             let key = match file {
-                Some(file) => read_file(&file)?,
+                Some(file) => read_file(&file, settings.password_file.as_deref())?,
                 None => read_standard_input()?,
             };
             keep(&key, &settings, &form, "imported")?;
@@ -85,8 +88,7 @@ pub(crate) fn run(args: WalletArgs, mut settings: Settings) -> anyhow::Result<Ex
 
 fn keep(key: &WalletKey, settings: &WalletSettings, form: &Form, done: &str) -> anyhow::Result<()> {
     if let Some(folder) = settings.file.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+        make_private(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
     }
     if form.encrypt {
         let password = new_password(settings.password_file.as_deref())?;
@@ -107,11 +109,7 @@ fn keep(key: &WalletKey, settings: &WalletSettings, form: &Form, done: &str) -> 
 }
 
 fn show(key: &WalletKey, settings: &WalletSettings, json: bool) -> anyhow::Result<()> {
-    let file = match settings.key {
-        Some(_) => "WALLET_KEY".to_owned(),
-        None => settings.file.display().to_string(),
-    };
-    let shown = WalletShown { address: key.address().to_string(), file };
+    let shown = WalletShown { address: key.address().to_string(), file: settings.origin() };
     if json {
         return Ok(output::json(&shown)?);
     }
@@ -121,27 +119,32 @@ fn show(key: &WalletKey, settings: &WalletSettings, json: bool) -> anyhow::Resul
     Ok(table.print()?)
 }
 
-fn read_file(file: &Path) -> anyhow::Result<WalletKey> {
-    let first = std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
-    if !first.trim_start().starts_with('{') {
-        return Ok(keyfile::read_wallet(file, None)?);
+fn read_file(file: &Path, password_file: Option<&Path>) -> anyhow::Result<WalletKey> {
+    match keyfile::read_wallet(file, None) {
+        Err(error) if matches!(error.problem, KeyFileProblem::PasswordNeeded) => {}
+        read => return Ok(read?),
     }
-    let password = ask("password of the keystore: ")?;
+    let password = match password_file {
+        Some(file) => wallet::read_password(file)?,
+        None => ask("password of the keystore: ")?,
+    };
     Ok(keyfile::read_wallet(file, Some(&password))?)
 }
 
 fn read_standard_input() -> anyhow::Result<WalletKey> {
-    let text = if std::io::stdin().is_terminal() {
-        ask("the wallet's key (0x and 64 hexadecimal digits, not shown): ")?
-    } else {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(MAX_INPUT_BYTES)
-            .read_to_string(&mut text)
-            .context("can't read standard input")?;
-        SecretString::from(text)
-    };
-    WalletKey::parse(text.expose_secret().trim()).context("this is not a wallet's key")
+    if std::io::stdin().is_terminal() {
+        let text = ask("the wallet's key (0x and 64 hexadecimal digits, not shown): ")?;
+        return parse(text.expose_secret());
+    }
+    // Room for all of it at once, so that growing leaves no copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_INPUT_BYTES));
+    let mut input = std::io::stdin().take(MAX_INPUT_BYTES as u64);
+    input.read_to_string(&mut text).context("can't read standard input")?;
+    parse(&text)
+}
+
+fn parse(text: &str) -> anyhow::Result<WalletKey> {
+    WalletKey::parse(text.trim()).context("this is not a wallet's key: expected 0x and 64 hexadecimal digits")
 }
 
 fn new_password(file: Option<&Path>) -> anyhow::Result<SecretString> {
