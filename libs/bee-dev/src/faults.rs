@@ -1,6 +1,7 @@
 //! What goes wrong, when somebody asks for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -72,16 +73,28 @@ struct Shared {
     cuts: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+/// Hears of every fault, in plain words.
+type Tell = Arc<dyn Fn(&'static str) + Send + Sync>;
+
 struct State {
     faults: Faults,
     dice: u64,
     misses: HashMap<SwarmRef, u32>,
+    counts: BTreeMap<&'static str, u64>,
+    tell: Option<Tell>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut state = f.debug_struct("State");
+        state.field("faults", &self.faults).field("counts", &self.counts).finish_non_exhaustive()
+    }
 }
 
 impl FaultHandle {
     pub(crate) fn new(faults: Faults, seed: u64) -> Self {
-        let state = Mutex::new(State { faults, dice: seed, misses: HashMap::new() });
+        let (misses, counts) = (HashMap::new(), BTreeMap::new());
+        let state = Mutex::new(State { faults, dice: seed, misses, counts, tell: None });
         Self { shared: Arc::new(Shared { state, cuts: watch::Sender::new(0) }) }
     }
 
@@ -109,6 +122,26 @@ impl FaultHandle {
         self.state().dice = seed;
     }
 
+    /// How often each fault happened that did, by its words.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.state().counts.clone()
+    }
+
+    /// From now on this hears of every fault, at once and in its way: it must be quick.
+    pub fn on_fault(&self, tell: impl Fn(&'static str) + Send + Sync + 'static) {
+        self.state().tell = Some(Arc::new(tell));
+    }
+
+    fn happened(&self, what: &'static str) {
+        let mut state = self.state();
+        *state.counts.entry(what).or_default() += 1;
+        let tell = state.tell.clone();
+        drop(state);
+        if let Some(tell) = tell {
+            tell(what);
+        }
+    }
+
     /// Cuts every open subscription, as a restart of the node does.
     pub fn cut_subscriptions(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
@@ -118,8 +151,16 @@ impl FaultHandle {
         self.shared.cuts.subscribe()
     }
 
-    /// Whether something with this probability happens now.
-    pub(crate) fn happens(&self, probability: f64) -> bool {
+    /// Whether this, with its probability, happens now.
+    pub(crate) fn happens(&self, what: &'static str, probability: f64) -> bool {
+        let happens = self.falls(probability);
+        if happens {
+            self.happened(what);
+        }
+        happens
+    }
+
+    fn falls(&self, probability: f64) -> bool {
         // Sure things use up no dice, so that a seed means the same whatever else is on.
         if probability <= 0.0 || probability >= 1.0 {
             return probability >= 1.0;
@@ -146,7 +187,12 @@ impl FaultHandle {
         }
         let misses = state.misses.entry(*reference).or_default();
         *misses = misses.saturating_add(1);
-        *misses <= first
+        let is_missed = *misses <= first;
+        drop(state);
+        if is_missed {
+            self.happened("not found yet");
+        }
+        is_missed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,7 +208,7 @@ mod tests {
     fn the_same_seed_throws_the_same_dice() {
         let throws = |seed| {
             let faults = FaultHandle::new(Faults::default(), seed);
-            (0..64).map(|_| faults.happens(0.5)).collect::<Vec<_>>()
+            (0..64).map(|_| faults.happens("heads", 0.5)).collect::<Vec<_>>()
         };
         assert_eq!(throws(7), throws(7));
         assert_ne!(throws(7), throws(8));
@@ -180,5 +226,6 @@ mod tests {
     fn the_first_downloads_miss_and_later_ones_do_not() {
         let faults = FaultHandle::new(Faults { not_found_first_n: 2, ..Faults::default() }, 0);
         assert_eq!([0; 4].map(|_| faults.misses(&SwarmRef::ZERO)), [true, true, false, false]);
+        assert_eq!(faults.counts()["not found yet"], 2);
     }
 }

@@ -116,11 +116,12 @@ impl Network {
     /// One message to one subscriber, with everything that may happen on the way.
     fn travel(self: &Arc<Self>, frames: &mpsc::Sender<Bytes>, message: &Bytes) {
         let faults = self.faults.get();
-        if self.faults.happens(faults.drop_messages) {
+        if self.faults.happens("message lost", faults.drop_messages) {
             return;
         }
-        let copies = 1 + usize::from(self.faults.happens(faults.duplicate_messages));
-        let held_back = if self.faults.happens(faults.reorder_messages) { HELD_BACK } else { Duration::ZERO };
+        let copies = 1 + usize::from(self.faults.happens("message doubled", faults.duplicate_messages));
+        let is_overtaken = self.faults.happens("message overtaken", faults.reorder_messages);
+        let held_back = if is_overtaken { HELD_BACK } else { Duration::ZERO };
         let delay = Duration::from_millis(faults.message_delay_ms) + held_back;
         let empty = std::iter::repeat_n(Bytes::new(), faults.empty_frames as usize);
         let arrivals: Vec<Bytes> = std::iter::repeat_n(message.clone(), copies).chain(empty).collect();

@@ -46,9 +46,9 @@ impl Api {
 
     /// Fails, or never answers, if uploads or downloads shall fail now.
     async fn injected(&self, error: Option<crate::InjectedError>) -> Result<(), ApiError> {
-        let Some(error) = error.filter(|error| self.network.faults.happens(error.probability)) else {
-            return Ok(());
-        };
+        let happens =
+            |error: &crate::InjectedError| self.network.faults.happens("call refused", error.probability);
+        let Some(error) = error.filter(happens) else { return Ok(()) };
         if error.status == 0 {
             self.network.config.clock.sleep(Duration::from_secs(600)).await;
         }
