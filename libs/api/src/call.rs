@@ -73,6 +73,14 @@ pub enum TransportError {
         /// When to try again, in seconds.
         retry_after_s: u64,
     },
+    /// The service is not there yet; try again after the given time.
+    #[error("the {service} is starting, GET /ready says what it waits for: try again in {retry_after_s} s")]
+    Starting {
+        /// Which service.
+        service: String,
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
     /// The service has stopped or can't be reached.
     #[error("the {service} service can't be reached: {reason}")]
     Unreachable {
@@ -109,7 +117,7 @@ impl TransportError {
     /// The HTTP status that says the same.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Busy { .. } => 503,
+            Self::Busy { .. } | Self::Starting { .. } => 503,
             Self::Unreachable { .. } => 502,
             Self::TimedOut { .. } => 504,
             Self::Unauthorized { .. } => 401,

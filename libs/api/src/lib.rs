@@ -13,6 +13,7 @@
 mod call;
 mod http_client;
 mod http_server;
+mod late;
 mod mailbox;
 
 pub mod inference_runner;
@@ -25,6 +26,7 @@ pub use http_client::{HttpClient, HttpClientConfig};
 pub use http_server::{Guard, call_route, stream_route};
 pub use inference_runner::InferenceRunner;
 pub use job_dispatcher::{Buying, Selling};
+pub use late::Late;
 pub use mailbox::{Desk, Mailbox};
 pub use registry_watcher::RegistryWatcher;
 pub use settlement::Settlement;

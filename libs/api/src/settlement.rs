@@ -296,6 +296,9 @@ pub struct Account {
     /// What it holds for gas, in wei.
     #[serde(with = "decimal")]
     pub xdai_wei: u128,
+    /// What a unit of gas may cost now at most, in wei.
+    #[serde(with = "decimal")]
+    pub max_fee_wei: u128,
     /// What it holds for payments.
     pub xbzz: Xbzz,
     /// Transactions that wait for a block.

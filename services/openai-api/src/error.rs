@@ -188,6 +188,9 @@ fn transport_facts(cause: &TransportError) -> Facts {
         TransportError::Busy { retry_after_s, .. } => {
             Facts::server(cause.status(), "overloaded").retry_after(*retry_after_s)
         }
+        TransportError::Starting { retry_after_s, .. } => {
+            Facts::server(cause.status(), "not_ready").retry_after(*retry_after_s)
+        }
         TransportError::Unreachable { .. } => Facts::server(cause.status(), "unavailable"),
         TransportError::TimedOut { .. } => Facts::server(cause.status(), "timeout"),
         TransportError::Unauthorized { .. } | TransportError::Malformed { .. } => {

@@ -37,6 +37,9 @@ pub struct SettlementConfig {
     /// What the escrow is allowed to take when its allowance no longer covers a job; never without limit, because
     /// whoever breaks the escrow takes it. Default 10 xBZZ.
     pub allowance_target: Xbzz,
+    /// Whether the escrow is allowed that much at the start already, so that the first purchase need not wait a block
+    /// for it: for gateways. Default false.
+    pub approves_early: bool,
     /// Transactions that wait for a block at most; more are refused as busy. Default 2,000.
     pub max_pending: usize,
     /// Messages worked on at a time. Default 2,048.
@@ -54,6 +57,7 @@ impl SettlementConfig {
             tip_wei: DEFAULT_TIP,
             max_fee_wei: DEFAULT_MAX_FEE,
             allowance_target: DEFAULT_ALLOWANCE,
+            approves_early: false,
             max_pending: DEFAULT_MAX_PENDING,
             slots: DEFAULT_SLOTS,
             pace: Pace::GNOSIS,

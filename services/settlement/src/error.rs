@@ -64,6 +64,22 @@ pub enum StartError {
     Recovery(#[source] SettlementError),
 }
 
+impl StartError {
+    /// Whether it ends by itself, so that the same start may succeed later with nothing changed.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Chain(cause) => cause.is_transient(),
+            Self::Recovery(cause) => matches!(cause, SettlementError::Chain { .. }),
+            _ => false,
+        }
+    }
+
+    /// The error with its causes, on one line.
+    pub fn story(&self) -> String {
+        chain_of(self)
+    }
+}
+
 /// An error with its causes, on one line.
 fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

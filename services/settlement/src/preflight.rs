@@ -163,6 +163,24 @@ impl Core {
         }
     }
 
+    /// Sees to the escrow's allowance before the first purchase needs it: no more than that purchase would allow, and
+    /// only where less than half of it is left and there is something to spend. Where it fails, the first purchase does
+    /// it.
+    pub(crate) async fn approve_early(&self) {
+        let half = Xbzz::from_plur(self.config.allowance_target.plur() / 2);
+        let approved = async {
+            let on_chain = self.on_chain().await.map_err(|cause| error::chain(&cause))?;
+            if on_chain.escrow_allowance >= half || on_chain.xbzz.is_zero() {
+                return Ok(());
+            }
+            self.have_recent_head().await?;
+            self.approve(self.config.contracts.escrow, half).await
+        };
+        if let Err(error) = approved.await {
+            tracing::info!(%error, "the escrow's allowance was not raised yet: the first purchase does it");
+        }
+    }
+
     /// Gas for a plan. Where the contract would refuse, says why.
     pub(crate) async fn gas(&self, plan: &Plan) -> Result<u64, SettlementError> {
         if let Some(gas) = plan.fixed_gas {

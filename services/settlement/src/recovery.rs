@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use t4t_api::settlement::SettlementError;
+use t4t_runtime::recovery::TakenUp;
 use t4t_store::transactions::{StoredTransaction, TransactionState};
 
 use crate::core::Core;
@@ -26,6 +27,20 @@ pub struct Recovered {
     pub sent_again: u64,
     /// In a block that is not final yet.
     pub unfinal: u64,
+    /// Refunds among those that were in no block known: cancellations and time-outs.
+    pub refunds: u64,
+}
+
+impl From<Recovered> for TakenUp {
+    fn from(recovered: Recovered) -> Self {
+        Self {
+            refunds_sent: recovered.refunds,
+            transactions_sent_again: recovered.sent_again,
+            transactions_mined: recovered.mined,
+            transactions_reverted: recovered.reverted,
+            ..Self::default()
+        }
+    }
 }
 
 impl Core {
@@ -72,6 +87,12 @@ impl Core {
             reverted: reverted as u64,
             sent_again: sent_again as u64,
             unfinal: unfinal as u64,
+            refunds: pending.iter().filter(|row| is_refund(&row.key)).count() as u64,
         })
     }
+}
+
+/// Whether a transaction's key names a refund that this wallet asked for.
+fn is_refund(key: &str) -> bool {
+    ["cancel:", "timeout:"].iter().any(|prefix| key.starts_with(prefix))
 }

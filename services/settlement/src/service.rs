@@ -66,6 +66,7 @@ impl Core {
             escrow: contracts.escrow,
             token: contracts.token,
             xdai_wei,
+            max_fee_wei: self.heads.fees().max_fee,
             xbzz,
             pending: u32::try_from(pending).unwrap_or(u32::MAX),
         })

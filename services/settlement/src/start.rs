@@ -19,6 +19,10 @@ use crate::watch;
 /// How long the watch may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
+/// Pauses before a chain that could not be reached is tried again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// Blocks whose average distance says how fast the chain is.
 const INTERVAL_BLOCKS: u64 = 8;
 
@@ -66,13 +70,47 @@ impl SettlementService {
         front: impl FnOnce(Arc<Self>) -> Arc<dyn Settlement>,
     ) -> Result<Running, StartError> {
         let core = Arc::new(Core::new(config, deps));
-        core.check_owner().await?;
-        core.check_chain().await?;
-        core.read_pace().await?;
-        let recovered = core.recover().await.map_err(StartError::Recovery)?;
+        let recovered = core.begin().await?;
+        Ok(Self::run(core, recovered, front))
+    }
+
+    /// As [`Self::start`], but waits for a chain that can't be reached, for as long as it takes; `waiting` is told each
+    /// time.
+    ///
+    /// # Errors
+    /// [`StartError`], where waiting would change nothing.
+    pub async fn start_patiently(
+        config: SettlementConfig,
+        deps: SettlementDeps,
+        waiting: impl Fn(&StartError),
+    ) -> Result<Running, StartError> {
+        let slots = config.slots;
+        let core = Arc::new(Core::new(config, deps));
+        let mut pause = FIRST_PAUSE;
+        let recovered = loop {
+            match core.begin().await {
+                Ok(recovered) => break recovered,
+                Err(error) if error.is_passing() => waiting(&error),
+                Err(error) => return Err(error),
+            }
+            core.clock.sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        Ok(Self::run(core, recovered, |service| Arc::new(Desk::start(SERVICE, service, slots))))
+    }
+
+    fn run(
+        core: Arc<Core>,
+        recovered: Recovered,
+        front: impl FnOnce(Arc<Self>) -> Arc<dyn Settlement>,
+    ) -> Running {
         let watch = tokio::spawn(watch::run(Arc::clone(&core)));
+        if core.config.approves_early {
+            let core = Arc::clone(&core);
+            tokio::spawn(async move { core.approve_early().await });
+        }
         let settlement = front(Arc::new(Self { core: Arc::clone(&core) }));
-        Ok(Running { settlement, core, recovered, watch })
+        Running { settlement, core, recovered, watch }
     }
 }
 
@@ -100,6 +138,14 @@ impl Running {
 }
 
 impl Core {
+    /// Checks the chain and takes up what the last run left open.
+    async fn begin(&self) -> Result<Recovered, StartError> {
+        self.check_owner().await?;
+        self.check_chain().await?;
+        self.read_pace().await?;
+        self.recover().await.map_err(StartError::Recovery)
+    }
+
     /// What another wallet left open here could never be settled by this one.
     async fn check_owner(&self) -> Result<(), StartError> {
         let opened = self.scope.wallet;

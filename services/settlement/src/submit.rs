@@ -115,7 +115,7 @@ impl Core {
         }
     }
 
-    async fn have_recent_head(&self) -> Result<(), SettlementError> {
+    pub(crate) async fn have_recent_head(&self) -> Result<(), SettlementError> {
         if self.heads.age(self.now_ms()).is_some_and(|age| age < OLDEST_HEAD) {
             return Ok(());
         }

@@ -43,7 +43,8 @@ async fn a_crash_after_sending_and_before_the_receipt_posts_once() {
 
     world.proxy.set(Sends::Pass);
     let running = world.start(CLIENT).await;
-    let found = Recovered { mined: 1, reverted: 0, sent_again: 0, unfinal: running.recovered().unfinal };
+    let found =
+        Recovered { mined: 1, reverted: 0, sent_again: 0, unfinal: running.recovered().unfinal, refunds: 0 };
     assert_eq!(running.recovered(), found);
     assert!(is_mined(&outcome(&running.settlement, "post:1").await));
     assert_eq!(submit(&running.settlement, "post:1", world.job().await).await.unwrap().nonce, 2);

@@ -9,5 +9,6 @@ mod money;
 mod nonces;
 mod provider;
 mod reorg;
+mod starting;
 mod stuck;
 mod world;

@@ -1,7 +1,7 @@
 //! A chain with the market, a proxy in front of it that fails on demand, and settlement services.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ pub(crate) enum Sends {
 pub(crate) struct Proxy {
     pub(crate) url: Url,
     mode: Arc<AtomicU8>,
+    is_cut: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<String>>>,
 }
 
@@ -64,26 +65,37 @@ impl Proxy {
     async fn start(node: Url) -> Self {
         let mode = Arc::new(AtomicU8::new(0));
         let sent = Arc::new(Mutex::new(Vec::new()));
+        let is_cut = Arc::new(AtomicBool::new(false));
         let http = reqwest::Client::new();
-        let shared = (node, Arc::clone(&mode), Arc::clone(&sent), http);
+        let shared = (node, Arc::clone(&mode), Arc::clone(&is_cut), Arc::clone(&sent), http);
         let server = HttpServer::new(move || {
             let shared = shared.clone();
             App::new().route(
                 "/",
                 web::post().to(move |body: Bytes| {
-                    let (node, mode, sent, http) = shared.clone();
-                    async move { forward(node, &mode, &sent, &http, body).await }
+                    let (node, mode, is_cut, sent, http) = shared.clone();
+                    async move {
+                        match is_cut.load(Ordering::SeqCst) {
+                            true => HttpResponse::BadGateway().finish(),
+                            false => forward(node, &mode, &sent, &http, body).await,
+                        }
+                    }
                 }),
             )
         });
         let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", server.addrs()[0]).parse().unwrap();
         actix_web::rt::spawn(server.run());
-        Self { url, mode, sent }
+        Self { url, mode, is_cut, sent }
     }
 
     pub(crate) fn set(&self, mode: Sends) {
         self.mode.store(mode as u8, Ordering::SeqCst);
+    }
+
+    /// Whether it refuses everything.
+    pub(crate) fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
     }
 
     /// Transactions that settlement tried to send, oldest first, as hexadecimal text.
