@@ -7,6 +7,7 @@ mod eventually;
 pub mod llama;
 mod plays;
 pub mod processes;
+pub mod secrets;
 
 pub use eventually::{eventually, eventually_equals};
 pub use plays::play_all;

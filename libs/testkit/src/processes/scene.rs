@@ -10,6 +10,7 @@ use super::{Gateway, PATIENCE, Provider, Question, Reply, RoleSpec, World, World
 use crate::backend::{Behaviour, ScriptedBackend};
 use crate::eventually;
 use crate::ledger::{JobEntry, Ledger};
+use crate::secrets::Secrets;
 
 /// The scripted backend's model.
 pub const ECHO: &str = "echo";
@@ -78,7 +79,8 @@ impl Scene {
         Ok(Self { world, backend, provider, gateway })
     }
 
-    /// Plays a scenario; its error gets what the processes said. No process may have written a key into its log.
+    /// Plays a scenario; its error gets what the processes said. No key may be
+    /// anywhere but in its file afterwards.
     ///
     /// # Errors
     /// The scenario's, or a key was written.
@@ -94,18 +96,11 @@ impl Scene {
         end.map_err(|error| error.context(stories()))
     }
 
+    /// Whether each key is in its own file alone: not in a log, a database, or any other file of the world.
     fn keeps_its_keys(&self) -> anyhow::Result<()> {
-        let said = [&self.gateway.process, &self.provider.process].map(|process| process.whole_log());
-        let files = [&self.gateway.database, &self.provider.database];
-        let keys = files.iter().filter_map(|file| file.parent()).flat_map(|folder| {
-            ["wallet.key", "pss.key"].map(|name| std::fs::read_to_string(folder.join(name)))
-        });
-        for key in keys {
-            let key = key?.trim().trim_start_matches("0x").to_ascii_lowercase();
-            ensure!(key.len() == 64, "a key file is not as it was");
-            ensure!(!said.iter().any(|log| log.to_ascii_lowercase().contains(&key)), "a key is in a log");
-        }
-        Ok(())
+        let keys = Secrets::new().keys_below(self.world.home())?;
+        ensure!(keys.count() >= 4, "there are {} keys, and two roles have two each", keys.count());
+        keys.stay_in_their_files()
     }
 
     /// Asks the gateway.
