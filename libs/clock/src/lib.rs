@@ -6,22 +6,27 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use t4t_types::UnixSeconds;
 use tokio::sync::Notify;
 
+mod system;
+
+pub use system::SystemClock;
+
 /// Time as the house sees it.
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Milliseconds since 1970 (UTC).
+    /// Milliseconds since 1970 (UTC), for measuring how long something takes: it never goes back, not even when the
+    /// machine's clock is set back.
     fn unix_millis(&self) -> u64;
 
     /// Returns once `duration` has passed on this clock.
     async fn sleep(&self, duration: Duration);
 
-    /// Seconds since 1970 (UTC).
+    /// Seconds since 1970 (UTC), for what others are told: what the machine's clock shows.
     fn now(&self) -> UnixSeconds {
         UnixSeconds::new(self.unix_millis() / 1000)
     }
@@ -44,31 +49,6 @@ pub async fn timeout<T>(
         biased;
         done = work => Ok(done),
         () = clock.sleep(limit) => Err(Elapsed),
-    }
-}
-
-/// The machine's clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl SystemClock {
-    /// The machine's clock, ready to be shared.
-    pub fn shared() -> SharedClock {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait]
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    fn unix_millis(&self) -> u64 {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }
 

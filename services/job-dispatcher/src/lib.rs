@@ -10,6 +10,7 @@ pub mod courier;
 pub mod postage;
 pub mod selling;
 
+mod age;
 mod chronicle;
 mod settings;
 
