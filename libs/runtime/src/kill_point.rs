@@ -17,10 +17,14 @@ pub enum KillPoint {
     BuyingNoticed,
     /// The row says that the payment is in escrow.
     BuyingPosted,
+    /// The row says that the provider acknowledged.
+    BuyingAcked,
     /// The row says where the answer lies.
     BuyingDelivered,
     /// The answer was fetched and opened.
     BuyingFetched,
+    /// The order to take an overdue payment back was handed to settlement.
+    BuyingTakenBack,
     /// A transaction is stored, signed, and not sent.
     SettlementStored,
     /// A transaction is sent.
@@ -53,14 +57,16 @@ pub enum KillPoint {
 
 impl KillPoint {
     /// Every kill point.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::BuyingPlanned,
         Self::BuyingSubmitted,
         Self::BuyingUploaded,
         Self::BuyingNoticed,
         Self::BuyingPosted,
+        Self::BuyingAcked,
         Self::BuyingDelivered,
         Self::BuyingFetched,
+        Self::BuyingTakenBack,
         Self::SettlementStored,
         Self::SettlementSent,
         Self::SettlementReceipt,
@@ -85,8 +91,10 @@ impl KillPoint {
             Self::BuyingUploaded => "buying.uploaded",
             Self::BuyingNoticed => "buying.noticed",
             Self::BuyingPosted => "buying.posted",
+            Self::BuyingAcked => "buying.acked",
             Self::BuyingDelivered => "buying.delivered",
             Self::BuyingFetched => "buying.fetched",
+            Self::BuyingTakenBack => "buying.taken-back",
             Self::SettlementStored => "settlement.stored",
             Self::SettlementSent => "settlement.sent",
             Self::SettlementReceipt => "settlement.receipt",

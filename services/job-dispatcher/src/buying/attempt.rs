@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
-use t4t_api::registry_watcher::Candidate;
+use t4t_api::registry_watcher::{Candidate, GetHead};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
@@ -84,6 +84,8 @@ impl Buyer {
         };
         let sealed = seal(&candidate.sealing_key, &payload.to_json())
             .map_err(|_| Failed::Provider("its published key is not a key".into()))?;
+        // Deadlines are judged by the chain's time, whatever this machine's clock shows.
+        let head = self.watcher.ask(GetHead {}).await.map_err(|error| unavailable(error.to_string()))?;
         let row = BuyingJob {
             request_id: id.0,
             attempt: id.1,
@@ -95,7 +97,7 @@ impl Buyer {
             prices: candidate.prices,
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
             max_payment,
-            delivery_deadline: self.clock.now().plus(delivery_seconds),
+            delivery_deadline: head.now().plus(delivery_seconds),
             sealed_request: Some(sealed),
             job: None,
             response_hash: None,

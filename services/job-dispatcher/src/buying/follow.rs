@@ -120,7 +120,7 @@ impl Buyer {
         let row = row.clone();
         match &event.what {
             JobHappening::Posted { .. } => {}
-            JobHappening::Acked => self.record(&row, BuyingEvent::Acked, BuyingChange::default()).await,
+            JobHappening::Acked => self.acked(&row).await,
             JobHappening::Claimed { response_hash, paid } => self.claimed(&row, *response_hash, *paid).await,
             JobHappening::Cancelled { .. } => {
                 self.record(&row, BuyingEvent::Cancelled, BuyingChange::default()).await
@@ -131,6 +131,11 @@ impl Buyer {
             JobHappening::Reorganised => self.look_afresh(&row).await?,
         }
         Ok(())
+    }
+
+    async fn acked(&self, row: &BuyingJob) {
+        self.record(row, BuyingEvent::Acked, BuyingChange::default()).await;
+        KillPoint::BuyingAcked.pass();
     }
 
     /// A claim of nothing is a refusal, whatever lies at its hash; any other is a delivery as well.
@@ -176,7 +181,7 @@ impl Buyer {
         match &envelope.message {
             Message::JobAck(ack) => {
                 if let Some(row) = self.row_of(&envelope, ack.routing_id).await {
-                    self.record(&row, BuyingEvent::Acked, BuyingChange::default()).await;
+                    self.acked(&row).await;
                 }
             }
             Message::JobDeliver(deliver) => {

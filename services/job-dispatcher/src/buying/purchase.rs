@@ -10,7 +10,7 @@ use t4t_clock::timeout;
 use t4t_crypto::random_bytes;
 use t4t_protocol::job::BuyingState;
 use t4t_store::buying::BuyingJob;
-use t4t_types::{Address, UnixSeconds};
+use t4t_types::Address;
 
 use super::answer::Answer;
 use super::attempt::Failed;
@@ -37,8 +37,9 @@ impl Buyer {
     pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
         let seconds = self.config.delivery_seconds;
         let limit = Duration::from_secs(seconds.saturating_add(seconds.clamp(SECOND_TRY.0, SECOND_TRY.1)));
-        let ends_at = self.clock.now().plus(limit.as_secs());
-        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase, ends_at))).await;
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let ends_at_ms = self.clock.unix_millis().saturating_add(limit_ms);
+        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase, ends_at_ms))).await;
         let end = match bought {
             Ok(Ok(answer)) => {
                 purchase.push(BuyingProgress::Answered(answer));
@@ -54,7 +55,7 @@ impl Buyer {
         &self,
         call: &BuyCompletion,
         purchase: &Purchase,
-        ends_at: UnixSeconds,
+        ends_at_ms: u64,
     ) -> Result<BoughtAnswer, BuyingError> {
         let earlier =
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
@@ -86,7 +87,8 @@ impl Buyer {
                 Err(error) => return Err(error),
             };
             // An answer that comes after the request's own end would be paid for nobody.
-            let left = ends_at.since(self.clock.now()).saturating_sub(MARGIN.as_secs());
+            let left_ms = ends_at_ms.saturating_sub(self.clock.unix_millis());
+            let left = (left_ms / 1000).saturating_sub(MARGIN.as_secs());
             let delivery_seconds = self.config.delivery_seconds.min(left);
             if attempts > 0 && delivery_seconds < LEAST_SECONDS.min(self.config.delivery_seconds) {
                 break;

@@ -8,12 +8,14 @@ use t4t_api::settlement::{
     TransactionOutcome,
 };
 use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{JobId, JobStatus, JobTerms, UnixSeconds};
 use tracing::{debug, warn};
 
 use super::attempt::post_key;
 use super::service::{Buyer, Recovered};
+use crate::age::age_ms;
 
 /// A job is looked at on the chain only once it is this old: until then, events and messages tell.
 const LOOK_AFTER_MS: u64 = 35_000;
@@ -58,7 +60,7 @@ impl Buyer {
             }
         };
         let now_ms = self.clock.unix_millis();
-        for row in open.iter().filter(|row| now_ms.saturating_sub(row.created_at_ms) > LOOK_AFTER_MS) {
+        for row in open.iter().filter(|row| age_ms(row.created_at_ms, now_ms) > LOOK_AFTER_MS) {
             self.sweep_row(row, chain_now).await;
         }
     }
@@ -130,7 +132,10 @@ impl Buyer {
             return;
         }
         match self.settlement.ask(SubmitTransaction { key, intent }).await {
-            Ok(status) => debug!(%job, hash = %status.hash, "an overdue job is being taken back"),
+            Ok(status) => {
+                debug!(%job, hash = %status.hash, "an overdue job is being taken back");
+                KillPoint::BuyingTakenBack.pass();
+            }
             Err(SettlementError::Refused { reason, .. }) => {
                 debug!(%job, reason, "an overdue job can't be taken back; the chain is read again");
             }
@@ -159,7 +164,7 @@ impl Buyer {
             // Only when settlement can't still be at work on it: it stores nothing until it knows that it may be sent.
             Err(SettlementError::UnknownTransaction { .. })
                 if row.job.is_none()
-                    && self.clock.unix_millis().saturating_sub(row.created_at_ms) > NEVER_PAID_AFTER_MS
+                    && age_ms(row.created_at_ms, self.clock.unix_millis()) > NEVER_PAID_AFTER_MS
                     && !self.ledger.is_watched((row.request_id, row.attempt)) =>
             {
                 let reason = Some("stopped before anything was paid".to_owned());

@@ -11,6 +11,7 @@ use t4t_types::{JobStatus, UnixSeconds};
 use tracing::{debug, warn};
 
 use super::service::{Recovered, Seller};
+use crate::age::age_ms;
 
 /// A settled state is read from the chain, rather than from events, once the claim is this old.
 const LOOK_AFTER_MS: u64 = 60_000;
@@ -77,7 +78,7 @@ impl Seller {
             return;
         }
         let is_settling = matches!(row.state, SellingState::Uploaded | SellingState::Refusing);
-        if is_settling && now_ms.saturating_sub(row.created_at_ms) > LOOK_AFTER_MS {
+        if is_settling && age_ms(row.created_at_ms, now_ms) > LOOK_AFTER_MS {
             self.look_up(row).await;
         }
         self.spawn_work(row.job);
@@ -144,7 +145,7 @@ impl Seller {
         self.clock.unix_millis().saturating_sub(row.created_at_ms)
     }
 
-    async fn is_past(&self, deadline: UnixSeconds) -> bool {
+    pub(super) async fn is_past(&self, deadline: UnixSeconds) -> bool {
         self.chain_now().await.is_ok_and(|chain_now| chain_now > deadline)
     }
 

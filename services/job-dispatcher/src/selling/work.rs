@@ -274,12 +274,29 @@ impl Seller {
                     payment: Some(payment),
                     ..Default::default()
                 };
-                self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+                self.store_answer(row, change).await?;
                 KillPoint::SellingAnswered.pass();
                 self.sold.add(usage);
                 Ok(())
             }
             Err(failed) => self.decline(row, &request, failed).await,
+        }
+    }
+
+    /// Stores a finished inference; tries again, for as long as it can be claimed, while the disk is full or locked.
+    async fn store_answer(&self, row: &SellingJob, change: SellingChange) -> Result<(), WorkError> {
+        let mut is_told = false;
+        loop {
+            let stored = self.ledger.happened(row.job, SellingEvent::Answered, change.clone()).await;
+            let Err(error) = stored else { return Ok(()) };
+            if !matches!(error, StoreError::Unavailable(_)) || self.is_past(row.delivery_deadline).await {
+                return Err(error.into());
+            }
+            if !is_told {
+                warn!(job = %row.job, error = &error as &dyn std::error::Error, "an answer waits to be stored");
+                is_told = true;
+            }
+            self.clock.sleep(LONGEST_PAUSE).await;
         }
     }
 
