@@ -1,15 +1,20 @@
-//! Processes that end at the worst moment: `kill -9` at every kill point and at random times.
+//! Processes that end at the worst moment: `kill -9` at every kill point, at random times, and again while they recover.
 //!
-//! `CHAOS_RUNS=n` adds n random scenarios, `CHAOS_SEED=n` says where their dice begin; a failure prints its scenario.
+//! `CHAOS=full` plays each point 55 times, 500 random and 200 double scenarios; `CHAOS_RUNS=n` plays n random ones in
+//! either form, `CHAOS_SEED=n` says where their dice begin. A failure prints its scenario.
 
+mod deaths;
 mod play;
-mod shot;
+mod scenario;
+mod tally;
 
 use anyhow::Context;
 use t4t_runtime::KillPoint;
+use t4t_testkit::chaos::{Form, seed};
 
 use self::play::play;
-use self::shot::{Aim, Shot, Side};
+use self::scenario::{Scenario, Side};
+use self::tally::Tally;
 
 /// The command under test.
 const T4T: &str = env!("CARGO_BIN_EXE_t4t");
@@ -17,41 +22,71 @@ const T4T: &str = env!("CARGO_BIN_EXE_t4t");
 /// Scenarios at a time: they mostly wait.
 const SIDE_BY_SIDE: usize = 3;
 
-async fn play_all(shots: Vec<Shot>) -> anyhow::Result<()> {
-    t4t_testkit::play_all(&shots, SIDE_BY_SIDE, async |shot: &Shot| {
-        play(shot).await.map(|end| end.to_string())
+/// How often each point is played in the full form: 26 points × 50 and more.
+const TURNS: u32 = 55;
+
+/// Random scenarios of the full form.
+const RANDOM: u32 = 500;
+
+/// Double scenarios of the short and the full form.
+const DOUBLE: (u32, u32) = (6, 200);
+
+async fn play_all(tried: &str, scenarios: &[Scenario]) -> anyhow::Result<()> {
+    let tally = Tally::default();
+    t4t_testkit::play_all(scenarios, SIDE_BY_SIDE, async |scenario: &Scenario| {
+        let outcome = play(scenario).await?;
+        tally.add(&outcome);
+        Ok(outcome.to_string())
     })
-    .await
+    .await?;
+    tally.row(tried).report()
 }
 
-fn points(side: Side, passage: u32, of: impl Fn(KillPoint) -> bool) -> Vec<Shot> {
+fn points(side: Side, passage: u32, of: impl Fn(KillPoint) -> bool) -> anyhow::Result<Vec<Scenario>> {
+    let turns = Form::from_env().runs(1, TURNS)?;
     let points = KillPoint::ALL.into_iter().filter(|point| of(*point));
-    points.map(|point| Shot { side, aim: Aim::At(point, passage) }).collect()
+    let turned = points.flat_map(|point| (0..turns).map(move |turn| (point, turn)));
+    Ok(turned.map(|(point, turn)| Scenario::at(side, point, passage, turn)).collect())
 }
 
 #[actix_web::test]
 async fn a_gateway_killed_at_any_point_pays_once_and_answers() -> anyhow::Result<()> {
-    play_all(points(Side::Gateway, 1, |point| point.as_str().starts_with("buying."))).await
+    let plays = points(Side::Gateway, 1, |point| point.as_str().starts_with("buying."))?;
+    play_all("kill −9 at each of the gateway's points", &plays).await
 }
 
 #[actix_web::test]
 async fn a_provider_killed_at_any_point_is_paid_once_and_loses_nothing() -> anyhow::Result<()> {
-    play_all(points(Side::Provider, 1, |point| point.as_str().starts_with("selling."))).await
+    let plays = points(Side::Provider, 1, |point| point.as_str().starts_with("selling."))?;
+    play_all("kill −9 at each of the provider's points", &plays).await
 }
 
 #[actix_web::test]
 async fn a_wallet_killed_between_storing_sending_and_receipt_sends_once() -> anyhow::Result<()> {
     let of = |point: KillPoint| point.as_str().starts_with("settlement.");
     // The gateway's first transaction is its approval, the provider's its acknowledgement.
-    let both = [Side::Gateway, Side::Provider].map(|side| points(side, 2, of));
-    play_all(both.concat()).await
+    let both = [points(Side::Gateway, 2, of)?, points(Side::Provider, 2, of)?];
+    play_all("kill −9 at each of both wallets' points", &both.concat()).await
 }
 
 #[actix_web::test]
 async fn random_deaths_cost_nothing() -> anyhow::Result<()> {
-    let number =
-        |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().context(name.to_owned()));
-    let Some(runs) = number("CHAOS_RUNS").transpose()? else { return Ok(()) };
-    let seed = number("CHAOS_SEED").transpose()?.unwrap_or(1);
-    play_all((seed..seed + runs).map(Shot::random).collect()).await
+    let runs = match std::env::var("CHAOS_RUNS") {
+        Ok(text) => text.parse().context("CHAOS_RUNS")?,
+        Err(_) => u64::from(Form::from_env().runs(0, RANDOM)?),
+    };
+    if runs == 0 {
+        return Ok(());
+    }
+    let seed = seed()?;
+    let plays: Vec<Scenario> = (seed..seed + runs).map(Scenario::random).collect();
+    play_all("kill −9 at random points and times", &plays).await
+}
+
+#[actix_web::test]
+async fn two_deaths_cost_no_more_than_one() -> anyhow::Result<()> {
+    let runs = u64::from(Form::from_env().runs(DOUBLE.0, DOUBLE.1)?);
+    let seed = seed()?;
+    let plays: Vec<Scenario> = (seed..seed + runs).map(Scenario::double).collect();
+    play_all("killed again while it recovers, or both sides", &plays).await
 }
