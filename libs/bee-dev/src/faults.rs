@@ -39,8 +39,20 @@ pub struct Faults {
     pub silent_sockets: bool,
     /// Every batch is full.
     pub stamp_full: bool,
+    /// The batches of a node end sooner than they were paid for.
+    pub stamps_end: Option<StampsEnd>,
     /// `POST /chunks` is refused with 501.
     pub refuse_chunks: bool,
+}
+
+/// Batches that end sooner than they were paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StampsEnd {
+    /// Whose batches, counted from 0.
+    pub node: usize,
+    /// How long they last still; at 0 they pay for nothing.
+    pub seconds_left: u32,
 }
 
 /// A call that fails now and then.

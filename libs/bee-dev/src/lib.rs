@@ -16,5 +16,5 @@ mod routes;
 mod server;
 
 pub use config::BeeDevConfig;
-pub use faults::{FaultHandle, Faults, InjectedError};
+pub use faults::{FaultHandle, Faults, InjectedError, StampsEnd};
 pub use server::{BeeDev, StartError};

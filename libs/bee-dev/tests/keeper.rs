@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use t4t_bee_dev::{BeeDev, BeeDevConfig};
+use t4t_bee_dev::{BeeDev, BeeDevConfig, Faults, StampsEnd};
 use t4t_clock::{ManualClock, SystemClock};
-use t4t_swarm::{Bee, BeeConfig, BuyStamp, StampKeeper, StampKeeperConfig, SwarmError};
+use t4t_swarm::{Bee, BeeConfig, BuyStamp, StampKeeper, StampKeeperConfig, Standing, SwarmError, Upload};
 use t4t_types::{BatchId, UnixSeconds, Xbzz};
 
 const DAY: u128 = 24_000 * 17_280;
@@ -111,4 +111,35 @@ async fn a_batch_that_has_ended_is_replaced() {
     clock.advance(Duration::from_secs(9 * 86_400));
     assert!(matches!(keeper.tick().await, Err(SwarmError::StampUnusable { .. })));
     assert_ne!(keeper.resolve().await.unwrap(), ending);
+}
+
+#[tokio::test]
+async fn a_batch_that_ends_or_is_refused_is_told_before_it_is_needed_and_when_it_pays_again() {
+    let (network, bee) = node(BeeDevConfig::default()).await;
+    buy(&bee, 30, "t4t").await;
+    let keeper = keeper(&bee, StampKeeperConfig { manage: false, ..StampKeeperConfig::default() });
+    keeper.resolve().await.unwrap();
+    let faults = network.faults();
+    let ends_in = |seconds_left| {
+        faults.set(Faults { stamps_end: Some(StampsEnd { node: 0, seconds_left }), ..Faults::default() });
+    };
+    assert_eq!((keeper.look().await.unwrap(), keeper.trouble()), (Standing::Good, None));
+    ends_in(86_400);
+    assert!(matches!(keeper.look().await.unwrap(), Standing::Ending(reason) if reason.contains("24 hours")));
+    assert_eq!(keeper.trouble(), None);
+    ends_in(600);
+    assert!(matches!(keeper.look().await.unwrap(), Standing::Spent(reason) if reason.contains("10 minutes")));
+    ends_in(0);
+    assert!(matches!(keeper.look().await.unwrap(), Standing::Spent(_)));
+    assert!(keeper.trouble().is_some());
+    faults.set(Faults::default());
+    assert_eq!(keeper.check().await, None);
+
+    faults.set(Faults { stamp_full: true, ..Faults::default() });
+    assert_eq!(keeper.look().await.unwrap(), Standing::Good, "nothing shows it before it is used");
+    assert!(keeper.upload(vec![1; 10], Upload::Direct).await.is_err());
+    assert!(keeper.trouble().is_some_and(|reason| reason.contains("full")));
+    assert!(matches!(keeper.look().await.unwrap(), Standing::Spent(_)), "it still refuses");
+    faults.set(Faults::default());
+    assert_eq!((keeper.look().await.unwrap(), keeper.trouble()), (Standing::Good, None));
 }

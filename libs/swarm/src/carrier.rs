@@ -23,6 +23,11 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// Whether a batch is there to pay with.
     fn has_stamp(&self) -> bool;
 
+    /// Why nothing can be paid for now; `None` if all is well. Asks the node only where something is amiss.
+    async fn postage_trouble(&self) -> Option<String> {
+        (!self.has_stamp()).then(|| "there is no usable postage batch".to_owned())
+    }
+
     /// Sends a message; success is no proof of delivery.
     ///
     /// # Errors
@@ -62,6 +67,10 @@ impl Carrier for StampKeeper {
 
     fn has_stamp(&self) -> bool {
         self.batch().is_some()
+    }
+
+    async fn postage_trouble(&self) -> Option<String> {
+        self.check().await
     }
 
     async fn send_message(&self, message: &Message) -> Result<(), SwarmError> {

@@ -21,5 +21,5 @@ pub use client::{
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,
 };
 pub use error::SwarmError;
-pub use keeper::{StampKeeper, StampKeeperConfig, StampSource, Upkeep};
+pub use keeper::{StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep};
 pub use trojan::{PssPublicKey, PssSecretKey, Topic};

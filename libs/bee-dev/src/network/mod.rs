@@ -100,7 +100,13 @@ impl Network {
 
     /// Whether the batch can pay now.
     pub(crate) fn usable(&self, batch: &Batch) -> bool {
-        self.now() >= batch.usable_at && batch.value > self.total_amount()
+        let is_over = self.ends_in(batch).is_some_and(|seconds| seconds == 0);
+        self.now() >= batch.usable_at && batch.value > self.total_amount() && !is_over
+    }
+
+    /// How many seconds somebody wants the batch to last still.
+    pub(crate) fn ends_in(&self, batch: &Batch) -> Option<u32> {
+        self.faults.get().stamps_end.filter(|end| end.node == batch.owner).map(|end| end.seconds_left)
     }
 
     /// Pays for chunks and keeps them; stops at the first that its batch can't pay for.

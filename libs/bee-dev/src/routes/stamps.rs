@@ -72,6 +72,9 @@ impl Api {
     }
 
     fn seconds_left(&self, batch: &Batch) -> i64 {
+        if let Some(seconds) = self.network.ends_in(batch) {
+            return seconds.into();
+        }
         let config = &self.network.config;
         let left = batch.value.saturating_sub(self.network.total_amount());
         let blocks = left.checked_div(config.price.plur()).unwrap_or(u128::MAX);

@@ -4,6 +4,7 @@
 
 mod memory;
 mod rescue;
+mod standing;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 pub use self::memory::StampSource;
+pub use self::standing::Standing;
 use crate::{Bee, BuyStamp, StampReceipt, StampState, SwarmError};
 
 /// Blocks of 5 s in a day.
@@ -86,6 +88,10 @@ pub struct StampKeeper {
     spending: Mutex<LastSpent>,
     /// Held while a full batch is diluted; counts how often that was done.
     rescues: Mutex<u64>,
+    /// What the node last said about the batch in use.
+    known: std::sync::Mutex<standing::Known>,
+    /// When the node was last asked because something was amiss, in milliseconds since 1970.
+    checked_at_ms: Mutex<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -98,7 +104,16 @@ impl StampKeeper {
     /// A keeper for `bee`; nothing is asked yet.
     pub fn new(bee: Bee, config: StampKeeperConfig) -> Self {
         let chosen = std::sync::Mutex::new(None);
-        Self { bee, config, chosen, spending: Mutex::default(), rescues: Mutex::default() }
+        let known = std::sync::Mutex::default();
+        Self {
+            bee,
+            config,
+            chosen,
+            spending: Mutex::default(),
+            rescues: Mutex::default(),
+            known,
+            checked_at_ms: Mutex::default(),
+        }
     }
 
     /// The node.
@@ -126,6 +141,14 @@ impl StampKeeper {
         self.choose(Some(batch));
         self.remember(batch, source).await;
         Ok(batch)
+    }
+
+    /// Lets go of a batch that pays for nothing any more, so that the next [`Self::resolve`] finds another. A configured
+    /// batch is kept: no other may be used.
+    pub fn let_go(&self) {
+        if self.config.batch.is_none() {
+            self.choose(None);
+        }
     }
 
     fn choose(&self, batch: Option<BatchId>) {

@@ -15,7 +15,12 @@ const DILUTION_WAIT: Duration = Duration::from_secs(30);
 impl StampKeeper {
     /// Stores content under the kept batch; see [`crate::Bee::upload`]. A full batch is diluted once.
     pub async fn upload(&self, data: impl Into<Bytes>, upload: Upload) -> Result<SwarmRef, SwarmError> {
-        let data = data.into();
+        let stored = self.upload_with_room(data.into(), upload).await;
+        self.note(&stored);
+        stored
+    }
+
+    async fn upload_with_room(&self, data: Bytes, upload: Upload) -> Result<SwarmRef, SwarmError> {
         let (batch, seen) = self.room().await?;
         match self.bee.upload(&batch, data.clone(), upload).await {
             Err(full) => {
@@ -28,6 +33,12 @@ impl StampKeeper {
 
     /// Sends a message under the kept batch; see [`crate::Bee::send_message`]. A full batch is diluted once.
     pub async fn send_message(&self, message: &Message) -> Result<Sent, SwarmError> {
+        let sent = self.send_with_room(message).await;
+        self.note(&sent);
+        sent
+    }
+
+    async fn send_with_room(&self, message: &Message) -> Result<Sent, SwarmError> {
         let (batch, seen) = self.room().await?;
         match self.bee.send_message(message, &batch).await {
             Err(full) => {
