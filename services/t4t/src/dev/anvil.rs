@@ -93,6 +93,15 @@ impl Anvil {
         Ok(())
     }
 
+    /// Replaces the last `depth` blocks by empty ones; their transactions are gone.
+    ///
+    /// # Errors
+    /// The chain does not answer.
+    pub(crate) async fn reorganise(&self, depth: u64) -> anyhow::Result<()> {
+        let done = self.rpc.call::<serde_json::Value>("anvil_reorg", json!([depth, []])).await;
+        done.context("no blocks were replaced").map(drop)
+    }
+
     /// Ends it.
     pub(crate) async fn stop(mut self) {
         if let Err(error) = self.child.kill().await {
@@ -101,8 +110,8 @@ impl Anvil {
     }
 }
 
-/// Where the system can, the chain is ended with this process even if that is killed.
-fn command(program: &Path) -> Command {
+/// A process that ends with this one even if that is killed, where the system can.
+pub(super) fn command(program: &Path) -> Command {
     let Some(wrapper) = in_path("setpriv", std::env::var_os("PATH").as_deref()) else {
         return Command::new(program);
     };

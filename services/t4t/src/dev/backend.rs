@@ -66,16 +66,21 @@ impl Backend {
         Ok(Self { description, url, name: "demo", demo: Some(demo) })
     }
 
-    /// Writes it as `endpoints.json`.
+    /// Writes it as `endpoints.json`, as if it was at `url`.
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn write_endpoints(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write_endpoints(&self, folder: &Path, url: &Url) -> anyhow::Result<PathBuf> {
         let file = folder.join("endpoints.json");
-        let endpoints = json!([{ "name": self.name, "url": self.url.as_str().trim_end_matches('/') }]);
+        let endpoints = json!([{ "name": self.name, "url": url.as_str().trim_end_matches('/') }]);
         std::fs::write(&file, format!("{endpoints:#}\n"))
             .with_context(|| format!("can't write {}", file.display()))?;
         Ok(file)
+    }
+
+    /// Whether it is the demo, which repeats the question.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.demo.is_some()
     }
 
     /// Stops what this run started.

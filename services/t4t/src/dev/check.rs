@@ -1,6 +1,5 @@
 //! `t4t dev --check`: buys two answers as an app would, and checks the money to the last PLUR.
 
-mod app;
 mod report;
 
 use std::time::{Duration, Instant};
@@ -9,8 +8,8 @@ use anyhow::Context;
 use t4t_clock::{Clock, SystemClock, timeout};
 use t4t_types::{ModelId, Xbzz};
 
-use self::app::{App, Bought};
 pub(super) use self::report::Report;
+use super::app::{App, Bought};
 use super::market::Market;
 use super::money::{Ledger, SettledJob};
 use crate::steps::Steps;
@@ -25,7 +24,7 @@ pub(super) async fn run(market: &Market, steps: &Steps) -> anyhow::Result<Report
     let ready_ms = steps.elapsed_ms();
     let offer = market.offers.first().context("no model is on offer")?;
     let model: ModelId = offer.model.parse().context("the first model on offer has no usable name")?;
-    let ledger = &market.ledger;
+    let ledger = &market.world.ledger;
     let before = ledger.balances().await?;
     let app = App::new(&market.gateway.url(), &model)?;
     let plain = bought(steps, "plain", app.ask()).await?;

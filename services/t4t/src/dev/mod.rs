@@ -5,14 +5,18 @@
 //! would speak of jobs that no longer exist.
 
 mod anvil;
+mod app;
 mod backend;
+mod chaos;
 mod check;
 mod demo;
 mod folder;
 mod market;
 mod money;
+mod roles;
 mod summary;
 mod tools;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,9 +50,15 @@ pub(crate) struct DevArgs {
     /// Seconds between blocks; 0 makes a block for each transaction at once.
     #[arg(long, value_name = "S", default_value_t = 1)]
     block_time: u64,
-    /// Makes the Swarm nodes unreliable: slow, lossy, repeating.
+    /// Makes everything outside go wrong, kills the roles now and then, and shows it all and the money, live.
     #[arg(long)]
     chaos: bool,
+    /// Throws these dice; otherwise others each time. The number in use is shown.
+    #[arg(long, value_name = "N", requires = "chaos")]
+    chaos_seed: Option<u64>,
+    /// Leaves out the small app that asks one request a second: ask with your own.
+    #[arg(long, requires = "chaos", conflicts_with = "check")]
+    chaos_quiet: bool,
     /// Buys two answers, checks the money to the last PLUR, and ends.
     #[arg(long)]
     check: bool,
@@ -67,6 +77,9 @@ pub(crate) fn run(args: DevArgs, settings: Settings) -> anyhow::Result<ExitCode>
     telemetry::init(&log);
     process::run(async move {
         let stop = StopSignal::on_signals()?;
+        if args.chaos {
+            return Box::pin(chaos::run(&args, &settings, &stop)).await;
+        }
         match stop.unless_stopped(Box::pin(start(&args, &settings))).await {
             Some(started) => Box::pin(serve(&args, started?, &stop)).await,
             None => Ok(ExitCode::FAILURE),
@@ -91,7 +104,7 @@ async fn serve(args: &DevArgs, started: Started, stop: &StopSignal) -> anyhow::R
     let status = if args.check {
         Box::pin(check(args, &market, &steps, stop)).await
     } else {
-        summary::show(&market, steps.elapsed_ms(), args.json)?;
+        summary::show(&(&market, steps.elapsed_ms()).into(), args.json)?;
         stop.stopped().await;
         Ok(ExitCode::SUCCESS)
     };

@@ -5,29 +5,46 @@ use t4t_chain::contracts::Offering;
 use t4t_runtime::config::keys;
 
 use super::market::Market;
+use super::world::World;
 use crate::output::{self, Table};
 
-/// Shows where everything is and what to try.
-pub(super) fn show(market: &Market, ready_ms: u64, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        return show_json(market, ready_ms);
+/// A market as it is shown.
+pub(super) struct Shown<'a> {
+    pub(super) world: &'a World,
+    pub(super) offers: &'a [Offering],
+    pub(super) gateway: String,
+    pub(super) ready_ms: u64,
+}
+
+impl<'a> From<(&'a Market, u64)> for Shown<'a> {
+    fn from((market, ready_ms): (&'a Market, u64)) -> Self {
+        Self { world: &market.world, offers: &market.offers, gateway: market.gateway.url(), ready_ms }
     }
-    let base = format!("{}/v1", market.gateway.url());
-    let model = market.offers.first().map_or("demo", |offer| offer.model.as_str());
+}
+
+/// Shows where everything is and what to try.
+pub(super) fn show(shown: &Shown<'_>, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return show_json(shown);
+    }
+    let Shown { world, offers, gateway, ready_ms } = shown;
+    let base = format!("{gateway}/v1");
+    let data = world.folder.path().display();
+    let model = offers.first().map_or("demo", |offer| offer.model.as_str());
     let mut lines = vec![String::new(), format!("base URL  {base}    (any API key)"), String::new()];
-    lines.extend(prices(&market.offers));
+    lines.extend(prices(offers));
     lines.extend([
         String::new(),
         "try".into(),
         format!("  {}", curl(&base, model, false)),
         format!("  {}", curl(&base, model, true)),
         format!("  OPENAI_BASE_URL={base} OPENAI_API_KEY=none python your_app.py"),
-        format!("  t4t jobs --data {}    (in another terminal)", market.folder.path().display()),
+        format!("  t4t jobs --data {data}    (in another terminal)"),
         String::new(),
-        format!("inference  {}", market.backend.description),
-        format!("chain      {}", market.chain_url),
-        format!("swarm      {}", market.bee_urls.join(" ")),
-        format!("data       {} (every run starts a fresh market)", market.folder.path().display()),
+        format!("inference  {}", world.backend.description),
+        format!("chain      {}", world.chain()),
+        format!("swarm      {}", world.bee.urls().join(" ")),
+        format!("data       {data} (every run starts a fresh market)"),
         String::new(),
         format!("ready in {ready_ms} ms; Ctrl-C stops everything"),
     ]);
@@ -51,20 +68,21 @@ fn curl(base: &str, model: &str, stream: bool) -> String {
     format!("curl {option}{base}/chat/completions -H 'content-type: application/json' -d '{body}'")
 }
 
-fn show_json(market: &Market, ready_ms: u64) -> anyhow::Result<()> {
-    let contracts = market.ledger.contracts;
+fn show_json(shown: &Shown<'_>) -> anyhow::Result<()> {
+    let world = shown.world;
+    let contracts = world.ledger.contracts;
     Ok(output::json(&json!({
-        "base_url": format!("{}/v1", market.gateway.url()),
-        "models": market.offers,
-        "inference": market.backend.description,
-        "chain_url": market.chain_url,
-        "bee_urls": market.bee_urls,
-        "data": market.folder.path(),
-        "gateway_wallet": market.ledger.client,
-        "provider_wallet": market.ledger.provider,
+        "base_url": format!("{}/v1", shown.gateway),
+        "models": shown.offers,
+        "inference": world.backend.description,
+        "chain_url": world.chain().as_str(),
+        "bee_urls": world.bee.urls(),
+        "data": world.folder.path(),
+        "gateway_wallet": world.ledger.client,
+        "provider_wallet": world.ledger.provider,
         keys::REGISTRY_ADDRESS.name: contracts.registry,
         keys::ESCROW_ADDRESS.name: contracts.escrow,
         keys::XBZZ_ADDRESS.name: contracts.token,
-        "ready_ms": ready_ms,
+        "ready_ms": shown.ready_ms,
     }))?)
 }

@@ -4,8 +4,8 @@ use serde::Serialize;
 use t4t_chain::contracts::JobStatus;
 use t4t_types::{ModelId, TokenPrices, TokenUsage, Xbzz};
 
+use super::super::app::Bought;
 use super::super::money::{Balances, SettledJob};
-use super::app::Bought;
 use crate::output::Table;
 
 /// Everything that was seen.
