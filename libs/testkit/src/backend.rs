@@ -4,6 +4,7 @@
 //! because half of what it does is not HTTP.
 
 mod answer;
+mod echo;
 mod http;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
@@ -36,10 +38,14 @@ pub enum Behaviour {
     UsageTimes(u64),
     /// Says that another model answered.
     WrongModel,
-    /// Sends so many bytes without one line's end.
+    /// Sends so many bytes without one line's end; in one piece, so long a text.
     Bulk(usize),
-    /// Sends tokens without end, whatever the limit.
+    /// Sends so many bytes in events whose fields nobody knows, each with a name of its own.
+    BulkOfFields(usize),
+    /// Sends tokens without end, whatever the limit; in one piece, a text without end.
     Endless,
+    /// Answers 200 with what is not JSON.
+    NotJson,
     /// Sends comments without end.
     OnlyComments,
     /// Answers in one piece, whatever was asked.
@@ -80,6 +86,14 @@ pub struct Recorded {
     pub head: String,
     /// The body.
     pub body: Value,
+    sent: Arc<AtomicU64>,
+}
+
+impl Recorded {
+    /// Tokens that left in its answer so far.
+    pub fn sent_tokens(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
+    }
 }
 
 #[derive(Debug)]
@@ -87,6 +101,7 @@ struct Script {
     behaviour: Behaviour,
     listing: Listing,
     token_delay: Duration,
+    is_whole: bool,
     key: Option<String>,
     last: Option<Recorded>,
 }
@@ -96,7 +111,10 @@ struct Shared {
     script: Mutex<Script>,
     calls: AtomicU64,
     open: AtomicU64,
+    peak: AtomicU64,
     cancelled: AtomicU64,
+    /// Whether answers are held back.
+    held: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -125,6 +143,7 @@ impl ScriptedBackend {
             behaviour,
             listing: Listing::Models(vec![json!({"id": "echo", "object": "model", "max_model_len": 4096})]),
             token_delay: Duration::ZERO,
+            is_whole: false,
             key: None,
             last: None,
         };
@@ -132,7 +151,9 @@ impl ScriptedBackend {
             script: Mutex::new(script),
             calls: AtomicU64::new(0),
             open: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            held: watch::channel(false).0,
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { shared, url, accepting })
@@ -165,6 +186,21 @@ impl ScriptedBackend {
         self.shared.script().token_delay = delay;
     }
 
+    /// Answers in one piece from now on, whatever is asked; or as asked again.
+    pub fn set_whole(&self, is_whole: bool) {
+        self.shared.script().is_whole = is_whole;
+    }
+
+    /// Holds the answers back that have not begun, until [`Self::release`].
+    pub fn hold(&self) {
+        self.shared.held.send_replace(true);
+    }
+
+    /// Lets all answers go.
+    pub fn release(&self) {
+        self.shared.held.send_replace(false);
+    }
+
     /// Refuses whoever does not send this key.
     pub fn require_key(&self, key: &str) {
         self.shared.script().key = Some(key.to_owned());
@@ -178,6 +214,11 @@ impl ScriptedBackend {
     /// Chat requests that are being answered now.
     pub fn open_calls(&self) -> u64 {
         self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// The most chat requests that were being answered at a time.
+    pub fn peak_calls(&self) -> u64 {
+        self.shared.peak.load(Ordering::SeqCst)
     }
 
     /// Chat requests whose caller went away before the end.

@@ -1,7 +1,7 @@
 //! HTTP by hand: reads a request, writes an answer piece by piece, and breaks off where the script says so.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(super) async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
         "/v1/chat/completions" => return chat(socket, request, &shared).await,
         _ => Answer::text(404, "no such route"),
     };
-    let _gone = write(&mut socket, answer, Duration::ZERO).await;
+    let _gone = write(&mut socket, answer, Duration::ZERO, |_| {}).await;
 }
 
 fn list(shared: &Shared) -> Answer {
@@ -49,16 +49,35 @@ fn list(shared: &Shared) -> Answer {
 
 async fn chat(mut socket: TcpStream, request: Request, shared: &Shared) {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-    let (behaviour, delay) = {
+    let sent = Arc::new(AtomicU64::new(0));
+    let (behaviour, delay, is_whole) = {
         let mut script = shared.script();
-        script.last = Some(Recorded { head: request.head, body: body.clone() });
-        (script.behaviour.clone(), script.token_delay)
+        script.last = Some(Recorded { head: request.head, body: body.clone(), sent: Arc::clone(&sent) });
+        (script.behaviour.clone(), script.token_delay, script.is_whole)
     };
     shared.calls.fetch_add(1, Ordering::SeqCst);
-    shared.open.fetch_add(1, Ordering::SeqCst);
+    let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
+    shared.peak.fetch_max(open, Ordering::SeqCst);
     let _open = Open(shared);
-    if write(&mut socket, answer::to(&body, &behaviour), delay).await.is_err() {
+    let answered = async {
+        released(&mut socket, shared).await?;
+        let count = |piece: &[u8]| {
+            sent.fetch_add(answer::tokens_in(piece), Ordering::SeqCst);
+        };
+        write(&mut socket, answer::to(&body, &behaviour, is_whole), delay, count).await
+    };
+    if answered.await.is_err() {
         shared.cancelled.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits while answers are held back.
+async fn released(socket: &mut TcpStream, shared: &Shared) -> Result<(), Gone> {
+    let mut held = shared.held.subscribe();
+    tokio::select! {
+        biased;
+        _ = held.wait_for(|held| !held) => Ok(()),
+        () = gone(socket) => Err(Gone),
     }
 }
 
@@ -94,23 +113,34 @@ async fn read(socket: &mut TcpStream) -> Option<Request> {
     Some(Request { head, body: bytes.split_off(head_end) })
 }
 
-async fn write(socket: &mut TcpStream, answer: Answer, delay: Duration) -> Result<(), Gone> {
+/// Writes an answer; `written` is told each piece that left whole.
+async fn write(
+    socket: &mut TcpStream,
+    answer: Answer,
+    delay: Duration,
+    written: impl Fn(&[u8]),
+) -> Result<(), Gone> {
     let mut left = match answer.ending {
         Ending::ResetAfter(bytes) => bytes,
         _ => usize::MAX,
     };
-    let head = answer.head.into_iter().map(|head| (head.into_bytes(), Duration::ZERO));
-    let pieces = answer.pieces.map(|piece| (chunked(&piece), delay));
-    for (mut piece, delay) in head.chain(pieces) {
+    let head = answer.head.into_iter().map(|head| (head.into_bytes(), Vec::new(), Duration::ZERO));
+    let pieces = answer.pieces.map(|piece| (chunked(&piece), piece, delay));
+    for (mut bytes, piece, delay) in head.chain(pieces) {
         if !delay.is_zero() {
             tokio::select! {
                 () = SystemClock.sleep(delay) => {}
                 () = gone(socket) => return Err(Gone),
             }
         }
-        piece.truncate(left);
-        left -= piece.len();
-        socket.write_all(&piece).await.map_err(|_| Gone)?;
+        let is_cut = bytes.len() > left;
+        bytes.truncate(left);
+        left -= bytes.len();
+        // Told before: it may arrive before this is on again.
+        if !is_cut {
+            written(&piece);
+        }
+        socket.write_all(&bytes).await.map_err(|_| Gone)?;
         if left == 0 {
             // Without it the caller could lose what it has not read yet.
             SystemClock.sleep(Duration::from_millis(20)).await;

@@ -109,9 +109,17 @@ impl App {
     /// # Errors
     /// The HTTP client can't be made.
     pub fn new() -> anyhow::Result<Self> {
+        Self::patient(LIMIT)
+    }
+
+    /// An app that waits so long for an answer.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn patient(limit: Duration) -> anyhow::Result<Self> {
         // An error here means that a provider is installed already.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { http: reqwest::Client::builder().timeout(LIMIT).build()? })
+        Ok(Self { http: reqwest::Client::builder().timeout(limit).build()? })
     }
 
     /// The models that a gateway offers.
