@@ -8,6 +8,7 @@ use t4t_types::TokenUsage;
 use crate::choice::Choice;
 use crate::metering::DeltaSize;
 use crate::request::MAX_CHOICES;
+use crate::weight;
 
 /// Fields of a chunk that belong to the stream and not to the answer.
 const OWN_FIELDS: [&str; 3] = ["choices", "object", "usage"];
@@ -50,20 +51,20 @@ impl Assembly {
         if let Some(usage) = chunk.remove("usage").filter(Value::is_object) {
             self.usage = Some(usage);
         }
-        self.keep(chunk);
+        self.keep(&chunk);
         let choices = choices.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         choices.iter().filter_map(Value::as_object).map(|choice| self.add_choice(choice)).collect()
     }
 
     /// Keeps the first id and time, and the last of everything else.
-    fn keep(&mut self, chunk: Map<String, Value>) {
+    fn keep(&mut self, chunk: &Map<String, Value>) {
         for (field, value) in chunk {
             let is_first_kept = matches!(field.as_str(), "id" | "created" | "model");
-            if OWN_FIELDS.contains(&field.as_str()) || (is_first_kept && self.fields.contains_key(&field)) {
+            if OWN_FIELDS.contains(&field.as_str()) || (is_first_kept && self.fields.contains_key(field)) {
                 continue;
             }
             if !value.is_null() {
-                self.fields.insert(field, value);
+                self.kept_bytes += weight::set(&mut self.fields, field, value);
             }
         }
     }

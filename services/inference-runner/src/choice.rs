@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::metering::DeltaSize;
 use crate::tool_calls::{TooManyCalls, ToolCalls};
+use crate::weight;
 
 /// Texts that come in pieces, and what the model wrote in each of them counts.
 const TEXTS: [&str; 5] = ["content", "reasoning_content", "reasoning", "refusal", "thinking"];
@@ -27,29 +28,32 @@ impl Choice {
         choice: &Map<String, Value>,
         size: &mut DeltaSize,
     ) -> Result<usize, TooManyCalls> {
-        let mut lists = 0;
+        let mut beside_text = 0;
         for (field, value) in choice {
             match (field.as_str(), value) {
-                ("delta" | "message", Value::Object(delta)) => lists += self.add_delta(delta, size)?,
-                ("finish_reason", Value::String(reason)) => self.finish_reason = Some(reason.clone()),
+                ("delta" | "message", Value::Object(delta)) => beside_text += self.add_delta(delta, size)?,
+                ("finish_reason", Value::String(reason)) => {
+                    beside_text += reason.len();
+                    self.finish_reason = Some(reason.clone());
+                }
                 ("logprobs", Value::Object(logprobs)) => {
-                    lists += append_all(self.logprobs.get_or_insert_default(), logprobs);
+                    beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
                 }
                 ("delta" | "message" | "finish_reason" | "logprobs" | "index", _) | (_, Value::Null) => {}
-                (_, value) => {
-                    self.other.insert(field.clone(), value.clone());
-                }
+                (_, value) => beside_text += weight::set(&mut self.other, field, value),
             }
         }
-        Ok(lists + usize::try_from(size.bytes).unwrap_or(usize::MAX / 2))
+        Ok(beside_text + usize::try_from(size.bytes).unwrap_or(usize::MAX / 2))
     }
 
     fn add_delta(&mut self, delta: &Map<String, Value>, size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
-        let mut lists = 0;
+        let mut beside_text = 0;
         for (field, value) in delta {
             match (field.as_str(), value) {
                 (_, Value::Null) => {}
-                ("tool_calls", Value::Array(fragments)) => self.tool_calls.merge(fragments, size)?,
+                ("tool_calls", Value::Array(fragments)) => {
+                    beside_text += self.tool_calls.merge(fragments, size)?;
+                }
                 ("function_call", Value::Object(call)) => self.add_function_call(call, size),
                 (text, Value::String(piece)) if TEXTS.contains(&text) => {
                     // Some backends send the same reasoning under its old and its new name.
@@ -58,13 +62,11 @@ impl Choice {
                     }
                     append(&mut self.message, text, piece);
                 }
-                (_, Value::Array(items)) => lists += append_items(&mut self.message, field, items),
-                _ => {
-                    self.message.insert(field.clone(), value.clone());
-                }
+                (_, Value::Array(items)) => beside_text += append_items(&mut self.message, field, items),
+                _ => beside_text += weight::set(&mut self.message, field, value),
             }
         }
-        Ok(lists)
+        Ok(beside_text)
     }
 
     fn add_function_call(&mut self, call: &Map<String, Value>, size: &mut DeltaSize) {

@@ -29,6 +29,7 @@ mod running;
 mod service;
 mod tool_calls;
 mod transcript;
+mod weight;
 
 pub mod sse;
 

@@ -17,7 +17,8 @@
 //!
 //! A number above its bound, zero where there was text, negative, fractional or absent, is no number: then the
 //! completion counts one token for each delta with text (a quarter of the characters where the answer came in one
-//! piece), and the prompt a quarter of its characters. No completion is billed above the cap that was paid for.
+//! piece), and the prompt a quarter of its characters. A backend whose `completion_tokens` can't be true is not believed
+//! about the prompt either. No completion is billed above the cap that was paid for.
 
 use serde_json::Value;
 use t4t_types::TokenUsage;
@@ -141,17 +142,17 @@ impl Meter {
 
     /// What to bill, given the `usage` object that the backend sent, if it sent one.
     pub(crate) fn bill(&self, reported: Option<&Value>, prompt: &PromptSize, cap: Option<u64>) -> TokenUsage {
-        let number = |field: &str| reported.and_then(|usage| usage.get(field)).and_then(Value::as_u64);
-        let believable =
-            |field: &str, bound: u64| number(field).filter(|tokens| (1..=bound).contains(tokens));
-        let counted = self.counted();
-        let completion = match number("completion_tokens") {
-            Some(0) if counted == 0 => 0,
-            _ => believable("completion_tokens", self.bound()).unwrap_or(counted),
+        let told = |field: &str| reported.and_then(|usage| usage.get(field)).filter(|told| !told.is_null());
+        let believable = |field: &str, least: u64, most: u64| {
+            told(field).and_then(Value::as_u64).filter(|tokens| (least..=most).contains(tokens))
         };
+        let counted = self.counted();
+        let completion = believable("completion_tokens", counted.min(1), self.bound());
+        let is_lie = completion.is_none() && told("completion_tokens").is_some();
+        let told_prompt = believable("prompt_tokens", 1, prompt.bound).filter(|_| !is_lie);
         TokenUsage {
-            prompt: believable("prompt_tokens", prompt.bound).unwrap_or(prompt.estimate),
-            completion: completion.min(cap.unwrap_or(u64::MAX)),
+            prompt: told_prompt.unwrap_or(prompt.estimate),
+            completion: completion.unwrap_or(counted).min(cap.unwrap_or(u64::MAX)),
         }
     }
 }
@@ -195,9 +196,17 @@ mod tests {
                 "{wrong}"
             );
         }
-        assert_eq!(billed(json!({"prompt_tokens": 20, "completion_tokens": 100})), (20, 10));
+        assert_eq!(billed(json!({"prompt_tokens": 20})), (20, 10));
+        assert_eq!(billed(json!({"prompt_tokens": 701, "completion_tokens": 11})), (9, 11));
         assert_eq!(billed(json!("usage")), (9, 10));
         assert_eq!(ten_deltas().bill(None, &PROMPT, None), TokenUsage { prompt: 9, completion: 10 });
+    }
+
+    #[test]
+    fn who_lies_about_the_answer_is_not_believed_about_the_prompt() {
+        for lie in [json!(100), json!(-1), json!(0), json!("7")] {
+            assert_eq!(billed(json!({"prompt_tokens": 90, "completion_tokens": lie})), (9, 10), "{lie}");
+        }
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Service {
             clock: self.clock.clone(),
             items: items.clone(),
         };
+        let (job, clock, began_ms) = (run.call.job, self.clock.clone(), self.clock.unix_millis());
         let mut halted = self.halted.clone();
         let task = self.runtime.spawn(async move {
             let last = tokio::select! {
@@ -90,6 +91,8 @@ impl Service {
             };
             // Before the last piece, which may wait for a slow reader.
             drop(slot);
+            let held_ms = clock.unix_millis().saturating_sub(began_ms);
+            tracing::debug!(%job, held_ms, "a slot is free again");
             // An error means that nobody reads any more.
             let _unread = items.send(last).await;
         });

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::metering::DeltaSize;
+use crate::weight;
 
 /// More calls than any answer has.
 const MAX_CALLS: usize = 1024;
@@ -30,18 +31,20 @@ impl ToolCalls {
         self.0.is_empty()
     }
 
-    /// Takes the `tool_calls` of a delta or of a whole message.
-    pub(crate) fn merge(&mut self, fragments: &[Value], size: &mut DeltaSize) -> Result<(), TooManyCalls> {
+    /// Takes the `tool_calls` of a delta or of a whole message; returns the bytes that they grew by beside what is
+    /// measured into `size`.
+    pub(crate) fn merge(&mut self, fragments: &[Value], size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
+        let mut grown = 0;
         for fragment in fragments.iter().filter_map(Value::as_object) {
             let before = self.0.len();
             let call = self.call_of(fragment);
-            call.merge(fragment, size);
+            grown += call.merge(fragment, size);
             size.new_tool_calls += u64::from(self.0.len() > before);
             if self.0.len() > MAX_CALLS {
                 return Err(TooManyCalls);
             }
         }
-        Ok(())
+        Ok(grown)
     }
 
     /// The call that a fragment belongs to. Backends leave the index out, or give every call the index 0 and an id of
@@ -75,9 +78,13 @@ impl ToolCall {
         same_id && (index.is_none() || self.index.is_none() || self.index == index)
     }
 
-    fn merge(&mut self, fragment: &Map<String, Value>, size: &mut DeltaSize) {
-        if let Some(id) = fragment.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()) {
-            self.id.get_or_insert_with(|| id.to_owned());
+    fn merge(&mut self, fragment: &Map<String, Value>, size: &mut DeltaSize) -> usize {
+        let mut grown = 0;
+        if let Some(id) = fragment.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())
+            && self.id.is_none()
+        {
+            grown += id.len();
+            self.id = Some(id.to_owned());
         }
         let function = fragment.get("function").and_then(Value::as_object);
         if let Some(name) = function.and_then(|function| function.get("name")).and_then(Value::as_str)
@@ -93,7 +100,7 @@ impl ToolCall {
         }
         let known = ["index", "id", "type", "function"];
         let other = fragment.iter().filter(|(field, _)| !known.contains(&field.as_str()));
-        self.other.extend(other.map(|(field, value)| (field.clone(), value.clone())));
+        grown + other.map(|(field, value)| weight::set(&mut self.other, field, value)).sum::<usize>()
     }
 
     fn add_arguments(&mut self, arguments: &str, size: &mut DeltaSize) {
@@ -117,7 +124,9 @@ mod tests {
     fn merged(deltas: &[Value]) -> Value {
         let mut calls = ToolCalls::default();
         let mut size = DeltaSize::default();
-        deltas.iter().for_each(|delta| calls.merge(delta.as_array().unwrap(), &mut size).unwrap());
+        for delta in deltas {
+            calls.merge(delta.as_array().unwrap(), &mut size).unwrap();
+        }
         calls.into_json()
     }
 

@@ -143,6 +143,9 @@ impl Transcript {
         if self.assembly.is_empty() {
             return Err(failed("its answer is empty"));
         }
+        if self.cut && self.counted() == 0 {
+            return Err(failed("its answer says nothing and does not end"));
+        }
         let usage = self.meter.bill(self.assembly.usage(), prompt, self.terms.cap);
         let response = self.assembly.into_response(usage, self.cut.then_some(CUT), defaults);
         let response: Box<RawValue> = serde_json::value::to_raw_value(&response)
@@ -232,6 +235,24 @@ mod tests {
             assert_eq!(response["choices"][0]["finish_reason"], "length");
             assert!(usage.completion <= cap.unwrap_or(501));
         }
+    }
+
+    #[test]
+    fn fields_without_end_are_neither_kept_nor_sold() {
+        let mut transcript = transcript(None);
+        let filler = "x".repeat(1000);
+        let fields = (0..1000).map(|number| {
+            let name = format!("x{number}");
+            match number % 3 {
+                0 => json!({"choices": [{"delta": {"content": ""}}], name: filler}),
+                1 => json!({"choices": [{name: filler, "delta": {}}]}),
+                _ => json!({"choices": [{"delta": {"tool_calls": [], name: {"a": filler}}}]}),
+            }
+        });
+        let taken =
+            fields.take_while(|event| transcript.take(&event.to_string()).is_ok() && !transcript.is_cut());
+        assert!(taken.count() < 12);
+        assert!(transcript.finish(&PROMPT, defaults()).is_err());
     }
 
     #[test]
