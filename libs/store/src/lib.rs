@@ -6,6 +6,7 @@
 mod codec;
 mod cursors;
 mod error;
+mod health;
 mod history;
 mod open;
 

@@ -1,6 +1,6 @@
 //! Opening the database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::SqlitePool;
@@ -18,6 +18,7 @@ const MAX_CONNECTIONS: u32 = 4;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
+    pub(crate) path: PathBuf,
 }
 
 impl Store {
@@ -27,10 +28,11 @@ impl Store {
     /// still there after a power cut.
     ///
     /// # Errors
-    /// The file can't be opened or is of a newer version.
+    /// The file can't be opened, is damaged or is of a newer version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         make_private_folder(path)?;
         let store = Self::connect(path, true).await?;
+        store.check().await?;
         sqlx::migrate!("./migrations").run(&store.pool).await?;
         Ok(store)
     }
@@ -61,7 +63,7 @@ impl Store {
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_with(options)
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, path: path.to_owned() })
     }
 
     /// Writes everything back and closes the file.
