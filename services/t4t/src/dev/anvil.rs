@@ -40,7 +40,6 @@ impl Anvil {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("can't run {}", program.display()))?;
         let stdout = child.stdout.take().context("anvil has no output")?;
@@ -110,13 +109,18 @@ impl Anvil {
     }
 }
 
-/// A process that ends with this one even if that is killed, where the system can.
+/// A process that ends with this one even if that is killed, where the system can. Ctrl-C on the terminal is not for it:
+/// this process ends it, when nobody needs it any more.
 pub(super) fn command(program: &Path) -> Command {
-    let Some(wrapper) = in_path("setpriv", std::env::var_os("PATH").as_deref()) else {
-        return Command::new(program);
+    let mut command = match in_path("setpriv", std::env::var_os("PATH").as_deref()) {
+        Some(wrapper) => {
+            let mut command = Command::new(wrapper);
+            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            command
+        }
+        None => Command::new(program),
     };
-    let mut command = Command::new(wrapper);
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command.process_group(0).kill_on_drop(true);
     command
 }
 

@@ -29,7 +29,7 @@ use crate::steps::Steps;
 const DEADLINE: u64 = 60;
 
 /// Jobs that the provider works on at a time.
-const JOBS_AT_ONCE: u32 = 4;
+const JOBS_AT_ONCE: u32 = 16;
 
 /// Endpoints of the chain that each role asks.
 pub(super) const ENDPOINTS: u64 = 2;

@@ -203,8 +203,6 @@ fn spawn(recipe: &Recipe, program: &Path) -> anyhow::Result<Child> {
         command.env(name, std::env::var_os(name).unwrap_or_default());
     }
     command.envs(variables(&recipe.settings));
-    // Ctrl-C on the terminal is for this process, which stops the roles last.
-    command.process_group(0).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     command.spawn().with_context(|| format!("can't run {}", program.display()))
 }

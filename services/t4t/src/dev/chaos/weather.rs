@@ -4,7 +4,7 @@ use t4t_bee_dev::{Faults, InjectedError};
 use t4t_faults::backend_proxy::BackendFault;
 use t4t_faults::rpc_proxy::RpcFault;
 
-/// What an endpoint of the chain does, one request in six; an endpoint that lags is behind in every fourth besides.
+/// What an endpoint of the chain does, one request in six; an endpoint that lags is behind in every tenth besides.
 pub(super) fn chain(lags: bool) -> Vec<(RpcFault, f64)> {
     let mut faults = vec![
         (RpcFault::RateLimited, 0.03),
@@ -20,7 +20,7 @@ pub(super) fn chain(lags: bool) -> Vec<(RpcFault, f64)> {
         (RpcFault::Underpriced, 0.1),
     ];
     if lags {
-        faults.push((RpcFault::Lagging, 0.25));
+        faults.push((RpcFault::Lagging, 0.1));
     }
     faults
 }
