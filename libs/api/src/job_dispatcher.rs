@@ -222,6 +222,9 @@ pub struct SellingStatus {
     pub on_offer: bool,
     /// Why it takes no jobs, if it takes none.
     pub refusing: Option<String>,
+    /// What to do about that.
+    #[serde(default)]
+    pub next_step: Option<String>,
     /// Jobs that are not settled yet.
     pub open_jobs: u32,
     /// Runners known now.

@@ -43,6 +43,13 @@ impl TransactionKey {
         Self(format!("timeout:{job}"))
     }
 
+    /// The key under which the same is tried once more, because the contract refused it while a reorganisation was under
+    /// way; `time` counts from 1, and the first time has the key itself.
+    #[must_use]
+    pub fn of_time(&self, time: u32) -> Self {
+        if time <= 1 { self.clone() } else { Self(format!("{}:{time}", self.0)) }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use t4t_api::settlement::GetAccount;
-use t4t_api::{Guard, HttpClient, HttpClientConfig, Serve};
+use t4t_api::settlement::{GetAccount, SettlementError};
+use t4t_api::{Buying, Guard, HttpClient, HttpClientConfig, Late, Selling, Serve, TransportError};
 use t4t_clock::{SharedClock, SystemClock};
 use t4t_crypto::SealingKey;
-use t4t_job_dispatcher::buying::{self, BuyingConfig, BuyingDeps, BuyingService};
+use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
 use t4t_job_dispatcher::postage::Postage;
-use t4t_job_dispatcher::selling::{self, SellingConfig, SellingDeps, SellingService};
+use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
 use t4t_job_dispatcher::{Courier, CourierConfig};
 use t4t_runtime::config::{
     DataSettings, GatewaySettings, ProviderSettings, ServiceName, ServiceSettings, SwarmSettings,
 };
+use t4t_runtime::health::Component;
 use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
+use t4t_runtime::recovery::TakenUp;
+use t4t_runtime::telemetry::{LogConfig, LogFormat};
 use t4t_runtime::{Readiness, Settings, StopSignal, wallet};
 use t4t_store::Store;
 use t4t_types::Address;
@@ -23,12 +26,15 @@ use t4t_types::Address;
 /// How long the start waits for postage; a purchase takes minutes and goes on by itself.
 const POSTAGE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How often a settlement that is not there is asked again.
+const SETTLEMENT_PAUSE: Duration = Duration::from_secs(1);
+
 /// What either side stands on.
 pub(crate) struct Apart {
     services: ServiceSettings,
     clock: SharedClock,
+    log_format: LogFormat,
     store: Store,
-    readiness: Readiness,
     watcher: Arc<HttpClient>,
     settlement: Arc<HttpClient>,
     wallet: Address,
@@ -37,13 +43,15 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
-    pub(crate) async fn start(settings: &Settings) -> anyhow::Result<Self> {
+    /// Opens what a side stands on; waits for settlement, for as long as that takes.
+    pub(crate) async fn start(settings: &Settings, readiness: &Readiness) -> anyhow::Result<Self> {
         let services = ServiceSettings::from_settings(settings)?;
+        let log_format = LogConfig::from_settings(settings)?.format;
         let data = DataSettings::from_settings(settings)?;
         let clock = SystemClock::shared();
-        let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
         let settlement = reach(&services, ServiceName::Settlement)?;
-        let account = settlement.ask(GetAccount {}).await.context("settlement must be there first")?;
+        let component = readiness.component("settlement");
+        let wallet = wallet_of(&settlement, &clock, &component).await?;
         let sealing_key_file = data.sealing_key_file.clone();
         let open = move || wallet::open_or_make_sealing_key(&sealing_key_file);
         let swarm = SwarmSettings::from_settings(settings)?;
@@ -53,17 +61,22 @@ impl Apart {
             store: Store::open(&data.file("t4t.db")).await.context("the database can't be opened")?,
             watcher: reach(&services, ServiceName::Watcher)?,
             settlement,
-            wallet: account.address,
+            wallet,
             sealing_key: tokio::task::spawn_blocking(open).await??,
             postage: postage.await.context("Swarm can't be used")?,
             services,
             clock,
-            readiness,
+            log_format,
         })
     }
 
-    /// Buys until told to stop.
-    pub(crate) async fn buy(self, settings: &Settings, stop: &StopSignal) -> anyhow::Result<()> {
+    /// Buys until told to stop; `front` is where it is asked.
+    pub(crate) async fn buy(
+        self,
+        settings: &Settings,
+        front: &Late<dyn Buying>,
+        stop: &StopSignal,
+    ) -> anyhow::Result<()> {
         let deps = BuyingDeps {
             wallet: self.wallet,
             courier: self.courier().await,
@@ -75,19 +88,21 @@ impl Apart {
         };
         let config = BuyingConfig::from(&GatewaySettings::from_settings(settings)?);
         let running = BuyingService::start(config, deps).await?;
-        let service = running.buying();
-        let server = listen(&self.services, self.readiness, move |config, guard| {
-            buying::routes(config, guard, &service);
-        })?;
+        TakenUp::from(running.recovered()).tell(self.log_format);
+        front.arrive(running.buying());
         stop.stopped().await;
-        server.stop().await;
         running.stop().await;
         self.postage.stop();
         Ok(())
     }
 
-    /// Sells until told to stop.
-    pub(crate) async fn sell(self, settings: &Settings, stop: &StopSignal) -> anyhow::Result<()> {
+    /// Sells until told to stop; `front` is where it is asked.
+    pub(crate) async fn sell(
+        self,
+        settings: &Settings,
+        front: &Late<dyn Selling>,
+        stop: &StopSignal,
+    ) -> anyhow::Result<()> {
         let deps = SellingDeps {
             wallet: self.wallet,
             courier: self.courier().await,
@@ -101,15 +116,12 @@ impl Apart {
         };
         let provider = ProviderSettings::from_settings(settings)?;
         let running = SellingService::start(SellingConfig::from(&provider), deps).await?;
-        let service = running.selling();
-        let server = listen(&self.services, self.readiness, move |config, guard| {
-            selling::routes(config, guard, &service);
-        })?;
+        TakenUp::from(running.recovered()).tell(self.log_format);
+        front.arrive(running.selling());
         stop.stopped().await;
         if provider.deactivate_on_shutdown {
             running.leave().await.map_err(anyhow::Error::msg)?;
         }
-        server.stop().await;
         running.stop().await;
         self.postage.stop();
         Ok(())
@@ -121,13 +133,35 @@ impl Apart {
     }
 }
 
+/// The wallet's address, from settlement once it is there. Only a wrong token is no use waiting for.
+async fn wallet_of(
+    settlement: &HttpClient,
+    clock: &SharedClock,
+    component: &Component,
+) -> anyhow::Result<Address> {
+    loop {
+        match settlement.ask(GetAccount {}).await {
+            Ok(account) => {
+                component.ready();
+                return Ok(account.address);
+            }
+            Err(error @ SettlementError::Transport { cause: TransportError::Unauthorized { .. } }) => {
+                return Err(error.into());
+            }
+            Err(error) => component.not_ready(error.to_string(), "start it, or correct T4T_SETTLEMENT_URL"),
+        }
+        clock.sleep(SETTLEMENT_PAUSE).await;
+    }
+}
+
 fn reach(services: &ServiceSettings, name: ServiceName) -> anyhow::Result<Arc<HttpClient>> {
     let peer = services.peer(name);
     let config = HttpClientConfig { service: peer.service.as_str(), url: peer.url, token: peer.token };
     Ok(Arc::new(HttpClient::new(config)?))
 }
 
-fn listen(
+/// Serves what a side is asked, and whether it is ready, from the start on.
+pub(crate) fn listen(
     services: &ServiceSettings,
     readiness: Readiness,
     routes: impl Fn(&mut actix_web::web::ServiceConfig, &Guard) + Clone + Send + 'static,

@@ -102,9 +102,9 @@ impl Courier {
         self.carrier.overlay().await
     }
 
-    /// Whether a batch is there to pay with.
-    pub fn has_stamp(&self) -> bool {
-        self.carrier.has_stamp()
+    /// Why nothing can be paid for in Swarm now; `None` if all is well.
+    pub async fn postage_trouble(&self) -> Option<String> {
+        self.carrier.postage_trouble().await
     }
 
     /// Signs a message with the wallet.

@@ -2,11 +2,15 @@
 
 mod apart;
 
-use t4t_runtime::config::{Settings, keys};
-use t4t_runtime::telemetry::{self, LogConfig};
-use t4t_runtime::{StopSignal, process};
+use std::sync::Arc;
 
-use crate::apart::Apart;
+use t4t_api::{Buying, Late, Selling};
+use t4t_job_dispatcher::{buying, selling};
+use t4t_runtime::config::{ServiceSettings, Settings, keys};
+use t4t_runtime::telemetry::{self, LogConfig};
+use t4t_runtime::{Readiness, StopSignal, process};
+
+use crate::apart::{Apart, listen};
 
 fn main() -> anyhow::Result<()> {
     process::begin();
@@ -19,10 +23,29 @@ async fn run() -> anyhow::Result<()> {
     let stop = StopSignal::on_signals()?;
     let mode: String =
         settings.required(&keys::T4T_MODE, "the dispatcher must know whether it buys or sells")?;
-    let apart = Box::pin(Apart::start(&settings)).await?;
+    let services = ServiceSettings::from_settings(&settings)?;
+    let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+    let starting = stop.unless_stopped(Box::pin(Apart::start(&settings, &readiness)));
     if mode == "gateway" {
-        Box::pin(apart.buy(&settings, &stop)).await
+        let front = Late::new("job-dispatcher service");
+        let service: Arc<dyn Buying> = Arc::new(front.clone());
+        let server = listen(&services, readiness.clone(), move |config, guard| {
+            buying::routes(config, guard, &service);
+        })?;
+        if let Some(apart) = starting.await {
+            Box::pin(apart?.buy(&settings, &front, &stop)).await?;
+        }
+        server.stop().await;
     } else {
-        Box::pin(apart.sell(&settings, &stop)).await
+        let front = Late::new("job-dispatcher service");
+        let service: Arc<dyn Selling> = Arc::new(front.clone());
+        let server = listen(&services, readiness.clone(), move |config, guard| {
+            selling::routes(config, guard, &service);
+        })?;
+        if let Some(apart) = starting.await {
+            Box::pin(apart?.sell(&settings, &front, &stop)).await?;
+        }
+        server.stop().await;
     }
+    Ok(())
 }

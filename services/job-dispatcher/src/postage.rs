@@ -7,16 +7,19 @@ use std::time::Duration;
 use t4t_clock::{SharedClock, timeout};
 use t4t_runtime::config::SwarmSettings;
 use t4t_runtime::health::Component;
-use t4t_swarm::{Bee, BeeConfig, StampKeeper, StampKeeperConfig, SwarmError};
+use t4t_swarm::{Bee, BeeConfig, StampKeeper, StampKeeperConfig, Standing, SwarmError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-/// How often a batch is looked for while there is none.
-const RETRY: Duration = Duration::from_secs(10);
+/// How often a batch is looked for while there is none, or looked at while something is amiss.
+const RETRY: Duration = Duration::from_secs(5);
 
-/// How often the batch in use is looked after.
-const UPKEEP: Duration = Duration::from_secs(300);
+/// How often the batch in use is looked at.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// How often the batch in use is looked after: topped up, diluted.
+const UPKEEP_MS: u64 = 300_000;
 
 /// Swarm with postage.
 #[derive(Debug)]
@@ -43,7 +46,15 @@ impl Postage {
         let bee = Bee::new(BeeConfig::new(settings.bee_url.clone()), Arc::clone(&clock))?;
         let keeper = Arc::new(StampKeeper::new(bee, keeper_config(settings, state_file)));
         let (found, mut is_found) = watch::channel(false);
-        let task = tokio::spawn(look_after(Arc::clone(&keeper), Arc::clone(&clock), component, found));
+        let upkeep = Upkeep {
+            keeper: Arc::clone(&keeper),
+            clock: Arc::clone(&clock),
+            component,
+            found,
+            is_managed: settings.stamps.manage && settings.batch.is_none(),
+            done_at_ms: 0,
+        };
+        let task = tokio::spawn(upkeep.run());
         // Both outcomes are fine: the search goes on by itself.
         let _ = timeout(&*clock, patience, is_found.wait_for(|found| *found)).await;
         Ok(Self { keeper, task })
@@ -77,24 +88,64 @@ fn keeper_config(settings: &SwarmSettings, state_file: PathBuf) -> StampKeeperCo
     }
 }
 
-async fn look_after(
+/// Looks after the batch in use.
+struct Upkeep {
     keeper: Arc<StampKeeper>,
     clock: SharedClock,
     component: Component,
     found: watch::Sender<bool>,
-) {
-    while let Err(error) = keeper.resolve().await {
-        component.not_ready(chain_of(&error), next_step(&error));
-        clock.sleep(RETRY).await;
+    is_managed: bool,
+    done_at_ms: u64,
+}
+
+impl Upkeep {
+    async fn run(mut self) {
+        loop {
+            let pause = match self.once().await {
+                Ok(Standing::Good) => {
+                    self.component.ready();
+                    LOOK
+                }
+                Ok(Standing::Ending(reason)) => {
+                    self.component.ready_but(reason, self.remedy());
+                    LOOK
+                }
+                Ok(Standing::Spent(reason)) => {
+                    self.component.not_ready(reason, self.remedy());
+                    // Another one may be there to take its place.
+                    self.keeper.let_go();
+                    RETRY
+                }
+                Err(error) => {
+                    self.component.not_ready(chain_of(&error), next_step(&error));
+                    RETRY
+                }
+            };
+            self.clock.sleep(pause).await;
+        }
     }
-    component.ready();
-    found.send_replace(true);
-    loop {
-        clock.sleep(UPKEEP).await;
-        match keeper.tick().await {
-            Ok(done) if done != Default::default() => info!(?done, "postage looked after"),
-            Ok(_) => {}
-            Err(error) => warn!(error = chain_of(&error), "postage could not be looked after"),
+
+    /// Finds a batch where there is none, feeds it now and then, and looks how it stands.
+    async fn once(&mut self) -> Result<Standing, SwarmError> {
+        self.keeper.resolve().await?;
+        self.found.send_replace(true);
+        let now_ms = self.clock.unix_millis();
+        if now_ms.saturating_sub(self.done_at_ms) >= UPKEEP_MS {
+            self.done_at_ms = now_ms;
+            match self.keeper.tick().await {
+                Ok(done) if done != Default::default() => info!(?done, "postage looked after"),
+                Ok(_) => {}
+                Err(error) => warn!(error = chain_of(&error), "postage could not be looked after"),
+            }
+        }
+        self.keeper.look().await
+    }
+
+    fn remedy(&self) -> &'static str {
+        if self.is_managed {
+            "send xBZZ to the Bee node's wallet, or set POSTAGE_BATCH_ID to another batch"
+        } else {
+            "top it up or dilute it at the Bee node, or set POSTAGE_BATCH_ID to another batch"
         }
     }
 }

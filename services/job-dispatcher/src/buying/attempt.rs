@@ -206,7 +206,7 @@ impl Buyer {
             Err(error) if row.state == BuyingState::Claimed || !matches!(error, AnswerError::Fetch(_)) => {
                 // At worst paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
-                self.ledger.chronicle.note(row.request_id.as_bytes(), "no usable answer", detail);
+                self.ledger.chronicle.note(row, "no usable answer", detail);
                 Some(Err(Failed::Provider(error.to_string())))
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
-use t4t_api::registry_watcher::{Candidate, ListCandidates, WatcherError};
+use t4t_api::registry_watcher::{Candidate, GetHead, ListCandidates, WatcherError};
 use t4t_clock::timeout;
 use t4t_crypto::random_bytes;
 use t4t_protocol::job::BuyingState;
@@ -28,6 +28,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// A provider is not asked for less time than this.
 const LEAST_SECONDS: u64 = 60;
+
+/// A head of the chain older than this says that this gateway is cut off: it could not follow a payment.
+const STALE_HEAD_MS: u64 = 60_000;
 
 /// How often a busy market is looked at; the directory is in memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -71,11 +74,7 @@ impl Buyer {
             }
         }
         while attempts < self.config.max_attempts {
-            if !self.courier.has_stamp() {
-                let reason =
-                    "no usable postage batch: buy one, or set POSTAGE_BATCH_ID (`t4t doctor` shows more)";
-                return Err(BuyingError::Unavailable { reason: reason.into() });
-            }
+            self.can_pay().await?;
             if !purchase.is_wanted() {
                 return Err(BuyingError::Unavailable {
                     reason: "the app hung up before anything was paid".into(),
@@ -108,6 +107,23 @@ impl Buyer {
         Err(BuyingError::ProvidersFailed { attempts, reason })
     }
 
+    /// Whether a request could be brought to a provider and its payment followed: nothing is paid before that is so.
+    async fn can_pay(&self) -> Result<(), BuyingError> {
+        if let Some(trouble) = self.courier.postage_trouble().await {
+            let reason = format!(
+                "{trouble}: buy or top up postage, or set POSTAGE_BATCH_ID (`t4t doctor` shows more)"
+            );
+            return Err(BuyingError::Unavailable { reason });
+        }
+        let head = self.watcher.ask(GetHead {}).await.map_err(|error| unavailable(&error))?;
+        if head.age_ms > STALE_HEAD_MS {
+            let seconds = head.age_ms / 1000;
+            let reason = format!("the chain has told nothing for {seconds} s: check GNOSIS_RPC_URL");
+            return Err(BuyingError::Unavailable { reason });
+        }
+        Ok(())
+    }
+
     async fn attempt(
         &self,
         call: &BuyCompletion,
@@ -132,11 +148,7 @@ impl Buyer {
     async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
         let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
         let job = newest.and_then(|row| row.job);
-        self.ledger.chronicle.note(
-            row.request_id.as_bytes(),
-            "answered",
-            format!("cost {} xBZZ", answer.cost),
-        );
+        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost));
         BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
     }
 

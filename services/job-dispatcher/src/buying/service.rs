@@ -9,9 +9,10 @@ use t4t_api::{Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Set
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
 use t4t_protocol::client_topic;
+use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
 use t4t_swarm::{LinkState, SwarmError};
-use t4t_types::{Address, Overlay};
+use t4t_types::{Address, Overlay, Xbzz};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
@@ -61,10 +62,27 @@ pub enum BuyingError {
 pub struct Recovered {
     /// Jobs that wait for their provider or their deadline.
     pub waiting: u32,
+    /// What those have in escrow.
+    pub in_escrow: Xbzz,
+    /// Jobs past their deadline, whose payment is asked back.
+    pub overdue: u32,
     /// Jobs that were answered and wait for their claim.
     pub answered: u32,
     /// Jobs whose payment had not left.
     pub never_paid: u32,
+}
+
+impl From<Recovered> for TakenUp {
+    fn from(recovered: Recovered) -> Self {
+        Self {
+            jobs_waiting: recovered.waiting.into(),
+            in_escrow: recovered.in_escrow,
+            answers_unclaimed: recovered.answered.into(),
+            never_paid: recovered.never_paid.into(),
+            refunds_due: recovered.overdue.into(),
+            ..Self::default()
+        }
+    }
 }
 
 /// The buying side at work.

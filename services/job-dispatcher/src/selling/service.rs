@@ -12,6 +12,7 @@ use t4t_api::{Desk, Guard, InferenceRunner, RegistryWatcher, Selling, Serve, Set
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
 use t4t_protocol::provider_topic;
+use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
 use t4t_swarm::LinkState;
 use t4t_types::{Address, JobId, ModelId, TokenUsage};
@@ -19,9 +20,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::config::SellingConfig;
+use super::gate::{Gate, Trouble};
+use super::late::Late;
 use super::ledger::Ledger;
 use super::runners::Runners;
-use super::storefront::Gate;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
 
@@ -75,6 +77,17 @@ pub struct Recovered {
     pub refusing: u32,
 }
 
+impl From<Recovered> for TakenUp {
+    fn from(recovered: Recovered) -> Self {
+        Self {
+            jobs_to_answer: recovered.unanswered.into(),
+            answers_to_claim: recovered.answered.into(),
+            refusals: recovered.refusing.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The selling side at work.
 pub(super) struct Seller {
     pub(super) wallet: Address,
@@ -92,8 +105,10 @@ pub(super) struct Seller {
     /// Jobs whose claim this process handed to settlement.
     pub(super) settling: Jobs,
     pub(super) on_offer: AtomicBool,
-    /// Whether this process registered the provider.
-    pub(super) has_registered: AtomicBool,
+    /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
+    pub(super) registered_at_ms: AtomicU64,
+    /// Claims that are in no block although their deadline comes near.
+    pub(super) late: Late,
     pub(super) expired_at_ms: AtomicU64,
     started_ms: u64,
     pub(super) sold: Sold,
@@ -164,7 +179,8 @@ impl SellingService {
             gate: Gate::default(),
             settling: Jobs::default(),
             on_offer: AtomicBool::new(false),
-            has_registered: AtomicBool::new(false),
+            registered_at_ms: AtomicU64::new(0),
+            late: Late::default(),
             expired_at_ms: AtomicU64::new(0),
             sold: Sold::default(),
             nameless: "?".parse().expect("one character is a name"),
@@ -248,10 +264,15 @@ impl Serve<GetSellingStatus> for Front {
     async fn ask(&self, _: GetSellingStatus) -> Result<SellingStatus, SellingError> {
         let open = self.0.ledger.store.selling_list_open().await;
         let open = open.map_err(|error| SellingError::Unavailable { reason: error.to_string() })?;
+        let (refusing, next_step) = match self.0.gate.trouble() {
+            Some(Trouble { reason, next_step }) => (Some(reason), Some(next_step)),
+            None => (None, None),
+        };
         Ok(SellingStatus {
             provider: self.0.wallet,
             on_offer: self.0.on_offer.load(Ordering::Relaxed),
-            refusing: self.0.gate.reason(),
+            refusing,
+            next_step,
             open_jobs: u32::try_from(open.len()).unwrap_or(u32::MAX),
             runners: self.0.runners.count(),
             sold: self.0.sold.total(),

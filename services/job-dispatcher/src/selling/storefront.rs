@@ -2,18 +2,19 @@
 //!
 //! A heartbeat says "I serve": it is withheld while this provider can't.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing};
 use t4t_api::settlement::{
-    AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome,
+    Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent,
+    TransactionKey, TransactionOutcome,
 };
 use t4t_types::{ModelId, Offering, TokenPrices, keccak256};
 use tracing::{info, warn};
 
+use super::gate::{Obstacle, SEE_DOCTOR, Trouble};
 use super::service::Seller;
 
 /// Longest answer time that is published, in seconds, as the reference publishes it.
@@ -22,14 +23,24 @@ const MAX_LATENCY_SECONDS: u64 = 120;
 /// A head of the chain older than this says that this provider is cut off: it could miss an acknowledgement.
 const STALE_HEAD_MS: u64 = 60_000;
 
-/// Gas that must be there to take work on: a few hundred refusals at 62,000 gas and 1 gwei.
+/// Wei that must be there to take work on, however little gas costs now: a few hundred refusals at 62,000 gas and 1
+/// gwei.
 const MIN_GAS_WEI: u128 = 20_000_000_000_000_000;
+
+/// Gas that must be there for each job that may have to be closed; what settlement sets aside for a claim.
+const CLOSING_GAS: u128 = 250_000;
+
+/// Jobs beyond those at work that may have to be refused before anybody looks.
+const SPARE_REFUSALS: usize = 20;
+
+/// How often a closed shop is looked at: each look that finds it in order opens it.
+const CLOSED_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long an entry of our own making may take to show; after that it is gone, and made again.
+const REGISTERED_SHOWS_MS: u64 = 60_000;
 
 /// How often the shop window is looked after at the start.
 const STARTING_PAUSE: Duration = Duration::from_millis(500);
-
-/// How long questions may fail before no more work is taken on.
-const DOUBT_MS: u64 = 60_000;
 
 /// How long a transaction of the shop window is waited for.
 const RECEIPT_WAIT_MS: u64 = 60_000;
@@ -37,85 +48,17 @@ const RECEIPT_WAIT_MS: u64 = 60_000;
 /// Offers in one list, as the registry bounds them.
 const MAX_OFFERINGS: usize = 64;
 
-/// What keeps this provider from serving.
-enum Obstacle {
-    /// It is so.
-    Certain(String),
-    /// It could not be asked, or is under way.
-    Passing(String),
-}
-
-impl Obstacle {
-    fn passing(error: impl std::fmt::Display) -> Self {
-        Self::Passing(error.to_string())
-    }
-
-    fn into_certain(self) -> Self {
-        Self::Certain(self.into_text())
-    }
-
-    fn into_text(self) -> String {
-        match self {
-            Self::Certain(reason) | Self::Passing(reason) => reason,
-        }
-    }
-}
-
-/// Whether work is taken on, and why not.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    state: Mutex<GateState>,
-}
-
-#[derive(Debug, Default)]
-struct GateState {
-    closed: Option<String>,
-    /// Since when questions fail, in milliseconds since 1970.
-    doubtful_since_ms: Option<u64>,
-}
-
-impl Gate {
-    /// Why no work is taken on; `None` if it is.
-    pub(super) fn reason(&self) -> Option<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed.clone()
-    }
-
-    /// Says loudly when it closes and when it opens, and nothing in between.
-    fn close(&self, reason: String) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed.as_ref() != Some(&reason) {
-            warn!("no new jobs are taken: {reason}");
-        }
-        state.closed = Some(reason);
-    }
-
-    fn open(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.closed.take().is_some() {
-            info!("new jobs are taken again");
-        }
-        state.doubtful_since_ms = None;
-    }
-
-    /// Closes once questions have failed for a while.
-    fn doubt(&self, reason: String, now_ms: u64) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let since_ms = *state.doubtful_since_ms.get_or_insert(now_ms);
-        drop(state);
-        info!(reason, "the shop window could not be looked after");
-        if now_ms.saturating_sub(since_ms) > DOUBT_MS {
-            self.close(reason);
-        }
-    }
-}
-
 impl Seller {
     /// Looks after the shop window for as long as the process lives.
     pub(super) async fn keep_storefront(self: Arc<Self>) {
         loop {
             self.storefront_once().await;
             // While the other services are starting, so is this one.
-            let pause = if self.is_starting() { STARTING_PAUSE } else { self.config.storefront_interval };
+            let pause = match self.gate.trouble() {
+                _ if self.is_starting() => STARTING_PAUSE,
+                Some(_) => CLOSED_PAUSE.min(self.config.storefront_interval),
+                None => self.config.storefront_interval,
+            };
             self.clock.sleep(pause).await;
         }
     }
@@ -125,52 +68,66 @@ impl Seller {
         self.runners.refresh().await;
         let seen = match self.obstacle().await {
             Ok(None) => self.publish().await,
-            Ok(Some(reason)) => Err(Obstacle::Certain(reason)),
+            Ok(Some(trouble)) => Err(Obstacle::Certain(trouble)),
             Err(obstacle) => Err(obstacle),
         };
         match seen {
             Ok(()) => self.gate.open(),
-            Err(Obstacle::Certain(reason)) => self.gate.close(reason),
+            Err(Obstacle::Certain(trouble)) => self.gate.close(trouble, self.clock.unix_millis()),
             // One failed question is no reason to turn clients away.
             Err(Obstacle::Passing(reason)) => self.gate.doubt(reason, self.clock.unix_millis()),
         }
     }
 
     /// What stands in the way of serving a job safely.
-    async fn obstacle(&self) -> Result<Option<String>, Obstacle> {
+    async fn obstacle(&self) -> Result<Option<Trouble>, Obstacle> {
         if self.runners.models().is_empty() {
-            return Ok(Some("no backend answers: start one, or correct endpoints.json".into()));
+            return Ok(Some(Trouble::new("no backend answers", "start one, or correct endpoints.json")));
         }
-        if !self.courier.has_stamp() {
-            return Ok(Some("no usable postage batch: buy one, or set POSTAGE_BATCH_ID".into()));
+        if let Some(trouble) = self.courier.postage_trouble().await {
+            return Ok(Some(Trouble::new(trouble, "buy or top up postage, or set POSTAGE_BATCH_ID")));
+        }
+        if let Some(trouble) = self.late_claims() {
+            return Ok(Some(trouble));
         }
         let head = self.watcher.ask(GetHead {}).await.map_err(Obstacle::passing)?;
         if head.age_ms > STALE_HEAD_MS {
-            let seconds = head.age_ms / 1000;
-            return Ok(Some(format!("the chain has told nothing for {seconds} s: check GNOSIS_RPC_URL")));
+            let reason = format!("the chain has told nothing for {} s", head.age_ms / 1000);
+            return Ok(Some(Trouble::new(reason, "check GNOSIS_RPC_URL, or name more endpoints")));
         }
         let account = self.settlement.ask(GetAccount {}).await.map_err(Obstacle::passing)?;
-        let is_poor = account.xdai_wei < MIN_GAS_WEI;
-        Ok(is_poor
-            .then(|| format!("the wallet {} has too little xDAI for gas: send it some", account.address)))
+        let needs = self.gas_to_close(&account).await?;
+        Ok((account.xdai_wei < needs).then(|| {
+            let reason = format!("the wallet {} has too little xDAI to close its jobs", account.address);
+            Trouble::new(reason, format!("send it at least {} xDAI", in_xdai(needs.saturating_mul(2))))
+        }))
+    }
+
+    /// Wei that closing every job that is or may soon be open takes at most.
+    async fn gas_to_close(&self, account: &Account) -> Result<u128, Obstacle> {
+        let open = self.ledger.store.selling_list_open().await.map_err(Obstacle::passing)?.len();
+        let slots = usize::try_from(self.config.max_concurrent_jobs).unwrap_or(usize::MAX);
+        let jobs = open.saturating_add(slots).saturating_add(SPARE_REFUSALS) as u128;
+        Ok(account.max_fee_wei.saturating_mul(CLOSING_GAS).saturating_mul(jobs).max(MIN_GAS_WEI))
     }
 
     async fn publish(&self) -> Result<(), Obstacle> {
         let listing = self.own_listing().await?;
         let Some(listing) = listing else {
-            // The directory is a look behind the chain: an entry of our own making shows in a moment.
-            if self.has_registered.load(Ordering::Relaxed) {
+            // A node may be behind the one that took the registration: an entry of our own making shows in a moment.
+            let registered_at_ms = self.registered_at_ms.load(Ordering::Relaxed);
+            if self.clock.unix_millis().saturating_sub(registered_at_ms) < REGISTERED_SHOWS_MS {
                 return Err(Obstacle::Passing("registered; the directory does not show it yet".into()));
             }
             return self.register().await;
         };
         if !listing.active {
-            let reason = "this provider has left the market: register again once its stake is withdrawn";
-            return Err(Obstacle::Certain(reason.into()));
+            let next_step = "withdraw the stake once it is free; it is registered again after that";
+            return Err(Obstacle::certain("this provider has left the market", next_step));
         }
         if listing.sealing_key != self.sealing_key.public() {
-            let reason = "the registry holds another encryption key than pss.key: restore that file";
-            return Err(Obstacle::Certain(reason.into()));
+            let reason = "the registry holds another encryption key than pss.key";
+            return Err(Obstacle::certain(reason, "restore that file"));
         }
         let offerings = self.wanted_offerings();
         if !matches_listing(&offerings, &listing) {
@@ -202,8 +159,12 @@ impl Seller {
     /// Registers with a real overlay: zeros would stay on the chain for ever.
     async fn register(&self) -> Result<(), Obstacle> {
         let overlay = self.courier.overlay().await;
-        let overlay =
-            overlay.map_err(|error| Obstacle::Certain(format!("the Bee node does not answer: {error}")))?;
+        let overlay = overlay.map_err(|error| {
+            Obstacle::certain(
+                format!("the Bee node does not answer: {error}"),
+                "start Bee, or correct BEE_API_URL",
+            )
+        })?;
         let intent = TransactionIntent::Register {
             sealing_key: self.sealing_key.public(),
             overlay,
@@ -213,7 +174,7 @@ impl Seller {
         info!(stake = %self.config.stake, %overlay, "registering as a provider");
         // Unregistered, nobody sends jobs: whatever keeps it from registering is worth a loud word.
         self.submit("register", intent).await.map_err(Obstacle::into_certain)?;
-        self.has_registered.store(true, Ordering::Relaxed);
+        self.registered_at_ms.store(self.clock.unix_millis(), Ordering::Relaxed);
         let offerings = self.wanted_offerings();
         self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
         let cap = self.config.max_concurrent_jobs;
@@ -223,9 +184,13 @@ impl Seller {
     /// Sends a transaction and waits for it. Its name holds the time, so that the same wish can come up again later.
     async fn submit(&self, what: &str, intent: TransactionIntent) -> Result<(), Obstacle> {
         let failed = |error: SettlementError| match error {
-            SettlementError::OutOfXbzz { .. }
-            | SettlementError::OutOfGas { .. }
-            | SettlementError::Refused { .. } => Obstacle::Certain(format!("{what}: {error}")),
+            SettlementError::OutOfXbzz { .. } => {
+                Obstacle::certain(format!("{what}: {error}"), "send xBZZ to it")
+            }
+            SettlementError::OutOfGas { .. } => {
+                Obstacle::certain(format!("{what}: {error}"), "send xDAI to it")
+            }
+            SettlementError::Refused { .. } => Obstacle::certain(format!("{what}: {error}"), SEE_DOCTOR),
             _ => Obstacle::Passing(format!("{what}: {error}")),
         };
         let key = TransactionKey::new(format!("{what}:{}", self.clock.unix_millis()));
@@ -238,7 +203,7 @@ impl Seller {
                 Err(Obstacle::Passing(format!("{what}: the transaction waits for its block")))
             }
             TransactionOutcome::Reverted { reason, .. } => {
-                Err(Obstacle::Certain(format!("{what}: the contract refused it: {reason}")))
+                Err(Obstacle::certain(format!("{what}: the contract refused it: {reason}"), SEE_DOCTOR))
             }
         }
     }
@@ -274,6 +239,12 @@ impl Seller {
     pub(super) async fn leave(&self) -> Result<(), String> {
         self.submit("deactivate", TransactionIntent::Deactivate).await.map_err(Obstacle::into_text)
     }
+}
+
+/// Wei as people say them, to four digits after the point, rounded up.
+fn in_xdai(wei: u128) -> String {
+    let parts = wei.div_ceil(100_000_000_000_000);
+    format!("{}.{:04}", parts / 10_000, parts % 10_000)
 }
 
 fn matches_listing(wanted: &[Offering], listing: &ProviderListing) -> bool {

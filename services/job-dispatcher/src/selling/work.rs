@@ -83,7 +83,9 @@ impl Seller {
     }
 
     async fn take_in(self: &Arc<Self>, job: JobId) -> Result<(), WorkError> {
-        if let Some(row) = self.ledger.store.selling_by_job(job).await? {
+        if let Some(row) = self.ledger.store.selling_by_job(job).await?
+            && !self.gives_way(&row).await?
+        {
             if !row.state.is_final() {
                 self.spawn_work(job);
             }
@@ -150,35 +152,10 @@ impl Seller {
         if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.runners.models().is_empty() {
             return Err(WorkError::NoRunnerYet);
         }
-        match (verdict, self.gate.reason()) {
-            (Verdict::Serve(_), Some(reason)) => Ok(Verdict::Refuse(reason)),
+        match (verdict, self.gate.trouble()) {
+            (Verdict::Serve(_), Some(trouble)) => Ok(Verdict::Refuse(trouble.reason)),
             (verdict, _) => Ok(verdict),
         }
-    }
-
-    /// Whether a job that was posted before no longer exists: a reorganisation gave its request another id.
-    async fn is_gone(&self, earlier: &SellingJob) -> Result<bool, WorkError> {
-        if matches!(earlier.state, SellingState::Claimed | SellingState::Refused) {
-            return Ok(false);
-        }
-        Ok(self.watcher.ask(GetJob { job: earlier.job }).await?.status == JobStatus::None)
-    }
-
-    /// Gives a job the answer of the same request under an id that a reorganisation took away.
-    async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
-        let reason = Some(format!("a reorganisation made it job {}", row.job));
-        let lost = SellingChange { reason, ..Default::default() };
-        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
-        let (Some(sealed), Some(payment)) = (earlier.sealed_answer, earlier.payment) else { return Ok(()) };
-        self.ledger.happened(row.job, SellingEvent::Began, SellingChange::default()).await?;
-        let change = SellingChange {
-            sealed_answer: Some(sealed),
-            usage: earlier.usage,
-            payment: Some(payment.min(row.max_payment)),
-            ..Default::default()
-        };
-        self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
-        Ok(())
     }
 
     /// The smallest payment served: what a short answer to a short prompt costs here, if that is below the setting.
@@ -269,6 +246,7 @@ impl Seller {
                 let key = &request.payload.client_key;
                 let sealed = answer::seal_answer(row, self.wallet, key, finished.response, self.clock.now())?;
                 let change = SellingChange {
+                    of_request: Some(row.request_hash),
                     sealed_answer: Some(sealed),
                     usage: Some(usage),
                     payment: Some(payment),
@@ -289,7 +267,7 @@ impl Seller {
         loop {
             let stored = self.ledger.happened(row.job, SellingEvent::Answered, change.clone()).await;
             let Err(error) = stored else { return Ok(()) };
-            if !matches!(error, StoreError::Unavailable(_)) || self.is_past(row.delivery_deadline).await {
+            if !error.is_passing() || self.is_past(row.delivery_deadline).await {
                 return Err(error.into());
             }
             if !is_told {
@@ -314,8 +292,12 @@ impl Seller {
         let said = answer::decline(&message, is_bad_request);
         let sealed =
             answer::seal_answer(row, self.wallet, &request.payload.client_key, said, self.clock.now())?;
-        let change =
-            SellingChange { sealed_answer: Some(sealed), reason: Some(message), ..Default::default() };
+        let change = SellingChange {
+            of_request: Some(row.request_hash),
+            sealed_answer: Some(sealed),
+            reason: Some(message),
+            ..Default::default()
+        };
         self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
         Ok(())
     }
@@ -388,7 +370,11 @@ impl Seller {
         let Some(sealed) = row.sealed_answer.clone() else { return Err(WorkError::Upload) };
         let reference = self.upload_retrying(row, sealed).await?;
         KillPoint::SellingUploaded.pass();
-        let change = SellingChange { response_hash: Some(reference), ..Default::default() };
+        let change = SellingChange {
+            of_request: Some(row.request_hash),
+            response_hash: Some(reference),
+            ..Default::default()
+        };
         self.ledger.happened(row.job, SellingEvent::Uploaded, change).await?;
         KillPoint::SellingReferenced.pass();
         Ok(())
@@ -414,7 +400,7 @@ impl Seller {
     async fn claim(&self, row: &SellingJob) -> Result<(), WorkError> {
         let (Some(response_hash), Some(paid)) = (row.response_hash, row.payment) else { return Ok(()) };
         let intent = TransactionIntent::ClaimJob { job: row.job, response_hash, paid };
-        self.settlement.ask(SubmitTransaction { key: TransactionKey::claim(row.job), intent }).await?;
+        self.submit_claim(row, intent).await?;
         KillPoint::SellingClaimed.pass();
         Ok(())
     }
@@ -446,7 +432,7 @@ impl Seller {
             Some(response_hash) => TransactionIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
             None => TransactionIntent::RefuseJob { job },
         };
-        self.settlement.ask(SubmitTransaction { key: TransactionKey::claim(job), intent }).await?;
+        self.submit_claim(row, intent).await?;
         self.settling.insert(job);
         Ok(())
     }
