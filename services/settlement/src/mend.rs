@@ -1,5 +1,7 @@
 //! Transactions that no block has yet: the same bytes again, a higher fee at the same nonce, or a new nonce.
 
+use std::sync::atomic::Ordering;
+
 use t4t_api::settlement::SettlementError;
 use t4t_chain::{BlockTag, Fees};
 use t4t_store::transactions::{StoredTransaction, StoredVersion};
@@ -112,9 +114,11 @@ impl Core {
             // A node that said otherwise was behind or ahead of this one.
             return self.raise(row).await;
         }
-        let is_held = open.iter().any(|other| other.is_pending() && other.nonce == count);
-        if !is_held {
-            self.fill_gap(count).await?;
+        match open.iter().find(|other| other.nonce == count) {
+            None => self.fill_gap(count).await?,
+            Some(holder) if holder.is_pending() => {}
+            // The chain does not have it any more: its block was taken back.
+            Some(_) => self.compare_all.store(true, Ordering::SeqCst),
         }
         let waited_ms =
             self.pacing.get(row.id).map_or(u64::MAX, |sent| self.now_ms().saturating_sub(sent.at_ms));

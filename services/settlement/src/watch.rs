@@ -60,12 +60,13 @@ impl Core {
         let due = open.iter().filter(|row| row.is_pending() && (at_all || self.is_due(row, now)));
         let missing = self.include_mined(due.collect()).await?;
         let succession = self.follow_head(!missing.is_empty()).await?;
-        self.mend(&missing, &open).await?;
+        // Whatever can't be mended now, what was taken back has to be seen.
+        let mended = self.mend(&missing, &open).await;
         if let Some(succession) = succession {
             let included = open.iter().filter(|row| matches!(row.state, TransactionState::Included { .. }));
             self.recheck(&included.collect::<Vec<_>>(), succession).await?;
         }
-        Ok(())
+        mended
     }
 
     fn is_due(&self, row: &StoredTransaction, now_ms: u64) -> bool {

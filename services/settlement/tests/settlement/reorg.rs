@@ -2,7 +2,7 @@
 
 use t4t_chain::contracts::JobStatus;
 
-use crate::world::{CLIENT, World, done, eventually, is_mined, job_of, known};
+use crate::world::{CLIENT, World, done, eventually, is_mined, job_of, known, outcome, submit};
 
 #[actix_web::test]
 async fn a_post_that_a_reorganisation_took_back_is_sent_again_and_exists_once() {
@@ -27,4 +27,28 @@ async fn a_post_that_a_reorganisation_took_back_is_sent_again_and_exists_once() 
         assert_eq!(job.client, world.wallet(CLIENT));
         running.stop().await;
     }
+}
+
+#[actix_web::test]
+async fn a_post_behind_one_that_was_taken_back_unseen_does_not_keep_it_from_being_sent_again() {
+    let world = World::with_provider().await;
+    let running = world.start(CLIENT).await;
+    done(&running.settlement, "post:0", world.job().await).await;
+    let posted = done(&running.settlement, "post:1", world.job().await).await;
+    world.anvil.stop_mining().await.unwrap();
+    submit(&running.settlement, "post:2", world.job().await).await.unwrap();
+    // Settlement sees the chain again when blocks have passed the second one by already.
+    world.proxy.cut(true);
+    world.anvil.reorg(1).await.unwrap();
+    world.anvil.mine(5).await.unwrap();
+    world.proxy.cut(false);
+    eventually("both are sent and in blocks", || async {
+        world.anvil.mine(1).await.unwrap();
+        world.posted().await == 3
+    })
+    .await;
+    let again = outcome(&running.settlement, "post:1").await;
+    assert_eq!((again.nonce, again.hash), (posted.nonce, posted.hash), "the same bytes");
+    assert!(is_mined(&outcome(&running.settlement, "post:2").await));
+    running.stop().await;
 }
