@@ -32,9 +32,9 @@ e2e:
     cargo test --locked -p t4t --test e2e
     bash .ci/test e2e
 
-# Ends processes at the worst moments, at RUNS random ones too.
-chaos runs="20":
-    CHAOS_RUNS={{runs}} cargo test --locked -p t4t --test chaos
+# Tries to break the market in every way there is and prints the table: short, or full; all suites, or some.
+chaos form="short" *suites:
+    bash libs/testkit/chaos.sh {{form}} {{suites}}
 
 # Checks that crates depend on lower levels only.
 layers:

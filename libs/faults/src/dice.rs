@@ -11,7 +11,7 @@ impl Dice {
     }
 
     /// Any number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,7 +21,7 @@ impl Dice {
 
     /// A number from 0 to below 1.
     pub fn throw(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Whether something with this probability, from 0 to 1, happens now.
@@ -32,7 +32,7 @@ impl Dice {
     /// A number from `least` to `most`; `least` if `most` is smaller.
     pub fn between(&mut self, least: u64, most: u64) -> u64 {
         let width = most.saturating_sub(least).saturating_add(1);
-        least + self.next() % width
+        least + self.number() % width
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     fn the_same_seed_falls_the_same_way() {
         let throws = |seed| {
             let mut dice = Dice::new(seed);
-            (0..64).map(|_| dice.next()).collect::<Vec<_>>()
+            (0..64).map(|_| dice.number()).collect::<Vec<_>>()
         };
         assert_eq!(throws(7), throws(7));
         assert_ne!(throws(7), throws(8));

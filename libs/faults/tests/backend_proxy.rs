@@ -1,5 +1,7 @@
 //! The backend that goes wrong: what passes, and what does not.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use futures_util::StreamExt;

@@ -66,7 +66,7 @@ where
 /// What a suite tried and found: a line of the table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// Its number in the table of `docs/operations.md`; several rows may share one.
+    /// Its number in the table of `just chaos`; several rows may share one.
     pub number: u8,
     /// What was tried.
     pub tried: String,
