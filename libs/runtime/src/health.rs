@@ -22,6 +22,8 @@ pub struct Readiness {
 struct Place {
     state: ComponentState,
     alarm: Alarm,
+    /// Whether its trouble is said elsewhere already.
+    is_quiet: bool,
 }
 
 /// How one component does.
@@ -64,8 +66,17 @@ impl Readiness {
 
     /// Adds a component, not ready until it says so.
     pub fn component(&self, name: &'static str) -> Component {
-        let starting = ComponentState { ready: false, reason: Some("starting".into()), next_step: None };
-        self.lock().entry(name).or_insert(Place { state: starting, alarm: Alarm::default() });
+        self.place(name, false)
+    }
+
+    /// The same for one whose own log says what is wrong: the board only shows it.
+    pub fn quiet_component(&self, name: &'static str) -> Component {
+        self.place(name, true)
+    }
+
+    fn place(&self, name: &'static str, is_quiet: bool) -> Component {
+        let state = ComponentState { ready: false, reason: Some("starting".into()), next_step: None };
+        self.lock().entry(name).or_insert(Place { state, alarm: Alarm::default(), is_quiet });
         Component { name, board: self.clone() }
     }
 
@@ -109,6 +120,9 @@ impl Readiness {
         let Some(place) = places.get_mut(name) else { return };
         let was_ready = place.state.ready && place.state.reason.is_none();
         place.state = state.clone();
+        if place.is_quiet {
+            return;
+        }
         let Some(reason) = &state.reason else {
             if place.alarm.end() || !was_ready {
                 tracing::info!(component = name, "ready");

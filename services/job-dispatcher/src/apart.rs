@@ -51,11 +51,13 @@ impl Apart {
         let clock = SystemClock::shared();
         let settlement = reach(&services, ServiceName::Settlement)?;
         let component = readiness.component("settlement");
+        // Said in the log and not at /ready: whoever asks is told what is missing, and runners have to be let in.
+        let notices = Readiness::new(env!("CARGO_PKG_VERSION"));
         let wallet = wallet_of(&settlement, &clock, &component).await?;
         let sealing_key_file = data.sealing_key_file.clone();
         let open = move || wallet::open_or_make_sealing_key(&sealing_key_file);
         let swarm = SwarmSettings::from_settings(settings)?;
-        let (batch_file, component) = (data.file("postage-batch.json"), readiness.component("postage"));
+        let (batch_file, component) = (data.file("postage-batch.json"), notices.component("postage"));
         let postage = Postage::start(&swarm, batch_file, clock.clone(), component, POSTAGE_PATIENCE);
         Ok(Self {
             store: Store::open(&data.file("t4t.db")).await.context("the database can't be opened")?,

@@ -4,7 +4,7 @@ use anyhow::Context;
 use t4t_api::Guard;
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::SystemClock;
-use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps, routes};
+use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps, routes, watch_chain};
 use t4t_runtime::config::{ChainSettings, DataSettings, ServiceName, ServiceSettings, Settings};
 use t4t_runtime::http::{ServeConfig, serve};
 use t4t_runtime::telemetry::{self, LogConfig};
@@ -28,11 +28,14 @@ async fn run() -> anyhow::Result<()> {
     let deps = WatcherDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
         store: Store::open(&database).await.context("the database can't be opened")?,
-        clock,
+        clock: clock.clone(),
     };
     let config = WatcherConfig { poll_idle: chain.poll_interval, ..WatcherConfig::new(contracts) };
     let running = RegistryWatcherService::start(config, deps).await?;
     let (watcher, readiness) = (running.watcher(), Readiness::new(env!("CARGO_PKG_VERSION")));
+    // Said in the log and not at /ready: while the chain is away, what is known is still to be had here.
+    let chain = Readiness::new(env!("CARGO_PKG_VERSION")).component("chain");
+    tokio::spawn(watch_chain(running.watcher(), running.synced(), clock, chain));
     let name = ServiceName::Watcher;
     let guarded = services.token.is_some();
     let guard = Guard::new(name.as_str(), services.token.clone());

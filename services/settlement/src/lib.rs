@@ -30,6 +30,7 @@ mod mend;
 mod pacing;
 mod preflight;
 mod purse;
+mod readiness;
 mod recovery;
 mod reorg;
 mod routes;
@@ -41,6 +42,7 @@ mod watch;
 
 pub use config::{Pace, SettlementConfig, SettlementDeps};
 pub use error::StartError;
+pub use readiness::watch_wallet;
 pub use recovery::Recovered;
 pub use routes::settlement_routes;
 pub use service::SettlementService;

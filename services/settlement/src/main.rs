@@ -1,17 +1,22 @@
 //! Settlement as a process of its own: the only one that holds the wallet.
 
+use std::sync::Arc;
+
 use anyhow::Context;
-use t4t_api::Guard;
+use t4t_api::{Guard, Late, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::SystemClock;
 use t4t_runtime::config::{
-    ChainSettings, DataSettings, ServiceName, ServiceSettings, Settings, WalletSettings,
+    ChainSettings, DataSettings, ServiceName, ServiceSettings, Settings, WalletSettings, keys,
 };
-use t4t_runtime::http::{ServeConfig, serve};
+use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
 use t4t_runtime::lock::FolderLock;
+use t4t_runtime::recovery::TakenUp;
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Readiness, StopSignal, process, wallet};
-use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService, settlement_routes};
+use t4t_settlement::{
+    SettlementConfig, SettlementDeps, SettlementService, StartError, settlement_routes, watch_wallet,
+};
 use t4t_store::Store;
 
 fn main() -> anyhow::Result<()> {
@@ -21,7 +26,8 @@ fn main() -> anyhow::Result<()> {
 
 async fn run() -> anyhow::Result<()> {
     let mut settings = Settings::from_process(None, Vec::new())?;
-    telemetry::init(&LogConfig::from_settings(&settings)?);
+    let log = LogConfig::from_settings(&settings)?;
+    telemetry::init(&log);
     let stop = StopSignal::on_signals()?;
     let services = ServiceSettings::from_settings(&settings)?;
     let chain = ChainSettings::from_settings(&settings)?;
@@ -35,22 +41,43 @@ async fn run() -> anyhow::Result<()> {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
         store: Store::open(&folder.join("settlement.db")).await.context("the database can't be opened")?,
         wallet: tokio::task::spawn_blocking(move || wallet::open(&key)).await??,
-        clock,
+        clock: clock.clone(),
     };
-    let config = SettlementConfig::new(chain.chain_id, contracts);
-    let starting = Box::pin(SettlementService::start(config, deps)).await;
-    let running = starting.with_context(|| format!("settlement does not start with the key of {origin}"))?;
-    let (settlement, readiness) = (running.settlement.clone(), Readiness::new(env!("CARGO_PKG_VERSION")));
-    let name = ServiceName::Settlement;
-    let guarded = services.token.is_some();
-    let guard = Guard::new(name.as_str(), services.token.clone());
-    let server =
-        serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
-            readiness.routes(config);
-            settlement_routes(config, &guard, &settlement);
-        })?;
+    let buys = settings.text(&keys::T4T_MODE) == Some("gateway");
+    let config =
+        SettlementConfig { approves_early: buys, ..SettlementConfig::new(chain.chain_id, contracts) };
+    let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+    let component = readiness.component("chain");
+    let front = Late::new("settlement service");
+    let server = listen(&services, readiness, Arc::new(front.clone()))?;
+    let waiting = |error: &StartError| {
+        component.not_ready(error.story(), "check GNOSIS_RPC_URL, or name more endpoints there");
+    };
+    let starting = SettlementService::start_patiently(config, deps, waiting);
+    let Some(running) = stop.unless_stopped(Box::pin(starting)).await else { return Ok(()) };
+    let running = running.with_context(|| format!("settlement does not start with the key of {origin}"))?;
+    component.ready();
+    TakenUp::from(running.recovered()).tell(log.format);
+    front.arrive(Arc::clone(&running.settlement));
+    // Said in the log and not at /ready: whoever asks is told what is missing.
+    let wallet = Readiness::new(env!("CARGO_PKG_VERSION")).component("wallet");
+    tokio::spawn(watch_wallet(Arc::clone(&running.settlement), clock, wallet, buys));
     stop.stopped().await;
     server.stop().await;
     running.stop().await;
     Ok(())
+}
+
+fn listen(
+    services: &ServiceSettings,
+    readiness: Readiness,
+    settlement: Arc<dyn Settlement>,
+) -> Result<RunningServer, ServeError> {
+    let name = ServiceName::Settlement;
+    let guarded = services.token.is_some();
+    let guard = Guard::new(name.as_str(), services.token.clone());
+    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+        readiness.routes(config);
+        settlement_routes(config, &guard, &settlement);
+    })
 }

@@ -7,7 +7,7 @@ use t4t_crypto::WalletKey;
 use t4t_runtime::config::{GatewaySettings, ProviderSettings, ServiceSettings, WalletSettings};
 use t4t_runtime::http::{ServeConfig, serve};
 use t4t_runtime::telemetry::{self, LogConfig};
-use t4t_runtime::{Settings, StopSignal, process, wallet};
+use t4t_runtime::{Readiness, Settings, StopSignal, process, wallet};
 use t4t_settlement::StartError;
 
 use crate::output;
@@ -35,13 +35,15 @@ pub(crate) fn provider(settings: Settings) -> anyhow::Result<ExitCode> {
     run(settings, async |settings, wallet, stop| {
         let address = wallet.address();
         let bind = ServiceSettings::from_settings(&settings)?.admin_bind();
-        let starting = stop.unless_stopped(Box::pin(Provider::start(settings, wallet)));
-        let Some(provider) = starting.await else { return Ok(()) };
-        let provider = provider?;
-        let readiness = provider.readiness();
+        let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+        let shown = readiness.clone();
         // Health is for everyone to see; nothing can be done there.
         let config = ServeConfig { name: "the provider's health", bind, guarded: true };
-        let health = serve(config, move |routes| readiness.routes(routes))?;
+        let health = serve(config, move |routes| shown.routes(routes))?;
+        tracing::info!(url = health.url(), "health and readiness are at /health and /ready");
+        let starting = stop.unless_stopped(Box::pin(Provider::start_with(settings, wallet, readiness)));
+        let Some(provider) = starting.await else { return Ok(()) };
+        let provider = provider?;
         output::line(format!("provider started: wallet {address}, readiness at {}/ready", health.url()))?;
         stop.stopped().await;
         health.stop().await;

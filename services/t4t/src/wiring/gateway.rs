@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use t4t_api::{Buying, Late, RegistryWatcher};
+use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
 use t4t_openai_api::{OpenAiApi, OpenAiConfig, OpenAiDeps};
-use t4t_runtime::Settings;
 use t4t_runtime::config::GatewaySettings;
+use t4t_runtime::telemetry::LogConfig;
+use t4t_runtime::{Readiness, Settings};
 
-use super::ground::Ground;
+use super::ground::{Ground, Role};
 
 /// A gateway that runs.
 #[derive(Debug)]
@@ -20,13 +23,25 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway for the wallet.
+    /// Starts a gateway for the wallet. It listens at once and tells apps to come back, for as long as its chain can't
+    /// be reached.
     ///
     /// # Errors
     /// A service does not start; the error says what to change.
     pub(crate) async fn start(settings: Settings, wallet: WalletKey) -> anyhow::Result<Self> {
         let gateway = GatewaySettings::from_settings(&settings)?;
-        let ground = Box::pin(Ground::start(&settings, wallet)).await?;
+        let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+        let buying: Late<dyn Buying> = Late::new("gateway");
+        let watcher: Late<dyn RegistryWatcher> = Late::new("gateway");
+        let deps = OpenAiDeps {
+            buying: Arc::new(buying.clone()),
+            watcher: Arc::new(watcher.clone()),
+            readiness: readiness.clone(),
+            clock: SystemClock::shared(),
+        };
+        let api = OpenAiApi::start(OpenAiConfig::from(&gateway), deps)?;
+        let ground = Box::pin(Ground::start(&settings, wallet, readiness, Role::Gateway)).await?;
+        watcher.arrive(ground.watcher());
         let deps = BuyingDeps {
             wallet: ground.wallet(),
             sealing_key: ground.sealing_key().await?,
@@ -36,15 +51,11 @@ impl Gateway {
             store: ground.store.clone(),
             clock: Arc::clone(&ground.clock),
         };
-        let buying = BuyingService::start(BuyingConfig::from(&gateway), deps);
-        let buying = Box::pin(buying).await.context("the buying side does not start")?;
-        let deps = OpenAiDeps {
-            buying: buying.buying(),
-            watcher: ground.watcher(),
-            clock: Arc::clone(&ground.clock),
-        };
-        let api = OpenAiApi::start(OpenAiConfig::from(&gateway), deps)?;
-        Ok(Self { ground, buying, api })
+        let running = BuyingService::start(BuyingConfig::from(&gateway), deps);
+        let running = Box::pin(running).await.context("the buying side does not start")?;
+        ground.taken_up().and(running.recovered().into()).tell(LogConfig::from_settings(&settings)?.format);
+        buying.arrive(running.buying());
+        Ok(Self { ground, buying: running, api })
     }
 
     /// Where it listens.

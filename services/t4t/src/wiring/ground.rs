@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use t4t_api::settlement::GetAccount;
 use t4t_api::{RegistryWatcher, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::{SharedClock, SystemClock};
 use t4t_crypto::{SealingKey, WalletKey};
 use t4t_job_dispatcher::postage::Postage;
 use t4t_job_dispatcher::{Courier, CourierConfig};
-use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps};
+use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps, watch_chain};
 use t4t_runtime::config::{ChainSettings, DataSettings, SwarmSettings};
 use t4t_runtime::health::Component;
 use t4t_runtime::lock::FolderLock;
+use t4t_runtime::recovery::TakenUp;
 use t4t_runtime::{Readiness, Settings, wallet};
-use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
+use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService, StartError, watch_wallet};
 use t4t_store::Store;
 use t4t_types::Address;
 use tokio::task::JoinHandle;
@@ -26,11 +26,20 @@ use crate::commands::jobs::DATABASE;
 /// How long the start waits for postage; a purchase takes minutes and goes on by itself.
 const POSTAGE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often the wallet is looked at.
-const WALLET_PAUSE: Duration = Duration::from_secs(60);
+/// How often the database is looked at.
+const DATABASE_PAUSE: Duration = Duration::from_secs(15);
 
 /// How many times closer the chain is looked at while a job is about to appear.
 const CLOSE_LOOKS: u32 = 10;
+
+/// Who stands on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Pays for jobs.
+    Gateway,
+    /// Is paid for them.
+    Provider,
+}
 
 /// What both roles stand on.
 #[derive(Debug)]
@@ -41,34 +50,52 @@ pub(super) struct Ground {
     watcher: t4t_registry_watcher::Running,
     settlement: t4t_settlement::Running,
     postage: Postage,
-    wallet_watch: JoinHandle<()>,
+    watches: Vec<JoinHandle<()>>,
     sealing_key_file: std::path::PathBuf,
     _lock: FolderLock,
 }
 
 impl Ground {
-    /// Starts it for a wallet.
-    pub(super) async fn start(settings: &Settings, wallet: WalletKey) -> anyhow::Result<Self> {
+    /// Starts it for a wallet; waits for a chain that can't be reached, and says so on the board.
+    pub(super) async fn start(
+        settings: &Settings,
+        wallet: WalletKey,
+        readiness: Readiness,
+        role: Role,
+    ) -> anyhow::Result<Self> {
         let data = DataSettings::from_settings(settings)?;
         let chain = ChainSettings::from_settings(settings)?;
         let swarm = SwarmSettings::from_settings(settings)?;
         let lock = FolderLock::take(&data.folder)?;
         let clock = SystemClock::shared();
-        let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
         let store = Store::open(&data.file(DATABASE)).await.context("the database can't be opened")?;
-        let (settlement, watcher) = start_chain_services(&chain, &store, &clock, wallet).await?;
+        let on_chain = readiness.component("chain");
+        let (settlement, watcher) =
+            start_chain_services(&chain, &store, &clock, wallet, role, &on_chain).await?;
         let state_file = data.file("postage-batch.json");
         let component = readiness.component("postage");
         let postage = Postage::start(&swarm, state_file, Arc::clone(&clock), component, POSTAGE_PATIENCE);
         let component = readiness.component("wallet");
-        let wallet_watch = watch_wallet(Arc::clone(&settlement.settlement), Arc::clone(&clock), component);
+        let wallet_watch = watch_wallet(
+            Arc::clone(&settlement.settlement),
+            Arc::clone(&clock),
+            component,
+            role == Role::Gateway,
+        );
+        let component = readiness.component("database");
+        let database_watch = watch_database(store.clone(), Arc::clone(&clock), component);
+        let chain_watch = watch_chain(watcher.watcher(), watcher.synced(), Arc::clone(&clock), on_chain);
         Ok(Self {
             postage: postage.await.context("Swarm can't be used")?,
             clock,
             store,
             readiness,
             watcher,
-            wallet_watch: tokio::spawn(wallet_watch),
+            watches: vec![
+                tokio::spawn(wallet_watch),
+                tokio::spawn(database_watch),
+                tokio::spawn(chain_watch),
+            ],
             settlement,
             sealing_key_file: data.sealing_key_file,
             _lock: lock,
@@ -77,6 +104,11 @@ impl Ground {
 
     pub(super) fn wallet(&self) -> Address {
         self.settlement.wallet()
+    }
+
+    /// What the last run's transactions needed.
+    pub(super) fn taken_up(&self) -> TakenUp {
+        self.settlement.recovered().into()
     }
 
     pub(super) fn watcher(&self) -> Arc<dyn RegistryWatcher> {
@@ -102,7 +134,9 @@ impl Ground {
 
     /// Stops it; whatever stands on it has been stopped before.
     pub(super) async fn stop(self) {
-        self.wallet_watch.abort();
+        for watch in self.watches {
+            watch.abort();
+        }
         self.postage.stop();
         self.watcher.stop().await;
         self.settlement.stop().await;
@@ -116,12 +150,21 @@ async fn start_chain_services(
     store: &Store,
     clock: &SharedClock,
     wallet: WalletKey,
+    role: Role,
+    on_chain: &Component,
 ) -> anyhow::Result<(t4t_settlement::Running, t4t_registry_watcher::Running)> {
     let rpc = Rpc::new(RpcConfig::new(chain.rpc_urls.clone()), Arc::clone(clock))?;
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
-    let settlement = SettlementService::start(
-        SettlementConfig::new(chain.chain_id, contracts),
+    let waiting = |error: &StartError| {
+        on_chain.not_ready(error.story(), "check GNOSIS_RPC_URL, or name more endpoints there");
+    };
+    let settlement = SettlementService::start_patiently(
+        SettlementConfig {
+            approves_early: role == Role::Gateway,
+            ..SettlementConfig::new(chain.chain_id, contracts)
+        },
         SettlementDeps { rpc: rpc.clone(), store: store.clone(), wallet, clock: Arc::clone(clock) },
+        waiting,
     );
     let settlement = Box::pin(settlement).await.context("settlement does not start")?;
     let watcher = RegistryWatcherService::start(
@@ -136,21 +179,13 @@ async fn start_chain_services(
     Ok((settlement, watcher))
 }
 
-/// Says while the wallet is too empty for anything.
-async fn watch_wallet(settlement: Arc<dyn Settlement>, clock: SharedClock, component: Component) {
+/// Says while nothing can be stored, and so no new work is taken on.
+async fn watch_database(store: Store, clock: SharedClock, component: Component) {
     loop {
-        match settlement.ask(GetAccount {}).await {
-            Ok(account) if account.xdai_wei == 0 => component.not_ready(
-                format!("the wallet {} holds no xDAI for gas", account.address),
-                "send xDAI to it on Gnosis Chain",
-            ),
-            Ok(account) if account.xbzz.is_zero() => component.not_ready(
-                format!("the wallet {} holds no xBZZ for payments", account.address),
-                "send xBZZ to it on Gnosis Chain",
-            ),
-            Ok(_) => component.ready(),
-            Err(error) => component.not_ready(error.to_string(), "look at the chain's endpoints"),
+        match store.may_take_work().await {
+            Ok(()) => component.ready(),
+            Err(error) => component.not_ready(error.to_string(), "look at the data folder's disk; the rest follows"),
         }
-        clock.sleep(WALLET_PAUSE).await;
+        clock.sleep(DATABASE_PAUSE).await;
     }
 }
