@@ -20,6 +20,9 @@ use crate::wire::chunk::ChunkHead;
 use crate::wire::error::Rejection;
 use crate::wire::request::ChatRequest;
 
+/// The header with the id by which `t4t jobs show` knows the request.
+const REQUEST: &str = "x-t4t-request";
+
 /// Answers a chat completion, whole or as a stream.
 pub(crate) async fn create(
     edge: web::Data<Edge>,
@@ -41,6 +44,7 @@ pub(crate) async fn create(
         (Some(key), Some(hash)) => edge.idempotency.id(key, hash)?,
         _ => idempotency::random_id()?,
     };
+    tracing::info!(request = %id, model = %request.model, "an app asks");
     let terms = Terms {
         buying: Arc::clone(&edge.buying),
         clock: Arc::clone(&edge.clock),
@@ -70,11 +74,11 @@ async fn answer(
     let mut purchase =
         Purchase::begin(terms, BuyCompletion { id, model: model.clone(), request: raw }).await?;
     if !stream {
-        return whole(purchase.answer().await?);
+        return whole(id, purchase.answer().await?);
     }
     purchase.settle_in(edge.config.keep_alive).await?;
-    let id = format!("chatcmpl-{}", &id.to_string()[..32]);
-    let head = ChunkHead { id, created: edge.clock.now(), model, include_usage };
+    let completion = format!("chatcmpl-{}", &id.to_string()[..32]);
+    let head = ChunkHead { id: completion, created: edge.clock.now(), model, include_usage };
     let mode = if structured { ProgressMode::Off } else { edge.config.progress };
     let transcript = Transcript::new(head, mode);
     let clock = Arc::clone(&edge.clock);
@@ -83,15 +87,17 @@ async fn answer(
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-cache"))
         .insert_header(("x-accel-buffering", "no"))
+        .insert_header((REQUEST, id.to_string()))
         .streaming(events))
 }
 
 /// The provider's answer as it came, once it is known to be one.
-fn whole(answer: BoughtAnswer) -> Result<HttpResponse, GatewayError> {
+fn whole(id: RequestId, answer: BoughtAnswer) -> Result<HttpResponse, GatewayError> {
     Answer::parse(answer.response.get())?;
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((REQUEST, id.to_string()))
         .insert_header(("x-t4t-provider", answer.provider.to_string()))
         .insert_header(("x-t4t-cost-plur", answer.cost.plur().to_string()))
         .insert_header(("x-t4t-attempts", answer.attempts.to_string()));

@@ -24,7 +24,7 @@ const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
 
 /// What pages may read beside the body.
 const EXPOSED: &str = "x-request-id, openai-processing-ms, retry-after, x-should-retry, x-t4t-provider, x-t4t-job, \
-                       x-t4t-cost-plur, x-t4t-attempts";
+                       x-t4t-request, x-t4t-cost-plur, x-t4t-attempts";
 
 /// Lets a request through to its route or turns it away; either answer carries the same headers.
 pub(crate) async fn guard(
@@ -127,13 +127,13 @@ fn share(headers: &mut HeaderMap, edge: &Edge, origin: HeaderValue) {
     }
 }
 
-fn log(request: &str, id: &HeaderValue, took_ms: u64, response: &ServiceResponse) {
+fn log(call: &str, id: &HeaderValue, took_ms: u64, response: &ServiceResponse) {
     let (status, request_id) = (response.status().as_u16(), id.to_str().unwrap_or_default());
     match response.response().error() {
         Some(error) if status >= 500 => {
-            tracing::warn!(request, request_id, status, took_ms, %error, "failed")
+            tracing::warn!(call, request_id, status, took_ms, %error, "failed")
         }
-        Some(error) => tracing::info!(request, request_id, status, took_ms, %error, "refused"),
-        None => tracing::debug!(request, request_id, status, took_ms, "answered"),
+        Some(error) => tracing::info!(call, request_id, status, took_ms, %error, "refused"),
+        None => tracing::debug!(call, request_id, status, took_ms, "answered"),
     }
 }

@@ -1,11 +1,13 @@
 //! `GET /health` (the process lives) and `GET /ready` (it can sell).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
+use t4t_runtime::health::ComponentState;
 
 use crate::state::Edge;
 
@@ -19,9 +21,11 @@ struct Health {
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct Ready {
     ready: bool,
     reasons: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    components: BTreeMap<&'static str, ComponentState>,
 }
 
 /// Says that the process lives.
@@ -31,10 +35,23 @@ pub(crate) async fn live() -> HttpResponse {
 
 /// Says whether requests can be served, and if not, why.
 pub(crate) async fn ready(edge: web::Data<Edge>) -> HttpResponse {
-    let reasons: Vec<_> = obstacle(&edge).await.into_iter().collect();
+    let components = edge.readiness.components();
+    let mut reasons: Vec<String> = components.values().filter_map(obstacle_of).collect();
+    if reasons.is_empty() {
+        reasons.extend(obstacle(&edge).await);
+    }
     let ready = reasons.is_empty();
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.json(Readiness { ready, reasons })
+    response.json(Ready { ready, reasons, components })
+}
+
+/// Why a component is not ready, and what to do about it.
+fn obstacle_of(state: &ComponentState) -> Option<String> {
+    let reason = state.reason.as_ref().filter(|_| !state.ready)?;
+    Some(match &state.next_step {
+        Some(next_step) => format!("{reason}: {next_step}"),
+        None => reason.clone(),
+    })
 }
 
 async fn obstacle(edge: &Edge) -> Option<String> {

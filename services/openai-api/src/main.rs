@@ -7,7 +7,7 @@ use t4t_clock::SystemClock;
 use t4t_openai_api::{OpenAiApi, OpenAiConfig, OpenAiDeps};
 use t4t_runtime::config::{GatewaySettings, ServiceName, ServiceSettings, Settings};
 use t4t_runtime::telemetry::{self, LogConfig};
-use t4t_runtime::{StopSignal, process};
+use t4t_runtime::{Readiness, StopSignal, process};
 
 fn main() -> anyhow::Result<()> {
     process::begin();
@@ -27,6 +27,7 @@ async fn run() -> anyhow::Result<()> {
     let deps = OpenAiDeps {
         buying: reach(ServiceName::Dispatcher)?,
         watcher: reach(ServiceName::Watcher)?,
+        readiness: Readiness::new(env!("CARGO_PKG_VERSION")),
         clock: SystemClock::shared(),
     };
     let config = OpenAiConfig::from(&GatewaySettings::from_settings(&settings)?);

@@ -1,6 +1,5 @@
 //! The HTTP server: from configuration to a running edge, and back.
 
-use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,11 +8,12 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
-use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
-use socket2::{SockRef, TcpKeepalive};
 use t4t_api::{Buying, RegistryWatcher};
 use t4t_clock::SharedClock;
+use t4t_runtime::Readiness;
+use t4t_runtime::http::{ConnectionLimits, Connections, watch};
+use t4t_runtime::process;
 use tokio::task::JoinHandle;
 
 use crate::config::OpenAiConfig;
@@ -38,6 +38,8 @@ pub struct OpenAiDeps {
     pub buying: Arc<dyn Buying>,
     /// Whoever knows the models.
     pub watcher: Arc<dyn RegistryWatcher>,
+    /// The board of the process that the edge runs in: `/ready` shows it.
+    pub readiness: Readiness,
     /// The clock.
     pub clock: SharedClock,
 }
@@ -68,12 +70,13 @@ impl OpenAiApi {
                 .default_service(web::to(routes::unknown))
                 .wrap(from_fn(guard))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .wrap(from_fn(watch))
         };
+        let limits = limits(&config).within(process::max_open_files());
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let write_stall = config.write_stall;
         let server = HttpServer::new(app)
             .workers(workers)
-            .max_connections(config.max_connections.div_ceil(workers))
+            .max_connections(limits.taken().div_ceil(workers))
             .keep_alive(KeepAlive::Timeout(IDLE))
             .client_request_timeout(config.head_timeout)
             .client_disconnect_timeout(CLOSING)
@@ -81,7 +84,7 @@ impl OpenAiApi {
             .h1_allow_half_closed(false)
             // Without it a stream's first piece waits some 40 ms for company.
             .tcp_nodelay(true)
-            .on_connect(move |connection, _| set_limits(connection, write_stall))
+            .on_connect(Connections::new(limits).on_connect())
             .shutdown_timeout(config.stop_grace.as_secs())
             .disable_signals()
             .bind(address)
@@ -94,26 +97,17 @@ impl OpenAiApi {
     }
 }
 
-/// Has the system close connections whose client is gone or takes nothing.
-fn set_limits(connection: &dyn Any, write_stall: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
-    let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_AFTER);
-    let set = socket.set_tcp_keepalive(&keepalive).and_then(|()| cut_off_after(&socket, write_stall));
-    if let Err(error) = set {
-        tracing::warn!(%error, "a connection runs without its time limits");
+/// What connections are held to.
+fn limits(config: &OpenAiConfig) -> ConnectionLimits {
+    ConnectionLimits {
+        count: config.max_connections,
+        idle: IDLE + CLOSING,
+        // The edge's own limit comes first: its clients are told why.
+        body_time: config.body_timeout + CLOSING,
+        write_stall: config.write_stall,
+        slowest_reader: config.slowest_reader,
+        probe_after: PROBE_AFTER,
     }
-}
-
-/// Has the system close a connection whose client left bytes unread for so long.
-#[cfg(target_os = "linux")]
-fn cut_off_after(socket: &SockRef<'_>, stall: Duration) -> std::io::Result<()> {
-    socket.set_tcp_user_timeout(Some(stall))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn cut_off_after(_: &SockRef<'_>, _: Duration) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// A running edge. It runs until it is stopped.

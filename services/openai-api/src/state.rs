@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use t4t_api::{Buying, RegistryWatcher};
 use t4t_clock::SharedClock;
+use t4t_runtime::Readiness;
 use t4t_types::UnixSeconds;
 
 use crate::catalogue::Catalogue;
@@ -17,6 +18,7 @@ pub(crate) struct Edge {
     pub(crate) config: OpenAiConfig,
     pub(crate) buying: Arc<dyn Buying>,
     pub(crate) watcher: Arc<dyn RegistryWatcher>,
+    pub(crate) readiness: Readiness,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) catalogue: Catalogue,
@@ -35,6 +37,7 @@ impl Edge {
             started: deps.clock.now(),
             buying: deps.buying,
             watcher: deps.watcher,
+            readiness: deps.readiness,
             clock: deps.clock,
             config,
         }

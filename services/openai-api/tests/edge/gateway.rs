@@ -8,6 +8,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use t4t_clock::{Clock, ManualClock, SystemClock};
 use t4t_openai_api::{OpenAiApi, OpenAiConfig, OpenAiDeps, Running};
+use t4t_runtime::Readiness;
 use t4t_types::UnixSeconds;
 
 use crate::market::{ScriptedBuyer, ScriptedWatcher};
@@ -32,7 +33,9 @@ impl Gateway {
         configure(&mut config);
         let (buyer, watcher) = (Arc::new(ScriptedBuyer::default()), Arc::new(ScriptedWatcher::default()));
         let clock = ManualClock::new(UnixSeconds::new(1_800_000_000));
-        let deps = OpenAiDeps { buying: buyer.clone(), watcher: watcher.clone(), clock: clock.clone() };
+        let readiness = Readiness::new("0");
+        let deps =
+            OpenAiDeps { buying: buyer.clone(), watcher: watcher.clone(), readiness, clock: clock.clone() };
         let running = OpenAiApi::start(config, deps).unwrap();
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
