@@ -17,7 +17,8 @@ pub enum Side {
 }
 
 impl Side {
-    fn as_str(self) -> &'static str {
+    /// Its name, as rows and logs have it.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Buying => "buying",
             Self::Selling => "selling",

@@ -3,6 +3,8 @@
 //! A row and its first version are committed before anything is sent. A row is `pending` until a version of it is in
 //! a block, then `mined` or `reverted`, and final once that block can't be taken back any more.
 
+mod records;
+
 use std::collections::HashMap;
 
 use sqlx::sqlite::SqliteRow;
@@ -11,6 +13,8 @@ use t4t_types::{Address, JobId, TxHash, Xbzz};
 
 use crate::codec::{Columns, integer};
 use crate::{Store, StoreError};
+
+pub use self::records::TransactionRecord;
 
 /// Whose transactions, on which chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -94,3 +94,33 @@ async fn a_new_nonce_replaces_the_old_one_in_one_step() {
     );
     assert_eq!(open[1].versions.len(), 2);
 }
+
+#[tokio::test]
+async fn a_jobs_transactions_are_found_by_its_ids_and_by_any_of_their_hashes() {
+    let (_folder, store) = store().await;
+    let (request, job) = (t4t_types::RequestId::new([4; 32]), JobId::new([5; 32]));
+    let keys = [
+        format!("post:{request}:1"),
+        format!("post:{request}:12"),
+        format!("cancel:{job}"),
+        format!("cancel:{job}:2"),
+        format!("ack:{}", JobId::new([6; 32])),
+    ];
+    for (nonce, key) in (0..).zip(&keys) {
+        insert(&store, key, &version(nonce, nonce as u8 + 1)).await.unwrap().unwrap();
+    }
+    let found = store.transactions_about(Some((request, 1)), Some(job)).await.unwrap();
+    let found: Vec<&str> = found.iter().map(|record| record.key.as_str()).collect();
+    assert_eq!(found, [keys[0].as_str(), &keys[2], &keys[3]]);
+
+    let open = store.transactions_open(SCOPE).await.unwrap();
+    let raised = version(2, 0xab);
+    assert!(store.transaction_version_insert(open[2].id, 2, &raised, 2).await.unwrap());
+    store.transaction_include(open[2].id, &inclusion(raised.hash), 3).await.unwrap();
+    for digits in ["0303", "abab"] {
+        assert_eq!(store.transaction_keys_by_hash(digits).await.unwrap(), [keys[2].clone()]);
+    }
+    let found = store.transactions_about(None, Some(job)).await.unwrap();
+    assert_eq!((found[0].state.as_str(), found[0].versions, found[0].block), ("mined", 2, Some(5)));
+    assert_eq!(found[0].fee(), Some(u128::MAX));
+}
