@@ -61,6 +61,8 @@ pub struct BuyingChange {
     pub paid: Option<Xbzz>,
     /// Why it ended.
     pub reason: Option<String>,
+    /// Forgets the job on the chain, which a reorganisation took away or gave to another request.
+    pub forgets_job: bool,
 }
 
 fn read(row: &SqliteRow) -> Result<BuyingJob, StoreError> {
@@ -85,6 +87,28 @@ fn read(row: &SqliteRow) -> Result<BuyingJob, StoreError> {
         reason: row.try_get("reason")?,
         created_at_ms: row.count("created_at")?,
     })
+}
+
+/// Whether the place of a refusal's reason is no answer's place any more.
+fn takes_refusal_back(from: BuyingState, to: BuyingState) -> bool {
+    from == BuyingState::Refused && to != from
+}
+
+impl BuyingJob {
+    /// What the row is after [`Store::buying_move`] to this state.
+    #[must_use]
+    pub fn moved(mut self, to: BuyingState, change: BuyingChange) -> Self {
+        if takes_refusal_back(self.state, to) {
+            self.response_hash = None;
+        } else {
+            self.response_hash = change.response_hash.or(self.response_hash);
+        }
+        self.job = if change.forgets_job { None } else { change.job.or(self.job) };
+        self.paid = if to.is_final() { change.paid.or(self.paid) } else { None };
+        self.reason = change.reason.or(self.reason);
+        self.state = to;
+        self
+    }
 }
 
 fn read_all(rows: &[SqliteRow]) -> Result<Vec<BuyingJob>, StoreError> {
@@ -122,7 +146,7 @@ impl Store {
         Ok(())
     }
 
-    /// Moves an attempt from one state to another and keeps what was learnt.
+    /// Moves an attempt from one state to another and keeps what was learnt; what is not over is not paid.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when it is no longer in `from`; or the database can't be used.
@@ -134,15 +158,19 @@ impl Store {
         change: &BuyingChange,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE buying_jobs SET state = ?, job = coalesce(?, job), \
-                   response_hash = coalesce(?, response_hash), paid = coalesce(?, paid), \
+        let sql = "UPDATE buying_jobs SET state = ?, job = CASE WHEN ? THEN NULL ELSE coalesce(?, job) END, \
+                   response_hash = CASE WHEN ? THEN NULL ELSE coalesce(?, response_hash) END, \
+                   paid = CASE WHEN ? THEN NULL ELSE coalesce(?, paid) END, \
                    reason = coalesce(?, reason), updated_at = ?, \
                    sealed_request = CASE WHEN ? THEN NULL ELSE sealed_request END \
                    WHERE request_id = ? AND attempt = ? AND state = ?";
         let done = sqlx::query(sql)
             .bind(to.as_str())
+            .bind(change.forgets_job)
             .bind(change.job.map(|job| job.as_bytes().to_vec()))
+            .bind(takes_refusal_back(from, to))
             .bind(change.response_hash.map(|hash| hash.as_bytes().to_vec()))
+            .bind(!to.is_final())
             .bind(change.paid.map(|paid| paid.to_be_bytes().to_vec()))
             .bind(&change.reason)
             .bind(integer(now_ms))
@@ -271,5 +299,34 @@ mod tests {
         assert_eq!(ended.paid, Some(Xbzz::from_whole(4000)));
         assert_eq!(ended.sealed_request, None, "nobody needs it any more");
         assert!(store.buying_list_open().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_reorganisation_took_back_is_neither_paid_nor_the_job_that_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let row = planned();
+        store.buying_insert(&row).await.unwrap();
+        let id = (row.request_id, row.attempt);
+        let ended = BuyingChange {
+            job: Some(JobId::new([8; 32])),
+            response_hash: Some(SwarmRef::new([6; 32])),
+            paid: Some(Xbzz::from_whole(4000)),
+            ..BuyingChange::default()
+        };
+        let forgotten = BuyingChange { forgets_job: true, ..BuyingChange::default() };
+        for (end, after, answer) in [
+            (BuyingState::Claimed, BuyingState::Delivered, Some(SwarmRef::new([6; 32]))),
+            (BuyingState::Refused, BuyingState::Posted, None),
+        ] {
+            let before = store.buying_by_attempt(id).await.unwrap().unwrap();
+            store.buying_move(id, before.state, end, &ended, 8).await.unwrap();
+            let over = store.buying_by_attempt(id).await.unwrap().unwrap();
+            store.buying_move(id, end, after, &forgotten, 9).await.unwrap();
+            let open = store.buying_by_attempt(id).await.unwrap().unwrap();
+            assert_eq!((open.job, open.paid, open.response_hash), (None, None, answer));
+            let told = over.moved(after, forgotten.clone());
+            assert_eq!((told.job, told.paid, told.response_hash), (None, None, answer));
+        }
     }
 }

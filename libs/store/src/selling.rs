@@ -64,6 +64,8 @@ pub struct SellingChange {
     pub reason: Option<String>,
     /// Whether a backend is about to be asked.
     pub run_begins: bool,
+    /// The request it is about; nothing changes if the job's id is another request's by now.
+    pub of_request: Option<SwarmRef>,
 }
 
 fn read(row: &SqliteRow) -> Result<SellingJob, StoreError> {
@@ -124,7 +126,7 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Moves a job from one state to another and keeps what was learnt.
+    /// Moves a job from one state to another and keeps what was learnt; what is not over is not paid.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when it is no longer in `from`; or the database can't be used.
@@ -139,8 +141,9 @@ impl Store {
         let sql = "UPDATE selling_jobs SET state = ?, runs = runs + ?, sealed_answer = coalesce(?, sealed_answer), \
                    response_hash = coalesce(?, response_hash), prompt_tokens = coalesce(?, prompt_tokens), \
                    completion_tokens = coalesce(?, completion_tokens), payment = coalesce(?, payment), \
-                   paid = coalesce(?, paid), reason = coalesce(?, reason), updated_at = ? \
-                   WHERE job = ? AND state = ?";
+                   paid = CASE WHEN ? THEN NULL ELSE coalesce(?, paid) END, reason = coalesce(?, reason), \
+                   updated_at = ? \
+                   WHERE job = ? AND state = ? AND request_hash = coalesce(?, request_hash)";
         let done = sqlx::query(sql)
             .bind(to.as_str())
             .bind(change.run_begins)
@@ -149,11 +152,13 @@ impl Store {
             .bind(change.usage.map(|usage| integer(usage.prompt)))
             .bind(change.usage.map(|usage| integer(usage.completion)))
             .bind(change.payment.map(|payment| payment.to_be_bytes().to_vec()))
+            .bind(!to.is_final())
             .bind(change.paid.map(|paid| paid.to_be_bytes().to_vec()))
             .bind(&change.reason)
             .bind(integer(now_ms))
             .bind(job.as_bytes().as_slice())
             .bind(from.as_str())
+            .bind(change.of_request.map(|hash| hash.as_bytes().to_vec()))
             .execute(&self.pool)
             .await?;
         if done.rows_affected() == 1 {
@@ -172,7 +177,40 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// A client's job for a sealed request, the first one posted.
+    /// Keeps a job's row under an id that is no job's, because a reorganisation gave its own to another request. It is
+    /// lost, with its answer for whoever finds the request again.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn selling_set_aside(
+        &self,
+        job: JobId,
+        request_hash: SwarmRef,
+        aside: JobId,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let mut change = self.pool.begin().await?;
+        // The same may have happened before.
+        sqlx::query("DELETE FROM selling_jobs WHERE job = ?")
+            .bind(aside.as_bytes().as_slice())
+            .execute(&mut *change)
+            .await?;
+        let sql = "UPDATE selling_jobs SET job = ?, state = 'lost', paid = NULL, \
+                   reason = 'a reorganisation gave its id to another request', updated_at = ? \
+                   WHERE job = ? AND request_hash = ?";
+        sqlx::query(sql)
+            .bind(aside.as_bytes().as_slice())
+            .bind(integer(now_ms))
+            .bind(job.as_bytes().as_slice())
+            .bind(request_hash.as_bytes().as_slice())
+            .execute(&mut *change)
+            .await?;
+        change.commit().await?;
+        Ok(())
+    }
+
+    /// A client's job for a sealed request: one that is not lost before one that is, one with an answer before one
+    /// without, the first one posted before the others.
     ///
     /// # Errors
     /// The database can't be used.
@@ -181,8 +219,8 @@ impl Store {
         client: Address,
         request_hash: SwarmRef,
     ) -> Result<Option<SellingJob>, StoreError> {
-        let sql =
-            "SELECT * FROM selling_jobs WHERE request_hash = ? AND client = ? ORDER BY created_at LIMIT 1";
+        let sql = "SELECT * FROM selling_jobs WHERE request_hash = ? AND client = ? \
+             ORDER BY state = 'lost', sealed_answer IS NULL, created_at LIMIT 1";
         let row = sqlx::query(sql)
             .bind(request_hash.as_bytes().as_slice())
             .bind(client.as_bytes().as_slice())
@@ -265,5 +303,16 @@ mod tests {
         assert_eq!((kept.runs, kept.usage, kept.payment), (2, Some(usage), Some(Xbzz::from_plur(9))));
         assert_eq!(kept.sealed_answer, Some(vec![1, 2]));
         assert_eq!(store.selling_list_open().await.unwrap().len(), 1);
+        let other = SellingChange { of_request: Some(SwarmRef::new([9; 32])), ..SellingChange::default() };
+        let answered = SellingState::Answered;
+        let moved = store.selling_move(row.job, answered, SellingState::Uploaded, &other, 5).await;
+        assert!(matches!(moved, Err(StoreError::Conflict { .. })), "another request's answer");
+
+        let aside = JobId::new([7; 32]);
+        store.selling_set_aside(row.job, row.request_hash, aside, 6).await.unwrap();
+        assert!(store.selling_by_job(row.job).await.unwrap().is_none());
+        let kept = store.selling_by_request(row.client, row.request_hash).await.unwrap().unwrap();
+        assert_eq!((kept.job, kept.state), (aside, SellingState::Lost));
+        assert_eq!(kept.sealed_answer, Some(vec![1, 2]), "the answer is there for the next id");
     }
 }

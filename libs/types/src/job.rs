@@ -73,6 +73,18 @@ pub struct JobTerms {
     pub status: JobStatus,
 }
 
+impl JobTerms {
+    /// Whether this is the job of another request than the one at `request_hash`, to be claimed until
+    /// `delivery_deadline`: a reorganisation may give a job's id to another request. Our contract forgets where the
+    /// request of a claimed job lies; then the deadline alone tells them apart.
+    pub fn is_of_another(&self, request_hash: SwarmRef, delivery_deadline: UnixSeconds) -> bool {
+        if self.request_hash.is_zero() {
+            return self.delivery_deadline != delivery_deadline;
+        }
+        self.request_hash != request_hash
+    }
+}
+
 /// An offer of one model, as the registry holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offering {
@@ -103,6 +115,17 @@ mod decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claimed_job_is_told_apart_by_its_deadline() {
+        let (ours, other) = (SwarmRef::new([1; 32]), SwarmRef::new([2; 32]));
+        let deadline = UnixSeconds::new(900);
+        let open = JobTerms { request_hash: ours, delivery_deadline: deadline, ..JobTerms::default() };
+        assert!(!open.is_of_another(ours, deadline) && open.is_of_another(other, deadline));
+        let claimed = JobTerms { request_hash: SwarmRef::ZERO, ..open };
+        assert!(!claimed.is_of_another(ours, deadline));
+        assert!(claimed.is_of_another(ours, UnixSeconds::new(901)));
+    }
 
     #[test]
     fn an_offer_survives_a_tagged_message() {

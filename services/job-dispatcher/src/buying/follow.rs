@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use t4t_api::registry_watcher::{GetJob, JobEvent, JobHappening, JobRole, WatchJobs};
-use t4t_protocol::job::BuyingEvent;
+use t4t_api::settlement::AwaitTransaction;
+use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_protocol::{Message, VerifiedEnvelope};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
-use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, Xbzz};
+use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, TxHash, Xbzz};
 use tracing::{debug, warn};
 
+use super::attempt::post_key;
+use super::ledger::AttemptId;
 use super::service::Buyer;
 use crate::courier::Inbox;
 
@@ -78,13 +81,31 @@ impl Buyer {
 
     /// The row of a job that was just posted, by its escrow transaction.
     async fn row_of_transaction(&self, event: &JobEvent) -> Result<Option<BuyingJob>, Failure> {
-        let Some(id) = self.posting.attempt(&event.transaction) else { return Ok(None) };
         if !matches!(event.what, JobHappening::Posted { .. }) {
             return Ok(None);
         }
+        let id = match self.posting.attempt(&event.transaction) {
+            Some(id) => id,
+            None => match self.attempt_posted_by(event.transaction).await? {
+                Some(id) => id,
+                None => return Ok(None),
+            },
+        };
         let change = BuyingChange { job: Some(event.job), ..Default::default() };
         self.ledger.happened(id, BuyingEvent::Posted, change).await?;
         Ok(self.ledger.store.buying_by_attempt(id).await?)
+    }
+
+    /// The attempt without a job whose escrow transaction this is: it was answered, and a reorganisation took its job.
+    async fn attempt_posted_by(&self, transaction: TxHash) -> Result<Option<AttemptId>, Failure> {
+        let open = self.ledger.store.buying_list_open().await?;
+        for row in open.iter().filter(|row| row.job.is_none()) {
+            let ask = AwaitTransaction { key: post_key(row), wait_ms: 0 };
+            if self.settlement.ask(ask).await.is_ok_and(|status| status.hash == transaction) {
+                return Ok(Some((row.request_id, row.attempt)));
+            }
+        }
+        Ok(None)
     }
 
     /// Takes an event of a job whose id was not known when it came.
@@ -148,7 +169,7 @@ impl Buyer {
             && known != Some(announced)
         {
             let detail = format!("announced {announced}, claimed {response_hash}");
-            self.ledger.chronicle.note(row.request_id.as_bytes(), "claimed another answer", detail);
+            self.ledger.chronicle.note(row, "claimed another answer", detail);
         }
         // What is on the chain counts, whatever was announced.
         self.record(
@@ -163,10 +184,15 @@ impl Buyer {
     async fn look_afresh(&self, row: &BuyingJob) -> Result<(), Failure> {
         let Some(job) = row.job else { return Ok(()) };
         let terms = self.watcher.ask(GetJob { job }).await?;
-        if row.state.is_final() && !terms.status.is_open() && terms.status != JobStatus::None {
+        // Ids are counted: with another job before it, the same transaction makes another id, and this one may be
+        // another request's now.
+        let forgets_job =
+            terms.status == JobStatus::None || terms.is_of_another(row.request_hash, row.delivery_deadline);
+        if !forgets_job && ends_as(row.state, terms.status) {
             return Ok(());
         }
-        self.record(row, BuyingEvent::Reorganised, BuyingChange::default()).await;
+        let change = BuyingChange { forgets_job, ..Default::default() };
+        self.record(row, BuyingEvent::Reorganised, change).await;
         Ok(())
     }
 
@@ -212,5 +238,15 @@ impl Buyer {
             return None;
         }
         Some(row)
+    }
+}
+
+/// Whether the chain shows the end that a row has.
+fn ends_as(state: BuyingState, status: JobStatus) -> bool {
+    match state {
+        BuyingState::Claimed | BuyingState::Refused => status == JobStatus::Claimed,
+        BuyingState::Cancelled => status == JobStatus::Cancelled,
+        BuyingState::TimedOut => status == JobStatus::TimedOut,
+        _ => false,
     }
 }

@@ -11,7 +11,7 @@ use t4t_types::RequestId;
 use tokio::sync::watch;
 use tracing::warn;
 
-use crate::chronicle::Chronicle;
+use crate::chronicle::{Chronicle, JobName};
 
 /// Which attempt of which request.
 pub(super) type AttemptId = (RequestId, u32);
@@ -39,7 +39,7 @@ impl Ledger {
             "attempt {}, provider {}, model {}, escrow {} xBZZ, request {}",
             row.attempt, row.provider, row.model, row.max_payment, row.request_hash
         );
-        self.chronicle.note(row.request_id.as_bytes(), "planned", detail);
+        self.chronicle.note(row, "planned", detail);
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Ledger {
         change: BuyingChange,
     ) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
-        let Some(mut row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
+        let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
         let next = match row.state.apply(event) {
             Ok(next) => next,
             Err(illegal) => {
@@ -78,13 +78,10 @@ impl Ledger {
         }
         self.store.buying_move(id, row.state, next, &change, self.clock.unix_millis()).await?;
         if row.state != next {
-            self.chronicle.note(id.0.as_bytes(), event.as_str(), describe(&change));
+            let name = JobName::from(&row).learnt(change.job);
+            self.chronicle.note(name, event.as_str(), describe(&change));
         }
-        row.state = next;
-        row.job = change.job.or(row.job);
-        row.response_hash = change.response_hash.or(row.response_hash);
-        row.paid = change.paid.or(row.paid);
-        row.reason = change.reason.or(row.reason);
+        let row = row.moved(next, change);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = waiting.get(&id) {
             sender.send_replace(row);
@@ -94,7 +91,8 @@ impl Ledger {
 }
 
 fn learns_nothing(row: &BuyingJob, change: &BuyingChange) -> bool {
-    (change.job.is_none() || change.job == row.job)
+    (!change.forgets_job || row.job.is_none())
+        && (change.job.is_none() || change.job == row.job)
         && (change.response_hash.is_none() || change.response_hash == row.response_hash)
         && (change.paid.is_none() || change.paid == row.paid)
 }

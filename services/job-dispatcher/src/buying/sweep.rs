@@ -5,7 +5,7 @@ use std::sync::Arc;
 use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome,
+    TransactionOutcome, TransactionStatus,
 };
 use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_runtime::KillPoint;
@@ -26,6 +26,9 @@ const DELIVERED_GRACE_SECONDS: u64 = 600;
 
 /// A row without a transaction is given up once it is this old: submitting one takes at most two minutes.
 const NEVER_PAID_AFTER_MS: u64 = 180_000;
+
+/// How often the same job is taken back at most; more than once only after reorganisations.
+const MOST_TIMES: u32 = 8;
 
 /// What happened to jobs is kept this long.
 const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
@@ -87,6 +90,12 @@ impl Buyer {
                 return;
             }
         };
+        if terms.status != JobStatus::None && terms.is_of_another(row.request_hash, row.delivery_deadline) {
+            // A reorganisation gave the id to another request.
+            let change = BuyingChange { forgets_job: true, ..Default::default() };
+            self.record(row, BuyingEvent::Reorganised, change).await;
+            return;
+        }
         match terms.status {
             JobStatus::Pending | JobStatus::Acked => {
                 self.take_back_if_overdue(row, job, &terms, chain_now).await
@@ -131,7 +140,7 @@ impl Buyer {
         if chain_now <= deadline {
             return;
         }
-        match self.settlement.ask(SubmitTransaction { key, intent }).await {
+        match self.submit_taking_back(&key, &intent).await {
             Ok(status) => {
                 debug!(%job, hash = %status.hash, "an overdue job is being taken back");
                 KillPoint::BuyingTakenBack.pass();
@@ -140,6 +149,23 @@ impl Buyer {
                 debug!(%job, reason, "an overdue job can't be taken back; the chain is read again");
             }
             Err(error) => warn!(%job, %error, "an overdue job can't be taken back now"),
+        }
+    }
+
+    /// Submits what takes a job back; once more if the contract refused it before a reorganisation.
+    async fn submit_taking_back(
+        &self,
+        key: &TransactionKey,
+        intent: &TransactionIntent,
+    ) -> Result<TransactionStatus, SettlementError> {
+        let mut time = 1;
+        loop {
+            let submit = SubmitTransaction { key: key.of_time(time), intent: intent.clone() };
+            let status = self.settlement.ask(submit).await?;
+            if time >= MOST_TIMES || !matches!(status.outcome, TransactionOutcome::Reverted { .. }) {
+                return Ok(status);
+            }
+            time += 1;
         }
     }
 
@@ -179,7 +205,7 @@ impl Buyer {
     /// who asks again with the same idempotency key gets its answer.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<Recovered, t4t_store::StoreError> {
         let open = self.ledger.store.buying_list_open().await?;
-        let mut recovered = Recovered::default();
+        let (mut recovered, now) = (Recovered::default(), self.clock.now());
         for row in open {
             self.find_job(&row).await;
             let Some(row) = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await? else {
@@ -188,7 +214,12 @@ impl Buyer {
             match row.state {
                 BuyingState::NotPosted => recovered.never_paid += 1,
                 BuyingState::Delivered => recovered.answered += 1,
-                _ => recovered.waiting += 1,
+                state if state.is_final() => {}
+                _ if row.delivery_deadline < now => recovered.overdue += 1,
+                _ => {
+                    recovered.waiting += 1;
+                    recovered.in_escrow = recovered.in_escrow.saturating_add(row.max_payment);
+                }
             }
             if matches!(row.state, BuyingState::Planned | BuyingState::Posted) {
                 // The payment is on its way or in escrow: the provider must be able to find the request.

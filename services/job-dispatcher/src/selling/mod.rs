@@ -11,7 +11,11 @@
 mod answer;
 mod config;
 mod follow;
+mod gate;
+mod late;
 mod ledger;
+mod readiness;
+mod reorg;
 mod request;
 mod runners;
 mod service;
@@ -21,4 +25,5 @@ mod verify;
 mod work;
 
 pub use config::SellingConfig;
+pub use readiness::watch_readiness;
 pub use service::{Recovered, Running, SellingDeps, SellingService, SellingStartError, routes};

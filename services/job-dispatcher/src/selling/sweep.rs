@@ -10,6 +10,7 @@ use t4t_store::selling::{SellingChange, SellingJob};
 use t4t_types::{JobStatus, UnixSeconds};
 use tracing::{debug, warn};
 
+use super::reorg::status_of;
 use super::service::{Recovered, Seller};
 use crate::age::age_ms;
 
@@ -48,6 +49,7 @@ impl Seller {
         self.expire_now_and_then().await?;
         let open = self.ledger.store.selling_list_open().await?;
         if open.is_empty() {
+            self.note_late_claims(&open, UnixSeconds::new(0), self.clock.unix_millis());
             return Ok(());
         }
         let chain_now = match self.chain_now().await {
@@ -58,6 +60,7 @@ impl Seller {
             }
         };
         let now_ms = self.clock.unix_millis();
+        self.note_late_claims(&open, chain_now, now_ms);
         for row in &open {
             self.sweep_row(row, chain_now, now_ms).await;
         }
@@ -78,6 +81,9 @@ impl Seller {
             return;
         }
         let is_settling = matches!(row.state, SellingState::Uploaded | SellingState::Refusing);
+        if is_settling && let Err(error) = self.claim_again_if_refused(row).await {
+            debug!(job = %row.job, error = &error as &dyn std::error::Error, "a refused claim waits");
+        }
         if is_settling && age_ms(row.created_at_ms, now_ms) > LOOK_AFTER_MS {
             self.look_up(row).await;
         }
@@ -113,7 +119,8 @@ impl Seller {
                 return;
             }
         };
-        let event = match terms.status {
+        let status = status_of(row, &terms);
+        let event = match status {
             JobStatus::Claimed if row.state == SellingState::Refusing => SellingEvent::Refused,
             JobStatus::Claimed if row.state == SellingState::Uploaded => SellingEvent::Claimed,
             JobStatus::Cancelled | JobStatus::TimedOut if row.state != SellingState::Lost => {
@@ -125,6 +132,10 @@ impl Seller {
             JobStatus::Pending | JobStatus::Acked if self.is_past(row.delivery_deadline).await => {
                 SellingEvent::Lost
             }
+            // Taken back with all that was settled.
+            JobStatus::None if matches!(row.state, SellingState::Claimed | SellingState::Refused) => {
+                SellingEvent::Reorganised
+            }
             // Never posted, after a reorganisation: nothing to claim and nothing at stake. A node that is behind says
             // the same, for a while.
             JobStatus::None if !row.state.is_final() && self.age_ms(row) > GONE_AFTER_MS => {
@@ -133,8 +144,7 @@ impl Seller {
             _ => return,
         };
         self.settling.remove(&row.job);
-        let reason =
-            (event == SellingEvent::Lost).then(|| format!("the chain shows it as {:?}", terms.status));
+        let reason = (event == SellingEvent::Lost).then(|| format!("the chain shows it as {status:?}"));
         let change = SellingChange { reason, ..Default::default() };
         if let Err(error) = self.ledger.happened(row.job, event, change).await {
             warn!(job = %row.job, error = &error as &dyn std::error::Error, "a job's end could not be stored");

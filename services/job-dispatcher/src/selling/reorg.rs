@@ -1,0 +1,122 @@
+//! Reorganisations: jobs that are gone, jobs under another id, claims that failed meanwhile.
+//!
+//! A job's id is counted by the contract, so a block that comes back with another job before it gives the same
+//! transaction another id, and the old id perhaps another request.
+
+use t4t_api::registry_watcher::GetJob;
+use t4t_api::settlement::{
+    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
+    TransactionOutcome,
+};
+use t4t_protocol::job::{SellingEvent, SellingState};
+use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_types::{JobId, JobStatus, JobTerms, keccak256};
+use tracing::warn;
+
+use super::service::Seller;
+use super::work::WorkError;
+
+/// How often a job is claimed at most; more than once only after reorganisations.
+const MOST_CLAIMS: u32 = 8;
+
+impl Seller {
+    /// Whether a job that was posted before no longer exists: a reorganisation gave its request another id.
+    pub(super) async fn is_gone(&self, earlier: &SellingJob) -> Result<bool, WorkError> {
+        let terms = self.watcher.ask(GetJob { job: earlier.job }).await?;
+        Ok(status_of(earlier, &terms) == JobStatus::None)
+    }
+
+    /// Gives a job the answer of the same request under an id that a reorganisation took away.
+    pub(super) async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
+        if earlier.state.is_final() {
+            self.ledger.happened(earlier.job, SellingEvent::Reorganised, SellingChange::default()).await?;
+        }
+        let reason = Some(format!("a reorganisation made it job {}", row.job));
+        let lost = SellingChange { reason, ..Default::default() };
+        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
+        let (Some(sealed), Some(payment)) = (earlier.sealed_answer, earlier.payment) else { return Ok(()) };
+        self.ledger.happened(row.job, SellingEvent::Began, SellingChange::default()).await?;
+        let change = SellingChange {
+            sealed_answer: Some(sealed),
+            usage: earlier.usage,
+            payment: Some(payment.min(row.max_payment)),
+            ..Default::default()
+        };
+        self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+        Ok(())
+    }
+
+    /// Puts a row aside if its id is another request's by now, with its answer for the request's next id; `false` if
+    /// the id is still its own.
+    pub(super) async fn gives_way(&self, row: &SellingJob) -> Result<bool, WorkError> {
+        let terms = self.watcher.ask(GetJob { job: row.job }).await?;
+        if terms.status == JobStatus::None || status_of(row, &terms) != JobStatus::None {
+            return Ok(false);
+        }
+        warn!(job = %row.job, request = %row.request_hash, "a reorganisation gave a job's id to another request");
+        let aside =
+            JobId::new(keccak256([&row.job.as_bytes()[..], &row.request_hash.as_bytes()[..]].concat()));
+        let now_ms = self.clock.unix_millis();
+        self.ledger.store.selling_set_aside(row.job, row.request_hash, aside, now_ms).await?;
+        self.settling.remove(&row.job);
+        Ok(true)
+    }
+
+    /// Submits what settles a job; once more if the contract refused it while a reorganisation had taken the job away.
+    pub(super) async fn submit_claim(
+        &self,
+        row: &SellingJob,
+        intent: TransactionIntent,
+    ) -> Result<(), WorkError> {
+        for time in 1..=MOST_CLAIMS {
+            let key = TransactionKey::claim(row.job).of_time(time);
+            let status = self.settlement.ask(SubmitTransaction { key, intent: intent.clone() }).await?;
+            let is_refused = matches!(status.outcome, TransactionOutcome::Reverted { .. });
+            if !is_refused || !self.is_claimable(row).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_claimable(&self, row: &SellingJob) -> Result<bool, WorkError> {
+        let terms = self.watcher.ask(GetJob { job: row.job }).await?;
+        Ok(status_of(row, &terms).is_open() && !self.is_past(row.delivery_deadline).await)
+    }
+
+    /// Claims a job again whose claim the contract refused, once it is there.
+    pub(super) async fn claim_again_if_refused(&self, row: &SellingJob) -> Result<(), WorkError> {
+        if !self.is_claim_refused(row.job).await? || !self.is_claimable(row).await? {
+            return Ok(());
+        }
+        warn!(job = %row.job, "a claim was refused and the job is open: claiming it again");
+        let job = row.job;
+        let intent = match (row.state, row.response_hash, row.payment) {
+            (SellingState::Uploaded, Some(response_hash), Some(paid)) => {
+                TransactionIntent::ClaimJob { job, response_hash, paid: paid.min(row.max_payment) }
+            }
+            _ => TransactionIntent::RefuseJob { job },
+        };
+        self.submit_claim(row, intent).await
+    }
+
+    /// Whether the last transaction that was to settle a job failed.
+    async fn is_claim_refused(&self, job: JobId) -> Result<bool, WorkError> {
+        let mut is_refused = false;
+        for time in 1..=MOST_CLAIMS {
+            let key = TransactionKey::claim(job).of_time(time);
+            match self.settlement.ask(AwaitTransaction { key, wait_ms: 0 }).await {
+                Ok(status) => is_refused = matches!(status.outcome, TransactionOutcome::Reverted { .. }),
+                Err(SettlementError::UnknownTransaction { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(is_refused)
+    }
+}
+
+/// How far a row's job is; a job of another request under its id is not its job.
+pub(super) fn status_of(row: &SellingJob, terms: &JobTerms) -> JobStatus {
+    let is_its_own = !terms.is_of_another(row.request_hash, row.delivery_deadline);
+    if is_its_own { terms.status } else { JobStatus::None }
+}
