@@ -1,20 +1,27 @@
-//! The HTTP server that every binary runs.
+//! The HTTP server that every binary runs, and what bounds its connections.
+
+mod connections;
+mod watched;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use tokio::task::JoinHandle;
 
+pub use self::connections::{Connection, ConnectionLimits, Connections};
+pub use self::watched::watch;
 use crate::config::Bind;
+use crate::process;
 
 /// Bodies up to this size are taken: a chat request with images fits, and the sum over the connections stays bounded.
 pub const MAX_BODY_BYTES: usize = 32 << 20;
 
-/// Connections open at a time, in all.
-const MAX_CONNECTIONS: usize = 4096;
+/// Connections open at a time; one more closes those that have been without a request for longest.
+const MAX_CONNECTIONS: usize = 1024;
 
 /// Threads that serve: the work is done elsewhere, they only read and write.
 const WORKERS: usize = 2;
@@ -23,8 +30,21 @@ const WORKERS: usize = 2;
 /// first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A client must have sent its request's head within this time.
+/// A client must have sent its first request's head within this time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client must have sent its request's body within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long a client may take to close a connection that is done with.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long a client may keep an answer waiting in all, and a second more for so many bytes of it.
+const WRITE_STALL: Duration = Duration::from_secs(60);
+const SLOWEST_READER: u64 = 1024;
+
+/// After how much silence the system asks whether the client is still there.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// Open requests may run on for this long after being asked to stop.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -119,17 +139,31 @@ where
     let listener = listen(&config)?;
     let refused = |source| ServeError::Refused { name: config.name, address: config.bind.address, source };
     let address = listener.local_addr().map_err(refused)?;
+    let limits = ConnectionLimits {
+        count: MAX_CONNECTIONS,
+        idle: KEEP_ALIVE + CLOSING,
+        body_time: BODY_TIMEOUT,
+        write_stall: WRITE_STALL,
+        slowest_reader: SLOWEST_READER,
+        probe_after: PROBE_AFTER,
+    };
+    let limits = limits.within(process::max_open_files());
     let app = move || {
         App::new()
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
             .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES))
             .configure(configure.clone())
+            .wrap(from_fn(watch))
     };
     let server = HttpServer::new(app)
         .workers(WORKERS)
-        .max_connections(MAX_CONNECTIONS / WORKERS)
+        .max_connections(limits.taken().div_ceil(WORKERS))
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(CLOSING)
+        // A client that closes its side has gone: nobody waits for the answer.
+        .h1_allow_half_closed(false)
+        .on_connect(Connections::new(limits).on_connect())
         .shutdown_timeout(SHUTDOWN_SECONDS)
         // Without it a stream's first token waits about 40 ms for the client's acknowledgement.
         .tcp_nodelay(true)

@@ -27,7 +27,8 @@ pub struct OpenAiConfig {
     pub progress: ProgressMode,
     /// Completions worked on at a time; one more is answered with 503. 256 by default (`T4T_MAX_CONCURRENT_REQUESTS`).
     pub max_in_flight: usize,
-    /// Connections taken at a time; more wait in the system's queue. 1024 by default.
+    /// Connections open at a time, fewer where the system gives fewer files; one more closes those that have been
+    /// without a request for longest. 1024 by default.
     pub max_connections: usize,
     /// The longest request body, in bytes; 32 MiB by default.
     pub max_body_bytes: usize,
@@ -41,8 +42,11 @@ pub struct OpenAiConfig {
     pub head_timeout: Duration,
     /// How long a client may take to send a request's body; 120 s by default.
     pub body_timeout: Duration,
-    /// How long a client may leave sent bytes unread before it is cut off; 60 s by default (Linux only).
+    /// How long a client may leave sent bytes unread, and keep an answer waiting in all, before it is cut off; 60 s by
+    /// default.
     pub write_stall: Duration,
+    /// For so many bytes of an answer a client has a second more; 1024 by default.
+    pub slowest_reader: u64,
     /// How long an app may wait for its answer, whatever the buying side does; 1 h by default.
     pub max_wait: Duration,
     /// How old the newest block may be before the gateway says that it is not ready; 60 s by default.
@@ -70,6 +74,7 @@ impl Default for OpenAiConfig {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(120),
             write_stall: Duration::from_secs(60),
+            slowest_reader: 1024,
             max_wait: Duration::from_secs(3600),
             stale_head: Duration::from_secs(60),
             stop_grace: Duration::from_secs(30),

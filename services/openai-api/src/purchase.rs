@@ -20,7 +20,13 @@ pub(crate) struct Purchase {
     clock: SharedClock,
     max_wait: Duration,
     give_up_at_ms: u64,
-    _slot: Slot,
+    slot: Slot,
+    held: HeldBytes,
+}
+
+/// What an answer takes while it goes out.
+pub(crate) struct Kept {
+    _slot: Option<Slot>,
     _held: HeldBytes,
 }
 
@@ -48,7 +54,7 @@ impl Purchase {
         let wait_ms = u64::try_from(max_wait.as_millis()).unwrap_or(u64::MAX);
         let give_up_at_ms = clock.unix_millis().saturating_add(wait_ms);
         let ahead = VecDeque::new();
-        Ok(Self { items, ahead, clock, max_wait, give_up_at_ms, _slot: slot, _held: held })
+        Ok(Self { items, ahead, clock, max_wait, give_up_at_ms, slot, held })
     }
 
     /// The next step. It ends after `Answered` or the first error. Loses nothing when it is dropped before it is done.
@@ -84,6 +90,14 @@ impl Purchase {
             }
         };
         timeout(&*clock, limit, under_way).await.unwrap_or(Ok(()))
+    }
+
+    /// Ends the purchase when its answer of so many bytes is there: the slot is free again. Only where the memory that
+    /// bodies share has no room for the answer is the slot kept, so that waiting answers stay bounded.
+    pub(crate) fn release(self, bytes: usize) -> Kept {
+        let Self { slot, mut held, .. } = self;
+        let slot = held.cover(bytes).is_err().then_some(slot);
+        Kept { _slot: slot, _held: held }
     }
 
     /// Waits for the answer.

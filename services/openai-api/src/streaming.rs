@@ -26,10 +26,14 @@ pub(crate) fn events(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     async_stream::stream! {
         yield Ok(transcript.opening());
+        let mut length = 0;
         let answered = loop {
             match timeout(&*clock, keep_alive, purchase.next()).await {
                 Err(_) => yield Ok(KEEP_ALIVE),
-                Ok(Ok(BuyingProgress::Answered(answer))) => break read(&answer),
+                Ok(Ok(BuyingProgress::Answered(answer))) => {
+                    length = answer.response.get().len();
+                    break read(&answer);
+                }
                 Ok(Ok(step)) => {
                     if let Some(shown) = transcript.progress(&step) {
                         yield Ok(shown);
@@ -38,6 +42,8 @@ pub(crate) fn events(
                 Ok(Err(error)) => break Err(error),
             }
         };
+        // Whoever takes the answer slowly keeps nobody from buying.
+        let _kept = purchase.release(length);
         match answered {
             Ok(mut answer) => {
                 let mut write = Vec::new();

@@ -108,6 +108,71 @@ async fn a_client_that_reads_nothing_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_its_answer_slowly_keeps_nobody_from_buying() {
+    let gateway = Gateway::configured(|config| config.max_in_flight = 1);
+    let answer =
+        json!({"choices": [{"message": {"content": "x".repeat(24 << 20)}, "finish_reason": "stop"}]});
+    gateway.buyer.plays_and_waits(vec![selected(), answered(&answer.to_string())]);
+    let body = streamed(json!({})).to_string();
+    let _slow = raw(&gateway, body.len(), &body).await;
+    eventually("the purchase is begun", || gateway.buyer.begun() == 1).await;
+    eventually("the answer is there", || gateway.buyer.listened_to() == 0).await;
+    gateway.buyer.plays(vec![answered(HELLO)]);
+    assert_eq!(gateway.post(&chat()).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn an_answer_taken_by_the_byte_is_cut_off() {
+    let gateway = Gateway::configured(|config| {
+        config.write_stall = Duration::from_secs(1);
+        config.slowest_reader = 64 << 20;
+    });
+    let answer =
+        json!({"choices": [{"message": {"content": "x".repeat(24 << 20)}, "finish_reason": "stop"}]});
+    gateway.buyer.plays_and_waits(vec![selected(), answered(&answer.to_string())]);
+    let body = streamed(json!({})).to_string();
+    let mut slow = raw(&gateway, body.len(), &body).await;
+    let mut piece = vec![0; 4 << 10];
+    eventually("the answer is there", || gateway.buyer.begun() == 1).await;
+    let mut taken = 0;
+    // Each piece frees some room, so that the system sees a client that reads.
+    let ended = loop {
+        match slow.read(&mut piece).await {
+            Ok(0) | Err(_) => break true,
+            Ok(read) => taken += read,
+        }
+        t4t_clock::Clock::sleep(&t4t_clock::SystemClock, Duration::from_millis(5)).await;
+        if taken > 12 << 20 {
+            break false;
+        }
+    };
+    assert!(ended, "{taken} bytes were taken");
+}
+
+#[tokio::test]
+async fn one_connection_too_many_closes_one_that_only_waits() {
+    let gateway = Gateway::configured(|config| config.max_connections = 40);
+    gateway.buyer.plays_and_waits(vec![selected()]);
+    let waiting = tokio::spawn(gateway.post(&chat()).send());
+    eventually("the purchase is begun", || gateway.buyer.begun() == 1).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        idle.push(TcpStream::connect(gateway.running.addr()).await.unwrap());
+        assert_eq!(gateway.get("/v1/models").send().await.unwrap().status(), 200);
+    }
+    let mut closed = 0;
+    for connection in &mut idle {
+        let mut byte = [0];
+        let read =
+            t4t_clock::timeout(&t4t_clock::SystemClock, Duration::from_millis(1), connection.read(&mut byte));
+        closed += usize::from(matches!(read.await, Ok(Ok(0) | Err(_))));
+    }
+    assert!(closed >= 140, "{closed} of 200 were closed");
+    gateway.buyer.say(0, answered(HELLO));
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
 async fn stopping_lets_a_request_end_and_takes_no_new_one() {
     let gateway = Gateway::configured(|config| config.stop_grace = Duration::from_secs(20));
     gateway.buyer.plays_and_waits(vec![selected()]);
