@@ -50,6 +50,10 @@ async fn a_key_and_a_nonce_are_taken_once() {
     assert_eq!(store.transactions_pending_count(SCOPE).await.unwrap(), 2);
     let another = TransactionScope { wallet: Address::ZERO, ..SCOPE };
     assert!(store.transactions_open(another).await.unwrap().is_empty());
+    assert_eq!(store.transactions_other_wallet(SCOPE).await.unwrap(), None);
+    assert_eq!(store.transactions_other_wallet(another).await.unwrap(), Some(SCOPE.wallet));
+    let elsewhere = TransactionScope { chain_id: 1, ..another };
+    assert_eq!(store.transactions_other_wallet(elsewhere).await.unwrap(), None);
 }
 
 #[tokio::test]
