@@ -3,13 +3,16 @@
 use serde_json::Value;
 
 use super::Behaviour;
-use super::echo::{Echo, event};
+use super::echo::{Echo, TEXT, event};
 
 /// The content type of an answer in one piece.
 pub(super) const JSON: &str = "application/json";
 
 /// Bytes of a piece of a long answer.
 pub(super) const PIECE: usize = 1 << 16;
+
+/// Bytes of a piece that are searched for tokens.
+const SEARCHED: usize = 4096;
 
 /// How an answer's connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +76,15 @@ impl Answer {
     }
 }
 
-/// How many tokens are in a piece that leaves.
+/// How many tokens are in a piece that leaves, which need not be JSON.
 pub(super) fn tokens_in(piece: &[u8]) -> u64 {
-    let json = piece.strip_prefix(b"data: ").unwrap_or(piece);
-    if !json.starts_with(b"{") || json.len() > PIECE {
+    // A text begins early, and looking through a hundred megabytes takes its time.
+    let piece = &piece[..piece.len().min(SEARCHED)];
+    let Some(start) = piece.windows(TEXT.len()).position(|window| window == TEXT.as_bytes()) else {
         return 0;
-    }
-    let Ok(json) = serde_json::from_slice::<Value>(json) else { return 0 };
-    let choice = &json["choices"][0];
-    let text = choice["delta"]["content"].as_str().or(choice["message"]["content"].as_str());
-    text.unwrap_or_default().split_whitespace().count() as u64
+    };
+    let text = String::from_utf8_lossy(&piece[start + TEXT.len()..]);
+    text.split_once('"').map_or(0, |(text, _)| text.split_whitespace().count() as u64)
 }
 
 /// The answer to a chat request; in one piece, whatever is asked, if `is_whole`.

@@ -7,8 +7,8 @@ use super::answer::{Answer, Ending, JSON, PIECE};
 /// A character of four bytes, to be cut.
 const CRAB: &str = "🦀";
 
-/// What stands before the text of an answer in one piece.
-const TEXT: &str = "\"content\":\"";
+/// What stands before a text.
+pub(super) const TEXT: &str = "\"content\":\"";
 
 /// A server-sent event.
 pub(super) fn event(data: &str) -> Vec<u8> {
