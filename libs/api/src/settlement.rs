@@ -353,7 +353,7 @@ pub enum SettlementError {
         key: TransactionKey,
     },
     /// The chain can't be reached or answers nonsense.
-    #[error("the chain can't be used now: {reason}")]
+    #[error("the chain can't be used now, check GNOSIS_RPC_URL: {reason}")]
     Chain {
         /// What was seen.
         reason: String,

@@ -1,8 +1,10 @@
 //! `t4t jobs`: what was bought and sold, read from the database.
 
 mod detail;
+mod meaning;
 mod row;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,6 +14,7 @@ use t4t_clock::{Clock, SystemClock};
 use t4t_runtime::Settings;
 use t4t_runtime::config::DataSettings;
 use t4t_store::Store;
+use t4t_types::RoutingId;
 
 use self::row::JobRow;
 use crate::output::{self, Table};
@@ -36,7 +39,13 @@ pub(crate) struct JobsArgs {
     /// Shows one side only.
     #[arg(long, value_enum)]
     side: Option<SideArg>,
-    /// Shows this many of each side, the newest first.
+    /// Shows only those whose money has not reached its end.
+    #[arg(long)]
+    open: bool,
+    /// Shows only those in this state, such as `claimed`.
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Shows this many, the newest first.
     #[arg(long, default_value_t = 20)]
     limit: u32,
     /// Writes JSON.
@@ -48,7 +57,8 @@ pub(crate) struct JobsArgs {
 enum JobsCommand {
     /// Shows all that is known about one job.
     Show {
-        /// The job's or the request's id, or its first digits.
+        /// An id of the job, or its first digits: of the job, the request, the app's completion, a transaction, the
+        /// routing id of messages, or the reference of a sealed request or answer.
         id: String,
     },
 }
@@ -110,12 +120,20 @@ async fn rows(args: &JobsArgs, databases: &[PathBuf], limit: u32) -> anyhow::Res
 }
 
 async fn list(args: &JobsArgs, databases: &[PathBuf]) -> anyhow::Result<()> {
-    let rows: Vec<_> = rows(args, databases, args.limit).await?.into_iter().map(|(_, row)| row).collect();
+    let is_filtered = args.open || args.state.is_some();
+    let found = rows(args, databases, if is_filtered { SEARCHED } else { args.limit }).await?;
+    let wanted = |row: &JobRow| {
+        (!args.open || meaning::is_open(&row.state))
+            && args.state.as_ref().is_none_or(|state| state.eq_ignore_ascii_case(&row.state))
+    };
+    let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let rows: Vec<JobRow> = found.into_iter().map(|(_, row)| row).filter(wanted).take(most).collect();
     if args.json {
         return Ok(output::json(&rows)?);
     }
     let now = SystemClock.unix_millis();
-    let mut table = Table::new(["AGE", "SIDE", "STATE", "MODEL", "WITH", "MAX xBZZ", "PAID xBZZ", "JOB"]);
+    let mut table =
+        Table::new(["AGE", "SIDE", "STATE", "MODEL", "WITH", "MAX xBZZ", "PAID xBZZ", "REQUEST", "JOB"]);
     for row in &rows {
         table.row(row.cells(now));
     }
@@ -127,24 +145,54 @@ async fn list(args: &JobsArgs, databases: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 async fn show(args: &JobsArgs, databases: &[PathBuf], id: &str) -> anyhow::Result<()> {
-    let wanted = id.trim_start_matches("0x").to_ascii_lowercase();
+    let wanted = digits_of(id);
     if wanted.len() < MIN_DIGITS {
         bail!("{id:?} is too short: give at least {MIN_DIGITS} digits of the id");
     }
-    let mut found = rows(args, databases, SEARCHED).await?;
-    found.retain(|(_, row)| row.is_named(&wanted));
-    if found.is_empty() {
-        bail!("no job or request begins with {id}: `t4t jobs` lists them");
+    let all = rows(args, databases, SEARCHED).await?;
+    let mut names: Vec<String> = vec![wanted.clone()];
+    if !all.iter().any(|(_, row)| row.is_named(&wanted)) {
+        names = ids_of_transaction(databases, &wanted).await?;
     }
-    let mut all = Vec::new();
-    for (path, row) in found {
-        all.push(detail::Detail::read(&path, row).await?);
+    // Both sides of a job share its routing id, whichever id was asked for.
+    let routings: HashSet<RoutingId> = all
+        .iter()
+        .filter(|(_, row)| names.iter().any(|name| row.is_named(name)))
+        .map(|(_, row)| row.routing)
+        .collect();
+    if routings.is_empty() {
+        bail!("nothing here begins with {id}: `t4t jobs` lists the jobs");
+    }
+    let mut details = Vec::new();
+    for (path, row) in all.into_iter().filter(|(_, row)| routings.contains(&row.routing)) {
+        details.push(detail::Detail::read(&path, row).await?);
     }
     if args.json {
-        return Ok(output::json(&all)?);
+        return Ok(output::json(&details)?);
     }
-    for detail in &all {
+    for detail in &details {
         output::line(detail.lines().join("\n"))?;
     }
     Ok(())
+}
+
+/// The digits of an id, however it is written.
+fn digits_of(id: &str) -> String {
+    id.trim().trim_start_matches("chatcmpl-").trim_start_matches("0x").to_ascii_lowercase()
+}
+
+/// The requests and jobs that the transactions with such a hash are about.
+async fn ids_of_transaction(databases: &[PathBuf], digits: &str) -> anyhow::Result<Vec<String>> {
+    let mut ids = Vec::new();
+    for path in databases {
+        let apart = path.with_file_name("settlement.db");
+        for path in [path.clone(), apart].iter().filter(|path| path.exists()) {
+            let store =
+                Store::open_existing(path).await.with_context(|| format!("can't open {}", path.display()))?;
+            let keys = store.transaction_keys_by_hash(digits).await?;
+            ids.extend(keys.iter().filter_map(|key| key.split(':').nth(1)).map(digits_of));
+            store.close().await;
+        }
+    }
+    Ok(ids)
 }

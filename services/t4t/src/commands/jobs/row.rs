@@ -4,7 +4,7 @@ use serde::Serialize;
 use t4t_store::Side;
 use t4t_store::buying::BuyingJob;
 use t4t_store::selling::SellingJob;
-use t4t_types::{Address, JobId, RequestId, SwarmRef, TokenPrices, TokenUsage, Xbzz};
+use t4t_types::{Address, JobId, RequestId, RoutingId, SwarmRef, TokenPrices, TokenUsage, Xbzz};
 
 use crate::output::age;
 
@@ -25,6 +25,8 @@ pub(crate) struct JobRow {
     pub(crate) request: Option<RequestId>,
     /// Which attempt at the request; the buying side's only.
     pub(crate) attempt: Option<u32>,
+    /// What messages name it by, on both sides from the beginning.
+    pub(crate) routing: RoutingId,
     /// Where the sealed request lies.
     pub(crate) request_hash: SwarmRef,
     /// Where the sealed answer lies.
@@ -53,6 +55,7 @@ impl JobRow {
             job: job.job,
             request: Some(job.request_id),
             attempt: Some(job.attempt),
+            routing: job.request_hash.routing_id(),
             request_hash: job.request_hash,
             response_hash: job.response_hash,
             prices: job.prices,
@@ -73,6 +76,7 @@ impl JobRow {
             job: Some(job.job),
             request: None,
             attempt: None,
+            routing: job.request_hash.routing_id(),
             request_hash: job.request_hash,
             response_hash: job.response_hash,
             prices: job.prices,
@@ -84,15 +88,20 @@ impl JobRow {
         }
     }
 
-    /// Whether the job's or the request's id begins with these digits.
+    /// Whether one of its ids begins with these digits.
     pub(crate) fn is_named(&self, digits: &str) -> bool {
-        let begins = |id: String| id.trim_start_matches("0x").starts_with(digits);
-        self.job.is_some_and(|job| begins(job.to_string()))
-            || self.request.is_some_and(|request| begins(request.to_string()))
+        let ids = [
+            self.job.map(|job| job.to_string()),
+            self.request.map(|request| request.to_string()),
+            Some(self.routing.to_string()),
+            Some(self.request_hash.to_string()),
+            self.response_hash.map(|hash| hash.to_string()),
+        ];
+        ids.into_iter().flatten().any(|id| id.trim_start_matches("0x").starts_with(digits))
     }
 
     /// The row's cells in a table.
-    pub(crate) fn cells(&self, now_ms: u64) -> [String; 8] {
+    pub(crate) fn cells(&self, now_ms: u64) -> [String; 9] {
         [
             age(now_ms.saturating_sub(self.created_at_ms)),
             self.side_name().into(),
@@ -101,6 +110,7 @@ impl JobRow {
             short(&self.with.to_string()),
             self.max_payment.to_string(),
             self.paid.map_or("-".into(), |paid| paid.to_string()),
+            self.request.map_or("-".into(), |request| short(&request.to_string())),
             self.job.map_or("-".into(), |job| short(&job.to_string())),
         ]
     }
