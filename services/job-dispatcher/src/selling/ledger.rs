@@ -37,7 +37,7 @@ impl Ledger {
                 row.request_hash,
                 row.reason.as_ref().map(|reason| format!(", refused: {reason}")).unwrap_or_default()
             );
-            self.chronicle.note(row.job.as_bytes(), row.state.as_str(), detail);
+            self.chronicle.note(row, row.state.as_str(), detail);
         }
         Ok(is_new)
     }
@@ -63,7 +63,7 @@ impl Ledger {
             }
             match self.store.selling_move(job, row.state, next, &change, self.clock.unix_millis()).await {
                 Ok(()) => {
-                    self.chronicle.note(job.as_bytes(), event.as_str(), describe(&change));
+                    self.chronicle.note(&row, event.as_str(), describe(&change));
                     return self.store.selling_by_job(job).await;
                 }
                 Err(StoreError::Conflict { .. }) => {}
