@@ -19,8 +19,8 @@ pub use system::SystemClock;
 /// Time as the house sees it.
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Milliseconds since 1970 (UTC), for measuring how long something takes: it never goes back, not even when the
-    /// machine's clock is set back.
+    /// Milliseconds since 1970 (UTC), for measuring how long something takes: it goes on evenly, whatever the machine's
+    /// clock is set to.
     fn unix_millis(&self) -> u64;
 
     /// Returns once `duration` has passed on this clock.

@@ -1,7 +1,7 @@
 //! The machine's clock, and what is done about its being set.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use t4t_types::UnixSeconds;
@@ -21,11 +21,10 @@ impl SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
+    /// What the clock showed when it was first read, and what has passed since: whoever waits neither waits again nor
+    /// gives up when the clock is set.
     fn unix_millis(&self) -> u64 {
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = advance(*last, Reading { at: Instant::now(), shows: shown_millis() });
-        *last = Some(next);
-        next.shows
+        FIRST.at(uptime())
     }
 
     fn now(&self) -> UnixSeconds {
@@ -38,27 +37,35 @@ impl Clock for SystemClock {
     }
 }
 
+static FIRST: LazyLock<Reading> =
+    LazyLock::new(|| Reading { shows_ms: shown_millis(), uptime: uptime() });
+
 /// What was shown when.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
-    at: Instant,
-    shows: u64,
+    shows_ms: u64,
+    uptime: Duration,
 }
 
-static LAST: Mutex<Option<Reading>> = Mutex::new(None);
-
-/// The machine's clock as it is, but never behind what has passed since the last reading: a clock that is set back
-/// would make everything that waits wait for as long again.
-fn advance(last: Option<Reading>, now: Reading) -> Reading {
-    let Some(last) = last else { return now };
-    let passed = now.at.saturating_duration_since(last.at);
-    let passed_ms = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
-    let least = last.shows.saturating_add(passed_ms);
-    if now.shows >= least {
-        return now;
+impl Reading {
+    fn at(&self, uptime: Duration) -> u64 {
+        let passed = uptime.saturating_sub(self.uptime);
+        self.shows_ms.saturating_add(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX))
     }
-    // The part of a millisecond that passed is kept for the next reading.
-    Reading { at: last.at + Duration::from_millis(passed_ms), shows: least }
+}
+
+/// How long the machine has been up, asleep or not.
+#[cfg(target_os = "linux")]
+fn uptime() -> Duration {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    uptime.try_into().unwrap_or_default()
+}
+
+/// Time that passes whatever the clock is set to.
+#[cfg(not(target_os = "linux"))]
+fn uptime() -> Duration {
+    static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    BEGAN.elapsed()
 }
 
 /// What the machine's clock shows.
@@ -93,27 +100,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_set_back_goes_on_and_one_that_is_set_forward_is_followed() {
-        let began = Instant::now();
-        let reading = |after_ms: u64, shows| Reading { at: began + Duration::from_millis(after_ms), shows };
-        let first = advance(None, reading(0, 5_000_000));
-        assert_eq!(first.shows, 5_000_000);
-        let set_back = advance(Some(first), reading(10, 1_400_010));
-        assert_eq!(set_back.shows, 5_000_010);
-        let later = advance(Some(set_back), reading(25, 1_400_025));
-        assert_eq!(later.shows, 5_000_025);
-        let set_forward = advance(Some(later), reading(30, 6_000_000));
-        assert_eq!(set_forward.shows, 6_000_000);
+    fn time_passes_as_the_machine_runs() {
+        let first = Reading { shows_ms: 5_000_000, uptime: Duration::from_secs(100) };
+        assert_eq!(first.at(Duration::from_secs(100)), 5_000_000);
+        assert_eq!(first.at(Duration::from_millis(101_500)), 5_001_500);
     }
 
     #[test]
-    fn nothing_is_lost_between_many_readings() {
-        let began = Instant::now();
-        let mut last = advance(None, Reading { at: began, shows: 5_000_000 });
-        for number in 1..=1000 {
-            let at = began + Duration::from_micros(number * 100);
-            last = advance(Some(last), Reading { at, shows: 0 });
-        }
-        assert_eq!(last.shows, 5_000_100);
+    fn it_begins_with_what_the_clock_shows() {
+        let (passed, shown) = (SystemClock.unix_millis(), shown_millis());
+        assert!(shown.abs_diff(passed) < 60_000, "{passed} and {shown}");
+        assert!(SystemClock.unix_millis() >= passed);
     }
 }
