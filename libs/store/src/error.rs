@@ -13,7 +13,9 @@ pub enum StoreError {
         free_mib: u64,
     },
     /// The file or its disk takes no changes.
-    #[error("the database can't be written: correct the owner and mode of t4t.db, or mount its disk for writing")]
+    #[error(
+        "the database can't be written: correct the owner and mode of t4t.db, or mount its disk for writing"
+    )]
     ReadOnly(#[source] sqlx::Error),
     /// Others hold the database for longer than was waited.
     #[error("the database is busy: end whatever else has t4t.db open")]
@@ -28,7 +30,7 @@ pub enum StoreError {
         story: String,
     },
     /// The file can't be opened, read, written or synced.
-    #[error("the database can't be used: look at the disk of the data folder")]
+    #[error("the database can't be used: see whether the disk of the data folder takes writes")]
     Unavailable(#[source] sqlx::Error),
     /// The file is of a newer version than this program.
     #[error("the database can't be brought up to date")]

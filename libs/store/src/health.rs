@@ -26,9 +26,7 @@ impl Store {
     /// There is not.
     pub fn has_room(&self) -> Result<(), StoreError> {
         match free_bytes(&self.path) {
-            Some(free) if free < LEAST_FREE_BYTES => {
-                Err(StoreError::DiskNearlyFull { free_mib: free >> 20 })
-            }
+            Some(free) if free < LEAST_FREE_BYTES => Err(StoreError::DiskNearlyFull { free_mib: free >> 20 }),
             // Where the system does not say, writing will tell.
             _ => Ok(()),
         }

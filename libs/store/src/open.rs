@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlitePool;
+use sqlx::{Connection, SqliteConnection, SqlitePool};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::StoreError;
@@ -30,8 +30,20 @@ impl Store {
     /// # Errors
     /// The file can't be opened, is damaged or is of a newer version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, MAX_CONNECTIONS).await
+    }
+
+    /// The same with one connection: everything is done in the order in which it was asked, which a simulation needs.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in_order(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, 1).await
+    }
+
+    async fn open_with(path: &Path, connections: u32) -> Result<Self, StoreError> {
         make_private_folder(path)?;
-        let store = Self::connect(path, true).await?;
+        let store = Self::connect(path, true, connections).await?;
         store.check().await?;
         sqlx::migrate!("./migrations").run(&store.pool).await?;
         Ok(store)
@@ -42,7 +54,7 @@ impl Store {
     /// # Errors
     /// The file is not there or can't be read.
     pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        Self::connect(path, false).await
+        Self::connect(path, false, MAX_CONNECTIONS).await
     }
 
     /// Whether nothing is being read or written now. A simulation moves its clock on only then.
@@ -50,7 +62,7 @@ impl Store {
         usize::try_from(self.pool.size()).is_ok_and(|size| size == self.pool.num_idle())
     }
 
-    async fn connect(path: &Path, create: bool) -> Result<Self, StoreError> {
+    async fn connect(path: &Path, create: bool, connections: u32) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
@@ -59,8 +71,9 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = SqlitePoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
+            .max_connections(connections)
             .acquire_timeout(BUSY_TIMEOUT)
+            .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await?;
         Ok(Self { pool, path: path.to_owned() })
@@ -70,6 +83,16 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether a connection may be used again.
+///
+/// Where a commit fails because the disk is full, SQLite ends the transaction by itself and the connection still counts
+/// it: the next transaction that is rolled back on it would never end, and lock out all others.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Answered after whatever is still to be rolled back.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes the file and its folder readable by their owner alone: the rows hold sealed requests and raw transactions.
