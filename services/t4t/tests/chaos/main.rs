@@ -64,8 +64,8 @@ async fn a_provider_killed_at_any_point_is_paid_once_and_loses_nothing() -> anyh
 #[actix_web::test]
 async fn a_wallet_killed_between_storing_sending_and_receipt_sends_once() -> anyhow::Result<()> {
     let of = |point: KillPoint| point.as_str().starts_with("settlement.");
-    // The gateway's first transaction is its approval, the provider's its acknowledgement.
-    let both = [points(Side::Gateway, 2, of)?, points(Side::Provider, 2, of)?];
+    // The gateway's first transaction is the payment, the provider's second one is the claim.
+    let both = [points(Side::Gateway, 1, of)?, points(Side::Provider, 2, of)?];
     play_all("kill −9 at each of both wallets' points", &both.concat()).await
 }
 

@@ -32,7 +32,7 @@ impl Aim {
 
     /// Whether a process that trades certainly passes there.
     pub(crate) fn is_certain(self) -> bool {
-        matches!(self, Self::At(_, passage) if passage <= 2)
+        matches!(self, Self::At(_, 1))
     }
 }
 

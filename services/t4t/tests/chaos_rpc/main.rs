@@ -1,13 +1,17 @@
 //! A chain endpoint that goes wrong in twelve ways, each at one request in five, for both roles: every job ends, nothing
 //! is posted twice, nothing is burned, and the books are exact.
 //!
-//! `CHAOS_SEED=n` throws other dice, `CHAOS_ONLY=Hang` plays only the faults whose names hold that.
+//! `CHAOS=full` plays 100 jobs of each, `CHAOS_SEED=n` throws other dice, `CHAOS_ONLY=Hang` plays only the faults whose
+//! names hold that.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use futures_util::{StreamExt, TryStreamExt};
 use t4t_clock::{Clock, SystemClock, timeout};
+use t4t_testkit::chaos::{Form, Row, seed};
 use t4t_testkit::eventually;
 use t4t_testkit::processes::{App, ECHO, PATIENCE, Question, Reply, RoleSpec, Scene, World, WorldConfig};
 use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
@@ -19,8 +23,18 @@ const T4T: &str = env!("CARGO_BIN_EXE_t4t");
 /// Scenarios at a time: they mostly wait.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Jobs of each scenario, asked at once.
-const JOBS: usize = 5;
+/// The number of this row in the table.
+const ROW: u8 = 2;
+
+/// Jobs of each scenario, in the short and the full form.
+const JOBS: (u32, u32) = (5, 100);
+
+/// Jobs asked at once.
+const AT_ONCE: usize = 5;
+
+/// Seconds that a provider has, and that a job may take beyond that.
+const DEADLINE_SECONDS: u64 = 120;
+const GRACE_SECONDS: u64 = 60;
 
 /// Requests that go wrong, of one.
 const RATE: f64 = 0.2;
@@ -33,24 +47,72 @@ const LIMIT: Duration = Duration::from_secs(240);
 
 #[actix_web::test]
 async fn every_job_ends_and_the_books_are_exact_whatever_the_endpoint_does() -> anyhow::Result<()> {
-    let seed = std::env::var("CHAOS_SEED").map_or(Ok(1), |text| text.parse()).context("CHAOS_SEED")?;
+    let seed = seed()?;
     let only = std::env::var("CHAOS_ONLY").unwrap_or_default();
-    let plays = RpcFault::ALL.map(|fault| Play { fault, seed });
+    let jobs = Form::from_env().runs(JOBS.0, JOBS.1)? as usize;
+    let plays = RpcFault::ALL.map(|fault| Play { fault, seed, jobs });
     let plays: Vec<Play> =
         plays.into_iter().filter(|play| format!("{:?}", play.fault).contains(&only)).collect();
-    t4t_testkit::play_all(&plays, SIDE_BY_SIDE, async |play: &Play| play_with(play.fault, play.seed).await)
-        .await
+    let all = Mutex::new(Found::default());
+    t4t_testkit::play_all(&plays, SIDE_BY_SIDE, async |play: &Play| {
+        let (found, said) = play_with(play).await?;
+        all.lock().unwrap_or_else(PoisonError::into_inner).add(&found);
+        Ok(said)
+    })
+    .await?;
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let tried = format!("chain endpoint: {} faults, 20 % of requests, {jobs} jobs each", plays.len());
+    Row::new(ROW, tried, plays.len() as u64, all.said()).report()
 }
 
 /// A scenario.
 struct Play {
     fault: RpcFault,
     seed: u64,
+    jobs: usize,
 }
 
 impl fmt::Display for Play {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} with seed {}", self.fault, self.seed)
+        write!(f, "{:?} with seed {}, {} jobs", self.fault, self.seed, self.jobs)
+    }
+}
+
+/// What scenarios found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    asked: usize,
+    answered: usize,
+    /// Jobs on the chain, all of which ended.
+    jobs: usize,
+    faults: u64,
+    /// From the question until the app was told.
+    longest: Duration,
+    hangs: usize,
+}
+
+impl Found {
+    fn add(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.answered += other.answered;
+        self.jobs += other.jobs;
+        self.faults += other.faults;
+        self.longest = self.longest.max(other.longest);
+        self.hangs += other.hangs;
+    }
+
+    fn said(&self) -> String {
+        format!(
+            "{} of {} told, {} answered; {} jobs, all ended; 0 double posts, 0 slashed, {} hangs beyond the deadline + 60 \
+             s; longest from question to end {:.1} s; {} faults",
+            self.asked,
+            self.asked,
+            self.answered,
+            self.jobs,
+            self.hangs,
+            self.longest.as_secs_f64(),
+            self.faults
+        )
     }
 }
 
@@ -92,12 +154,15 @@ impl Endpoints {
     }
 }
 
-async fn play_with(fault: RpcFault, seed: u64) -> anyhow::Result<String> {
+async fn play_with(play: &Play) -> anyhow::Result<(Found, String)> {
+    let Play { fault, seed, jobs: asked } = *play;
     let world = World::start(WorldConfig::new(T4T)).await?;
     let ours = Endpoints::start(fault, &world.anvil.rpc_url(), seed).await?;
     let theirs = Endpoints::start(fault, &world.anvil.rpc_url(), seed + 1000).await?;
     let (our_urls, their_urls) = (ours.urls(), theirs.urls());
-    let gateway = [("GNOSIS_RPC_URL", our_urls.as_str()), ("T4T_DEFAULT_DEADLINE_SECONDS", "120")];
+    let deadline = DEADLINE_SECONDS.to_string();
+    let gateway =
+        [("GNOSIS_RPC_URL", our_urls.as_str()), ("T4T_DEFAULT_DEADLINE_SECONDS", deadline.as_str())];
     let provider = [("GNOSIS_RPC_URL", their_urls.as_str()), ("T4T_MAX_CONCURRENT_JOBS", "5")];
     let (gateway, provider) = (RoleSpec::gateway().with(&gateway), RoleSpec::provider().with(&provider));
     let mut scene = Scene::start_in(world, &gateway, &provider).await?;
@@ -106,21 +171,29 @@ async fn play_with(fault: RpcFault, seed: u64) -> anyhow::Result<String> {
             let before = warm_up(scene).await?;
             ours.go_wrong(fault);
             theirs.go_wrong(fault);
-            let replies = ask_all(scene).await?;
+            let replies = ask_all(scene, asked).await?;
             let jobs = scene.ledger().closed(LIMIT).await?;
             let jobs = &jobs[before..];
-            ensure!(jobs.len() <= JOBS, "{JOBS} requests, one provider, and {} jobs", jobs.len());
+            ensure!(jobs.len() <= asked, "{asked} requests, one provider, and {} jobs", jobs.len());
             ensure!(jobs.iter().all(|job| job.slashed.is_zero()), "stake was burned: {jobs:?}");
             let paid = jobs.iter().filter(|job| !job.paid.is_zero()).count();
-            let answered = replies.iter().filter(|reply| reply.is_answer()).count();
+            let answered = replies.iter().filter(|(reply, _)| reply.is_answer()).count();
             ensure!(paid >= answered, "{answered} answers and only {paid} payments");
-            let wrong = ours.injected() + theirs.injected();
-            ensure!(wrong > 0, "nothing went wrong");
+            let faults = ours.injected() + theirs.injected();
+            ensure!(faults > 0, "nothing went wrong");
+            let longest = replies.iter().map(|(_, took)| *took).max().unwrap_or_default();
+            let late = Duration::from_secs(DEADLINE_SECONDS + GRACE_SECONDS);
+            let hangs = replies.iter().filter(|(_, took)| *took > late).count();
+            ensure!(hangs == 0, "{hangs} requests took longer than {late:?}, the longest {longest:?}");
+            let found = Found { asked, answered, jobs: jobs.len(), faults, longest, hangs };
             let error = replies
                 .into_iter()
-                .find_map(|reply| reply.error)
+                .find_map(|(reply, _)| reply.error)
                 .map_or_else(String::new, |error| format!(" ({error})"));
-            Ok(format!("{answered} answered and {paid} paid of {JOBS}{error}, {wrong} faults"))
+            let said = format!(
+                "{answered} answered and {paid} paid of {asked}{error}, longest {longest:.1?}, {faults} faults"
+            );
+            Ok((found, said))
         })
         .await
 }
@@ -135,16 +208,17 @@ async fn warm_up(scene: &mut Scene) -> anyhow::Result<usize> {
     Ok(scene.closed().await?.len())
 }
 
-async fn ask_all(scene: &mut Scene) -> anyhow::Result<Vec<Reply>> {
+async fn ask_all(scene: &mut Scene, jobs: usize) -> anyhow::Result<Vec<(Reply, Duration)>> {
     let url = scene.gateway.url().await?;
-    let asked = (0..JOBS).map(|number| ask(scene.world.app.clone(), url.clone(), number));
-    futures_util::future::join_all(asked).await.into_iter().collect()
+    let asked = (0..jobs).map(|number| ask(scene.world.app.clone(), url.clone(), number));
+    futures_util::stream::iter(asked).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-/// Asks until there is an answer or a clean error that is not worth another try.
-async fn ask(app: App, url: Url, number: usize) -> anyhow::Result<Reply> {
+/// Asks until there is an answer or a clean error that is not worth another try; how long that took.
+async fn ask(app: App, url: Url, number: usize) -> anyhow::Result<(Reply, Duration)> {
     let (text, key) = (format!("question {number}"), format!("key-{number}"));
     let question = Question::new(ECHO, &text).keyed(&key);
+    let began = Instant::now();
     let asking = async {
         loop {
             let reply = app.ask(&url, &question).await?;
@@ -155,5 +229,6 @@ async fn ask(app: App, url: Url, number: usize) -> anyhow::Result<Reply> {
             SystemClock.sleep(Duration::from_secs(1)).await;
         }
     };
-    timeout(&SystemClock, LIMIT, asking).await.ok().context("the app was never told")?
+    let reply = timeout(&SystemClock, LIMIT, asking).await.ok().context("the app was never told")??;
+    Ok((reply, began.elapsed()))
 }
