@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_secs(15);
 /// How often the batch in use is looked after: topped up, diluted.
 const UPKEEP_MS: u64 = 300_000;
 
+/// How often a batch that pays for nothing is let go, so that another one is looked for.
+const LET_GO_EVERY_MS: u64 = 60_000;
+
 /// Swarm with postage.
 #[derive(Debug)]
 pub struct Postage {
@@ -53,6 +56,7 @@ impl Postage {
             found,
             is_managed: settings.stamps.manage && settings.batch.is_none(),
             done_at_ms: 0,
+            let_go_at_ms: 0,
         };
         let task = tokio::spawn(upkeep.run());
         // Both outcomes are fine: the search goes on by itself.
@@ -96,6 +100,7 @@ struct Upkeep {
     found: watch::Sender<bool>,
     is_managed: bool,
     done_at_ms: u64,
+    let_go_at_ms: u64,
 }
 
 impl Upkeep {
@@ -112,8 +117,7 @@ impl Upkeep {
                 }
                 Ok(Standing::Spent(reason)) => {
                     self.component.not_ready(reason, self.remedy());
-                    // Another one may be there to take its place.
-                    self.keeper.let_go();
+                    self.let_go_now_and_then();
                     RETRY
                 }
                 Err(error) => {
@@ -139,6 +143,15 @@ impl Upkeep {
             }
         }
         self.keeper.look().await
+    }
+
+    /// Another batch may be there to take its place, now or later.
+    fn let_go_now_and_then(&mut self) {
+        let now_ms = self.clock.unix_millis();
+        if now_ms.saturating_sub(self.let_go_at_ms) >= LET_GO_EVERY_MS {
+            self.let_go_at_ms = now_ms;
+            self.keeper.let_go();
+        }
     }
 
     fn remedy(&self) -> &'static str {
