@@ -15,9 +15,9 @@ pub(super) fn chain(lags: bool) -> Vec<(RpcFault, f64)> {
         (RpcFault::StaleHead, 0.02),
         (RpcFault::NoLogs, 0.02),
         (RpcFault::Reset, 0.02),
-        (RpcFault::AlreadyKnown, 0.1),
-        (RpcFault::NonceTooLow, 0.1),
-        (RpcFault::Underpriced, 0.1),
+        (RpcFault::AlreadyKnown, 0.05),
+        (RpcFault::NonceTooLow, 0.05),
+        (RpcFault::Underpriced, 0.05),
     ];
     if lags {
         faults.push((RpcFault::Lagging, 0.1));
