@@ -52,10 +52,11 @@ impl Endpoint {
     }
 
     /// Leaves it alone for a pause that doubles with each failure, or for what it asked for if that is longer.
-    pub(crate) fn failed(&self, now_millis: u64, asked: Option<Duration>) {
+    /// `random` spreads the pauses of many processes.
+    pub(crate) fn failed(&self, now_millis: u64, asked: Option<Duration>, random: u32) {
         let mut state = self.state();
         let doubled = self.backoff.saturating_mul(1 << state.failures.min(16)).min(self.max_backoff);
-        let pause = jittered(doubled).max(asked.unwrap_or_default()).min(self.max_backoff);
+        let pause = jittered(doubled, random).max(asked.unwrap_or_default()).min(self.max_backoff);
         state.failures = state.failures.saturating_add(1);
         state.ready_at = now_millis.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
     }
@@ -72,7 +73,6 @@ impl Endpoint {
 }
 
 /// Half to all of `pause`, so that many processes do not come back at one moment.
-fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX);
+fn jittered(pause: Duration, random: u32) -> Duration {
     pause.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }

@@ -259,7 +259,7 @@ impl Inner {
                 Err(Failure::Final(error)) => return Err(Unanswered::Error(error)),
                 Err(Failure::Retry { fault, retry_after }) => {
                     tracing::debug!(endpoint = %endpoint.name, %fault, "an endpoint of the chain failed");
-                    endpoint.failed(self.clock.unix_millis(), retry_after);
+                    endpoint.failed(self.clock.unix_millis(), retry_after, self.transport.random());
                     self.prefer_another_than(index);
                     *last = Some(Failure::Retry { fault, retry_after }.into_error(endpoint));
                 }

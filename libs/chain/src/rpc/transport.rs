@@ -38,6 +38,11 @@ pub enum Reply {
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Posts a JSON-RPC body and takes at most `max_bytes` of the reply. The caller bounds the wait.
     async fn post(&self, url: &Url, body: Vec<u8>, max_bytes: usize) -> Reply;
+
+    /// Any number, to spread the pauses after a failure with. A simulation throws its own dice.
+    fn random(&self) -> u32 {
+        getrandom::u32().unwrap_or(u32::MAX)
+    }
 }
 
 /// HTTP.
