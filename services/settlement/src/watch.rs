@@ -1,13 +1,13 @@
 //! The watch over open transactions: one pass looks for all receipts that are due, in as few requests as it takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use t4t_api::settlement::SettlementError;
 use t4t_chain::Receipt;
-use t4t_store::transactions::{StoredTransaction, TransactionState};
+use t4t_store::transactions::{StoredTransaction, TransactionId, TransactionState};
 use t4t_types::TxHash;
 
 use crate::core::Core;
@@ -17,8 +17,14 @@ use crate::heads::Succession;
 /// Looks that are due within this time are made together.
 const TOGETHER_MS: u64 = 5;
 
+/// Pause between two passes at least, whatever is due.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(TOGETHER_MS);
+
 /// Pause after a pass that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The newest block is not read more often than this, however fast blocks come.
+const SHORTEST_REFRESH: Duration = Duration::from_millis(500);
 
 /// A stored transaction that was not sent after this time lost its sender.
 const LOST_AFTER_MS: u64 = 5_000;
@@ -49,13 +55,18 @@ impl Core {
             .heads
             .age(now)
             .map_or(Duration::ZERO, |age| self.config.pace.idle_refresh.saturating_sub(age));
-        look.map_or(head, |look| look.min(head))
+        look.map_or(head, |look| look.min(head)).max(SHORTEST_PAUSE)
     }
 
     /// Looks at all open transactions that are due, or at every one, and does what each needs.
     pub(crate) async fn look(&self, at_all: bool) -> Result<(), SettlementError> {
         let _turn = self.looking.lock().await;
+        let paced = self.pacing.known();
         let open = self.store.transactions_open(self.scope).await.map_err(|cause| error::store(&cause))?;
+        // Stored before it was paced: what is not open any more was settled meanwhile, and would be looked for for ever.
+        let pending: HashSet<TransactionId> =
+            open.iter().filter(|row| row.is_pending()).map(|row| row.id).collect();
+        paced.into_iter().filter(|id| !pending.contains(id)).for_each(|id| self.pacing.forget(id));
         let now = self.now_ms();
         let due = open.iter().filter(|row| row.is_pending() && (at_all || self.is_due(row, now)));
         let missing = self.include_mined(due.collect()).await?;
@@ -116,7 +127,9 @@ impl Core {
     /// Reads the newest block if the last reading is old, which it is sooner while something waits.
     async fn follow_head(&self, something_waits: bool) -> Result<Option<Succession>, SettlementError> {
         let pace = self.config.pace;
-        let limit = if something_waits { pace.head_refresh } else { pace.idle_refresh };
+        // Blocks that come faster are counted one by one, so that a fee is raised as soon as it has to be.
+        let each_block = self.heads.interval().max(SHORTEST_REFRESH);
+        let limit = if something_waits { pace.head_refresh.min(each_block) } else { pace.idle_refresh };
         if self.heads.age(self.now_ms()).is_some_and(|age| age < limit) {
             return Ok(None);
         }
