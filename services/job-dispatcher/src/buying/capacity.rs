@@ -27,30 +27,41 @@ struct Ours {
     answered: Vec<(AttemptId, u64)>,
 }
 
+impl Ours {
+    /// Whether these and what the directory shows beside them take all slots.
+    fn fill(&mut self, candidate: &Candidate, now_ms: u64) -> bool {
+        self.answered.retain(|(_, until_ms)| *until_ms > now_ms);
+        let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
+        let working = candidate.open_jobs.saturating_sub(count(self.answered.len()));
+        let slots = candidate.max_concurrent_jobs;
+        slots > 0 && working.max(count(self.running.len())) >= slots
+    }
+}
+
 impl Capacity {
     pub(super) fn new(clock: SharedClock) -> Self {
         Self { clock, providers: Arc::default() }
     }
 
-    /// Counts a job for a provider until the guard is dropped.
-    pub(super) fn reserve(&self, provider: Address, id: AttemptId) -> Reservation {
-        self.with(provider, |ours| ours.running.push(id));
-        Reservation { of: self.clone(), provider, id }
+    /// Counts a job for a provider until the guard is dropped; `None` if the provider has no slot for it. Looking and
+    /// counting are one step: of two requests that look at once, one gets the last slot.
+    pub(super) fn reserve(&self, candidate: &Candidate, id: AttemptId) -> Option<Reservation> {
+        let now_ms = self.clock.unix_millis();
+        let provider = candidate.provider;
+        let is_reserved = self.with(provider, |ours| {
+            let is_free = !ours.fill(candidate, now_ms);
+            if is_free {
+                ours.running.push(id);
+            }
+            is_free
+        });
+        is_reserved.then(|| Reservation { of: self.clone(), provider, id })
     }
 
     /// Whether a provider has no slot for another job.
     pub(super) fn fills(&self, candidate: &Candidate) -> bool {
-        if candidate.max_concurrent_jobs == 0 {
-            return false;
-        }
-        let now = self.clock.unix_millis();
-        let (running, answered) = self.with(candidate.provider, |ours| {
-            ours.answered.retain(|(_, until_ms)| *until_ms > now);
-            (ours.running.len(), ours.answered.len())
-        });
-        let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
-        let working = candidate.open_jobs.saturating_sub(count(answered));
-        working.max(count(running)) >= candidate.max_concurrent_jobs
+        let now_ms = self.clock.unix_millis();
+        self.with(candidate.provider, |ours| ours.fill(candidate, now_ms))
     }
 
     /// The chain shows a job as settled: the directory no longer counts it.
@@ -113,9 +124,10 @@ mod tests {
     fn jobs_not_yet_on_the_chain_count_and_answered_ones_do_not() {
         let capacity = Capacity::new(ManualClock::new(UnixSeconds::new(1)));
         let id = |attempt| (RequestId::ZERO, attempt);
-        let first = capacity.reserve(Address::ZERO, id(1));
+        let first = capacity.reserve(&candidate(0), id(1)).unwrap();
         assert!(!capacity.fills(&candidate(0)));
-        let second = capacity.reserve(Address::ZERO, id(2));
+        let second = capacity.reserve(&candidate(0), id(2)).unwrap();
+        assert!(capacity.reserve(&candidate(0), id(3)).is_none(), "there are two slots");
         assert!(capacity.fills(&candidate(0)), "two of ours, none on the chain yet");
         first.answered();
         second.answered();

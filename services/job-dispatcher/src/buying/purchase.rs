@@ -15,6 +15,7 @@ use t4t_types::Address;
 use super::answer::Answer;
 use super::attempt::Failed;
 use super::board::Purchase;
+use super::capacity::Reservation;
 use super::config::Strategy;
 use super::select::choose;
 use super::service::Buyer;
@@ -80,8 +81,8 @@ impl Buyer {
                     reason: "the app hung up before anything was paid".into(),
                 });
             }
-            let candidate = match self.select(call, &tried, purchase).await {
-                Ok(candidate) => candidate,
+            let (candidate, reserved) = match self.select((call, attempts + 1), &tried, purchase).await {
+                Ok(selected) => selected,
                 Err(_) if attempts > 0 => break,
                 Err(error) => return Err(error),
             };
@@ -95,7 +96,10 @@ impl Buyer {
             attempts += 1;
             tried.insert(candidate.provider);
             match self.attempt(call, attempts, &candidate, purchase, delivery_seconds).await {
-                Ok((row, answer)) => return Ok(self.bought(&row, answer, attempts).await),
+                Ok((row, answer)) => {
+                    reserved.answered();
+                    return Ok(self.bought(&row, answer, attempts).await);
+                }
                 Err(Failed::Request(error)) => return Err(error),
                 Err(Failed::Provider(why)) => {
                     purchase
@@ -132,7 +136,6 @@ impl Buyer {
         purchase: &Purchase,
         delivery_seconds: u64,
     ) -> Result<(BuyingJob, Answer), Failed> {
-        let reserved = self.capacity.reserve(candidate.provider, (call.id, number));
         let row =
             self.plan((call.id, number), &call.request, candidate, &call.model, delivery_seconds).await?;
         purchase.push(BuyingProgress::Selected {
@@ -141,7 +144,6 @@ impl Buyer {
             max_payment: row.max_payment,
         });
         let answer = self.drive(row.clone(), purchase).await?;
-        reserved.answered();
         Ok((row, answer))
     }
 
@@ -152,13 +154,13 @@ impl Buyer {
         BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
     }
 
-    /// Chooses a provider that was not tried; waits while all are busy.
+    /// Chooses a provider that was not tried and takes one of its slots for the attempt; waits while all are busy.
     async fn select(
         &self,
-        call: &BuyCompletion,
+        (call, attempt): (&BuyCompletion, u32),
         tried: &HashSet<Address>,
         purchase: &Purchase,
-    ) -> Result<Candidate, BuyingError> {
+    ) -> Result<(Candidate, Reservation), BuyingError> {
         let waiting_since = self.clock.unix_millis();
         let mut told_at = None;
         loop {
@@ -168,7 +170,11 @@ impl Buyer {
                 untried().filter(|candidate| !self.capacity.fills(candidate)).collect();
             let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
             if let Some(candidate) = choose(&self.config.strategy, &free, dice) {
-                return Ok(candidate.clone());
+                match self.capacity.reserve(candidate, (call.id, attempt)) {
+                    Some(reserved) => return Ok((candidate.clone(), reserved)),
+                    // Another request took the last slot just now.
+                    None => continue,
+                }
             }
             let busy = u32::try_from(untried().count()).unwrap_or(u32::MAX);
             let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
