@@ -279,7 +279,7 @@ pub enum WatcherError {
     #[error("the registry is still being read, try again in a moment")]
     NotReady,
     /// The chain can't be reached or answers nonsense.
-    #[error("the chain can't be read now: {reason}")]
+    #[error("the chain can't be read now, check GNOSIS_RPC_URL: {reason}")]
     Chain {
         /// What was seen.
         reason: String,

@@ -62,7 +62,11 @@ impl Core {
         let passed_by = self.pacing.blocks_since(row.id, &self.heads) >= pace.bump_after_blocks;
         let refused = row.newest().is_some_and(|version| version.refused);
         match () {
-            () if sent.nonce_taken || refused || passed_by => Need::Unblock,
+            () if sent.nonce_taken || refused => Need::Unblock,
+            // A higher fee is even more than the wallet can't pay.
+            () if sent.unfunded && u128::from(waited_ms) < pace.resend_after.as_millis() => Need::Nothing,
+            () if sent.unfunded => Need::Resend,
+            () if passed_by => Need::Unblock,
             () if sent.fee_too_low => Need::Raise,
             () if u128::from(waited_ms) >= pace.resend_after.as_millis() => Need::Resend,
             () => Need::Nothing,

@@ -40,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) fee_too_low: bool,
     /// Another transaction has its nonce, by a node's word.
     pub(crate) nonce_taken: bool,
+    /// The wallet can't pay for it, by a node's word.
+    pub(crate) unfunded: bool,
 }
 
 /// Transactions that were sent, and the pace of looking for them.
@@ -71,7 +73,15 @@ impl Pacing {
         let next_look_ms = now_ms.saturating_add(millis(wait));
         all.insert(
             id,
-            Sent { at_ms: now_ms, head, next_look_ms, looks, fee_too_low: false, nonce_taken: false },
+            Sent {
+                at_ms: now_ms,
+                head,
+                next_look_ms,
+                looks,
+                fee_too_low: false,
+                nonce_taken: false,
+                unfunded: false,
+            },
         );
     }
 
@@ -138,7 +148,12 @@ impl Pacing {
         self.all().remove(&id);
     }
 
-    /// Transactions that wait for their receipt.
+    /// All transactions that wait for their receipt.
+    pub(crate) fn known(&self) -> Vec<TransactionId> {
+        self.all().keys().copied().collect()
+    }
+
+    /// How many wait for their receipt.
     pub(crate) fn count(&self) -> usize {
         self.all().len()
     }

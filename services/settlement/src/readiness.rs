@@ -9,7 +9,7 @@ use t4t_clock::SharedClock;
 use t4t_runtime::health::Component;
 
 /// How often the wallet is looked at.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(20);
 
 /// How often it is looked at while something is missing.
 const SHORT_PAUSE: Duration = Duration::from_secs(3);

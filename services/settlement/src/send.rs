@@ -53,11 +53,15 @@ impl Core {
                     sent.next_look_ms = now;
                 }
             }),
+            // What is known of the wallet is too good. More for the fee would be worse: the same bytes wait for money.
+            SendError::InsufficientFunds { .. } => {
+                self.purse.forget();
+                self.pacing.change(id, |sent| sent.unfunded = true);
+            }
             // Another one waits at the nonce, one before it is missing, or the answer got lost: the same bytes are
             // sent again, and later with a higher fee.
             SendError::ReplacementUnderpriced { .. }
             | SendError::NonceGap { .. }
-            | SendError::InsufficientFunds { .. }
             | SendError::Refused { .. }
             | SendError::Unanswered(_) => {}
         }

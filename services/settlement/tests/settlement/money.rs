@@ -110,3 +110,29 @@ async fn it_does_not_start_on_another_chain_or_with_other_contracts() {
     let error = start(config(ContractAddresses { escrow: second.escrow, ..addresses })).await;
     assert!(matches!(error, StartError::ContractMismatch { contract: "registry", .. }), "{error}");
 }
+
+#[actix_web::test]
+async fn a_wallet_emptied_behind_its_back_is_told_at_once_and_its_transaction_waits_without_a_higher_fee() {
+    let world = World::with_provider().await;
+    let wallet = 24;
+    world.market.fund(world.wallet(wallet), Xbzz::from_whole(1)).await.unwrap();
+    let running = world.start(wallet).await;
+    done(&running.settlement, "post:1", world.job().await).await;
+    world.anvil.set_balance(world.wallet(wallet), 0).await.unwrap();
+    // What was read before seems enough for this one.
+    submit(&running.settlement, "post:2", world.job().await).await.unwrap();
+    let empty = Err(SettlementError::OutOfGas { wallet: world.wallet(wallet) });
+    assert_eq!(submit(&running.settlement, "post:3", world.job().await).await, empty);
+    let sent = world.proxy.sent();
+    world.anvil.mine(10).await.unwrap();
+    crate::world::eventually("the same bytes are sent again", || async {
+        world.proxy.sent().len() > sent.len() + 1
+    })
+    .await;
+    let again = world.proxy.sent();
+    assert!(again[sent.len()..].iter().all(|raw| Some(raw) == sent.last()), "no fee was raised");
+    world.anvil.set_balance(world.wallet(wallet), 10u128.pow(18)).await.unwrap();
+    done(&running.settlement, "post:3", world.job().await).await;
+    assert_eq!(world.posted().await, 3);
+    running.stop().await;
+}

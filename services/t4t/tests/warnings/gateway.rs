@@ -1,8 +1,12 @@
 //! A gateway that runs short says so to its apps before it pays anything.
 
+use std::time::Duration;
+
 use anyhow::ensure;
 use t4t_bee_dev::{Faults, StampsEnd};
-use t4t_testkit::processes::{ECHO, Question, RoleSpec, Scene, SceneSpec, World, WorldConfig};
+use t4t_clock::{SystemClock, timeout};
+use t4t_testkit::eventually;
+use t4t_testkit::processes::{ECHO, PATIENCE, Question, RoleSpec, Scene, SceneSpec, World, WorldConfig};
 use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
 
 use crate::{T4T, answered, board};
@@ -35,9 +39,11 @@ pub(crate) async fn without_gas() -> anyhow::Result<String> {
         .play(async |scene: &mut Scene| {
             answered(scene).await?;
             scene.world.anvil.set_balance(scene.gateway.wallet, 0).await?;
-            // What was read before may still be good for some purchases: their gas is refused by the node.
-            t4t_testkit::eventually(t4t_testkit::processes::PATIENCE, "402", async || {
-                let reply = scene.ask(&Question::new(ECHO, "can you?")).await.ok()?;
+            // What was read before may still seem enough for a purchase, which then waits for gas; the next one is told.
+            eventually(PATIENCE, "402", async || {
+                let question = Question::new(ECHO, "can you?");
+                let asking = Box::pin(scene.ask(&question));
+                let reply = timeout(&SystemClock, Duration::from_secs(5), asking).await.ok()?.ok()?;
                 (reply.status == 402).then_some(())
             })
             .await?;
