@@ -84,7 +84,13 @@ fn cells(lines: &[Line<'_>]) -> Vec<[Cell; 5]> {
         let must_hold = line.scenario.must_hold;
         if line.missing {
             let (tried, runs) = (Cell::plain(line.scenario.tried), Cell::plain("-"));
-            cells.push([Cell::plain(number), tried, runs, Cell::red("missing"), Cell::plain(must_hold)]);
+            cells.push([
+                Cell::plain(number.as_str()),
+                tried,
+                runs,
+                Cell::red("missing"),
+                Cell::plain(must_hold),
+            ]);
         }
         for (at, row) in line.rows.iter().enumerate() {
             let (number, must_hold) = if at == 0 { (number.as_str(), must_hold) } else { ("", "") };
