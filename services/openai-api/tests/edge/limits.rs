@@ -195,6 +195,7 @@ async fn a_port_in_use_is_an_error_that_names_it() {
     let deps = t4t_openai_api::OpenAiDeps {
         buying: gateway.buyer.clone(),
         watcher: gateway.watcher.clone(),
+        readiness: t4t_runtime::Readiness::new("0"),
         clock: gateway.clock.clone(),
     };
     let error = t4t_openai_api::OpenAiApi::start(config, deps).unwrap_err();
