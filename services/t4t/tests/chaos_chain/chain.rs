@@ -1,6 +1,7 @@
 //! The chain as its owner sees it: what is in blocks and in the pool, and how both are changed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -20,6 +21,9 @@ const GWEI: u128 = 1_000_000_000;
 
 /// Fees above all that a role pays.
 pub(crate) const HIGH: Fees = Fees { max_fee: 300 * GWEI, max_priority: 100 * GWEI };
+
+/// How long a sign is waited for: a cancellation comes three quarters of a minute after its job, on an idle machine.
+const SEEN_WITHIN: Duration = Duration::from_secs(240);
 
 /// Whose wallet a stranger has.
 const STRANGER: u32 = 3;
@@ -102,7 +106,7 @@ impl Chain {
     /// Waits until a sign is seen from a block on; the block it is in.
     pub(crate) async fn sees(&self, sign: Sign, from: u64) -> anyhow::Result<u64> {
         let what = format!("{sign:?} from block {from} on");
-        eventually(PATIENCE, &what, async || self.look_for(sign, from).await.ok().flatten()).await
+        eventually(SEEN_WITHIN, &what, async || self.look_for(sign, from).await.ok().flatten()).await
     }
 
     /// The block of the newest such sign from a block on.
