@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::{Connection, SqliteConnection, SqlitePool};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Executor, SqliteConnection, SqlitePool};
 
 use crate::StoreError;
 
@@ -13,6 +13,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One writer and a few readers: more connections only wait for each other.
 const MAX_CONNECTIONS: u32 = 4;
+
+/// What each connection keeps of the file, in KiB below zero, as SQLite has it: the newest rows and the indexes' roots.
+/// More would only be kept twice, since the system keeps the file as well.
+const CACHE: &str = "-512";
 
 /// The database of one process.
 #[derive(Clone, Debug)]
@@ -69,10 +73,15 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("cache_size", CACHE)
             .busy_timeout(BUSY_TIMEOUT);
+        let writes = create;
         let pool = SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(BUSY_TIMEOUT)
+            .after_connect(move |connection, _| {
+                Box::pin(async move { takes_writes(connection, writes).await })
+            })
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await?;
@@ -83,6 +92,16 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Refuses a connection that should write and can't: opened while the disk takes no writes, it would never write, even
+/// when the disk does again.
+async fn takes_writes(connection: &mut SqliteConnection, should: bool) -> Result<(), sqlx::Error> {
+    if should {
+        connection.execute("BEGIN IMMEDIATE").await?;
+        connection.execute("ROLLBACK").await?;
+    }
+    Ok(())
 }
 
 /// Whether a connection may be used again.
