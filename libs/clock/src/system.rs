@@ -37,8 +37,7 @@ impl Clock for SystemClock {
     }
 }
 
-static FIRST: LazyLock<Reading> =
-    LazyLock::new(|| Reading { shows_ms: shown_millis(), uptime: uptime() });
+static FIRST: LazyLock<Reading> = LazyLock::new(|| Reading { shows_ms: shown_millis(), uptime: uptime() });
 
 /// What was shown when.
 #[derive(Clone, Copy, Debug)]

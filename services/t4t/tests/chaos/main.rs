@@ -1,6 +1,6 @@
 //! Processes that end at the worst moment: `kill -9` at every kill point, at random times, and again while they recover.
 //!
-//! `CHAOS=full` plays each point 55 times, 500 random and 200 double scenarios; `CHAOS_RUNS=n` plays n random ones in
+//! `CHAOS=full` plays each point 50 times, 500 random and 200 double scenarios; `CHAOS_RUNS=n` plays n random ones in
 //! either form, `CHAOS_SEED=n` says where their dice begin. A failure prints its scenario.
 
 mod deaths;
@@ -22,8 +22,8 @@ const T4T: &str = env!("CARGO_BIN_EXE_t4t");
 /// Scenarios at a time: they mostly wait.
 const SIDE_BY_SIDE: usize = 3;
 
-/// How often each point is played in the full form: 26 points × 50 and more.
-const TURNS: u32 = 55;
+/// How often each point is played in the full form: 26 of them, the wallets' counted for each side.
+const TURNS: u32 = 50;
 
 /// Random scenarios of the full form.
 const RANDOM: u32 = 500;

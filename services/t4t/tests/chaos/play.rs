@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use t4t_bee_dev::{Faults, InjectedError};
 use t4t_clock::{Clock, SystemClock};
+use t4t_store::Store;
+use t4t_store::transactions::TransactionScope;
+use t4t_testkit::eventually;
 use t4t_testkit::ledger::JobEntry;
-use t4t_testkit::processes::{App, ECHO, Question, Reply, Scene, SceneSpec};
+use t4t_testkit::processes::{App, ECHO, PATIENCE, Question, Reply, Scene, SceneSpec};
 use tokio::sync::watch;
 use url::Url;
 
@@ -147,6 +150,7 @@ async fn arm(scene: &mut Scene, scenario: &Scenario) -> anyhow::Result<()> {
         scene.provider.started().await?;
     }
     if let Some(order) = order(&scenario.gateway) {
+        has_approved(scene).await?;
         scene.gateway.process.restart(&[("KILL_AT", &order)])?;
         scene.gateway.offers(&scene.world, ECHO).await?;
     }
@@ -159,6 +163,20 @@ async fn arm(scene: &mut Scene, scenario: &Scenario) -> anyhow::Result<()> {
         scene.world.bee.faults().set(Faults { download_error: Some(lost), ..Faults::realistic() });
     }
     Ok(())
+}
+
+/// Waits until the gateway's approval is behind it, so that its next transaction is the payment.
+async fn has_approved(scene: &Scene) -> anyhow::Result<()> {
+    let (token, escrow) = (scene.world.market.addresses.token(), scene.world.market.addresses.escrow);
+    let scope = TransactionScope { chain_id: scene.world.anvil.chain_id(), wallet: scene.gateway.wallet };
+    eventually(PATIENCE, "the gateway's approval", async || {
+        let allowed = token.allowance(scene.world.anvil.rpc(), scope.wallet, escrow).await.ok()?;
+        let store = Store::open_existing(&scene.gateway.database).await.ok()?;
+        let pending = store.transactions_pending_count(scope).await;
+        store.close().await;
+        (!allowed.is_zero() && pending.ok()? == 0).then_some(())
+    })
+    .await
 }
 
 /// Asks as an app does that wants its answer: again with the same key, whenever the connection breaks.

@@ -1,10 +1,11 @@
 //! The market that is used for long, and what goes wrong in it.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use t4t_bee_dev::{Faults, InjectedError};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 use t4t_testkit::backend_proxy::{BackendFault, BackendProxy};
 use t4t_testkit::eventually;
+use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::processes::{
     App, ECHO, Gateway, PATIENCE, Provider, Question, RoleSpec, Scene, World, WorldConfig,
 };
@@ -38,7 +39,6 @@ impl Market {
         let scripted = ScriptedBackend::start(Behaviour::Good).await?;
         let backend = BackendProxy::start(&scripted.url(), seed + 3).await?;
         let (our_url, their_url) = (ours.url().to_string(), theirs.url().to_string());
-        // Both endpoints are named twice: an operator names more than one.
         let variables = [("GNOSIS_RPC_URL", their_url.as_str()), ("T4T_MAX_CONCURRENT_JOBS", SLOTS)];
         let spec = RoleSpec::provider().with(&variables);
         let mut provider = Provider::start(&world, &spec, &backend.url())?;
@@ -99,10 +99,26 @@ impl Market {
     /// Waits until all is over; how many jobs there were for so many requests.
     pub(crate) async fn closed(&self, asked: u64) -> anyhow::Result<usize> {
         let jobs = self.scene.ledger().closed(2 * PATIENCE).await?;
-        ensure!(jobs.iter().all(|job| job.slashed.is_zero()), "stake was burned");
+        for job in jobs.iter().filter(|job| !job.slashed.is_zero()) {
+            bail!("stake was burned: {job:?}\n{}", self.story_of(job));
+        }
         // One provider: whatever it refuses is offered to nobody else.
         ensure!(jobs.len() as u64 <= asked + 2, "{asked} requests and {} jobs", jobs.len());
         Ok(jobs.len())
+    }
+
+    /// What both processes said of a job and around its end.
+    fn story_of(&self, job: &JobEntry) -> String {
+        let name = job.job.to_string();
+        let routing = job.request_hash.map(|hash| hash.routing_id().to_string()).unwrap_or_default();
+        let both = [&self.scene.gateway.process, &self.scene.provider.process];
+        let lines = both.iter().map(|process| {
+            let log = process.whole_log();
+            let about =
+                |line: &&str| line.contains(&name) || (!routing.is_empty() && line.contains(&routing));
+            log.lines().filter(about).map(str::to_owned).collect::<Vec<_>>().join("\n")
+        });
+        lines.collect::<Vec<_>>().join("\n--- provider ---\n")
     }
 
     pub(crate) fn app(&self) -> App {
