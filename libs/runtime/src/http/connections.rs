@@ -26,6 +26,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// connections for each of its own.
 const CLOSED_AT_ONCE: usize = 32;
 
+/// Requests that a client may send at once without waiting for an answer. The server reads all that come before it
+/// answers the second, and each takes some kilobytes.
+const MOST_IN_A_ROW: u32 = 32;
+
 /// A body that takes longer than this to come is missed less than a connection that waits for its next request.
 const LONG_BODY: Duration = Duration::from_secs(5);
 
@@ -118,6 +122,10 @@ struct State {
     written: u64,
     /// Whether it was closed from here.
     is_closing: bool,
+    /// Whether a request said that it is the last one.
+    is_last: bool,
+    /// Requests begun since its server last did anything else.
+    in_a_row: u32,
 }
 
 impl Connections {
@@ -212,10 +220,29 @@ async fn look(connections: Weak<Connections>) {
 }
 
 impl Connection {
-    /// A request's head came.
-    pub(super) fn begins(&self, has_body: bool) {
+    /// A request's head came. `false` means that it is not to be worked on: an earlier one said that it was the last, or
+    /// too many came at once, or the connection was closed.
+    pub(super) fn begins(self: &Arc<Self>, has_body: bool, is_last: bool) -> bool {
         let phase = if has_body { Phase::Receives } else { Phase::Works };
-        self.enter(phase);
+        let before = *self.state();
+        let State { is_closing, is_last: was_last, .. } = before;
+        let (is_last, in_a_row) = (is_last || was_last, before.in_a_row.saturating_add(1));
+        *self.state() = State { is_closing, is_last, in_a_row, ..State::new(phase) };
+        if in_a_row == 1 {
+            // Runs on this thread once the server has done with what it read, and not before.
+            let connection = Arc::downgrade(self);
+            actix_web::rt::spawn(async move {
+                if let Some(connection) = connection.upgrade() {
+                    connection.state().in_a_row = 0;
+                }
+            });
+        }
+        if in_a_row > MOST_IN_A_ROW {
+            tracing::debug!(connection = self.number, "too many requests at once, closing a connection");
+            self.close();
+            return false;
+        }
+        !was_last && !is_closing
     }
 
     /// The request's body is there, or nobody wants it.
@@ -252,11 +279,6 @@ impl Connection {
         self.all.upgrade().map_or(Duration::ZERO, |all| all.limits.body_time)
     }
 
-    fn enter(&self, phase: Phase) {
-        let mut state = self.state();
-        *state = State { is_closing: state.is_closing, ..State::new(phase) };
-    }
-
     fn close(&self) {
         let was_closing = std::mem::replace(&mut self.state().is_closing, true);
         if let (false, Some(all)) = (was_closing, self.all.upgrade()) {
@@ -285,7 +307,16 @@ impl Drop for Connection {
 impl State {
     fn new(phase: Phase) -> Self {
         let (since, waited) = (Instant::now(), Duration::ZERO);
-        Self { phase, since, waits_since: None, waited, written: 0, is_closing: false }
+        Self {
+            phase,
+            since,
+            waits_since: None,
+            waited,
+            written: 0,
+            is_closing: false,
+            is_last: false,
+            in_a_row: 0,
+        }
     }
 
     /// How much the connection would be missed, the least first; `None` for one that is not given up for another.

@@ -5,13 +5,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_web::HttpMessage;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
+use actix_web::{HttpMessage, HttpResponse};
 use futures_util::Stream;
 use t4t_clock::{Clock, SystemClock};
 
@@ -36,8 +37,13 @@ pub async fn watch(
     };
     let headers = request.headers();
     let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    connection.begins(has_body);
+    let is_last = request.head().connection_type() == ConnectionType::Close;
+    let may_begin = connection.begins(has_body, is_last);
     let turn = Turn(Arc::clone(&connection));
+    if !may_begin {
+        // The server itself would go on with whatever it read ahead.
+        return Ok(request.into_response(HttpResponse::BadRequest().force_close().finish()));
+    }
     if has_body {
         let limit = connection.body_time();
         let time = Box::pin(async move { SystemClock.sleep(limit).await });
