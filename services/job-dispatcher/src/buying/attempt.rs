@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use super::answer::{self, Answer, AnswerError};
 use super::board::Purchase;
 use super::service::Buyer;
+use super::trust::Offence;
 
 /// How long one look for an answer lasts, once it is known where it lies.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +53,8 @@ const UPLOADS: u32 = 5;
 pub(super) enum Failed {
     /// Another provider may do better.
     Provider(String),
+    /// The provider says that no provider would. That costs it nothing to say, so another one is asked as well.
+    Blamed(BuyingError),
     /// No provider would.
     Request(BuyingError),
 }
@@ -82,7 +85,10 @@ impl Buyer {
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
-        let sealed = seal(&candidate.sealing_key, &payload.to_json())
+        let json = payload.to_json();
+        // No provider would read it: nothing is paid for that.
+        RequestPayload::check_size(&json).map_err(|error| bad_request(error.to_string()))?;
+        let sealed = seal(&candidate.sealing_key, &json)
             .map_err(|_| Failed::Provider("its published key is not a key".into()))?;
         // Deadlines are judged by the chain's time, whatever this machine's clock shows.
         let head = self.watcher.ask(GetHead {}).await.map_err(|error| unavailable(error.to_string()))?;
@@ -195,6 +201,7 @@ impl Buyer {
 
     async fn collect(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
         let Some(reference) = row.response_hash else {
+            self.trust.offended(row.provider, Offence::NoAnswer).await;
             return Some(Err(Failed::Provider("it was paid and named no answer".into())));
         };
         match answer::fetch(&self.courier, &self.sealing_key, row, reference, ANSWER_PATIENCE).await {
@@ -203,10 +210,11 @@ impl Buyer {
                 Some(Ok(answer))
             }
             // What is there stays what it is; only what could not be fetched may still come.
-            Err(error) if row.state == BuyingState::Claimed || !matches!(error, AnswerError::Fetch(_)) => {
+            Err(error) if row.state == BuyingState::Claimed || error.offence() != Offence::NotThere => {
                 // At worst paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
                 self.ledger.chronicle.note(row, "no usable answer", detail);
+                self.trust.offended(row.provider, error.offence()).await;
                 Some(Err(Failed::Provider(error.to_string())))
             }
             Err(error) => {
@@ -221,7 +229,7 @@ impl Buyer {
         match answer::fetch(&self.courier, &self.sealing_key, row, reason_at, REASON_PATIENCE).await {
             Ok(answer) => Ok(answer),
             Err(AnswerError::Declined(decline)) => Err(match decline.as_bad_request() {
-                Some(error) => Failed::Request(error),
+                Some(error) => Failed::Blamed(error),
                 None => Failed::Provider(decline.to_string()),
             }),
             Err(error) => {
@@ -261,7 +269,7 @@ impl Buyer {
             SettlementError::OutOfXbzz { .. }
                 | SettlementError::OutOfGas { .. }
                 | SettlementError::Refused { .. }
-        );
+        ) || self.was_not_stored(row, &error).await;
         if is_certain {
             self.record(
                 row,
@@ -271,6 +279,13 @@ impl Buyer {
             .await;
         }
         failed
+    }
+
+    /// Whether settlement gave up for want of a chain before it stored the payment: then it is not sent later either.
+    async fn was_not_stored(&self, row: &BuyingJob, error: &SettlementError) -> bool {
+        let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
+        matches!(error, SettlementError::Chain { .. })
+            && matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
     }
 
     /// Waits for the escrow transaction's block.
