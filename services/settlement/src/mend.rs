@@ -115,19 +115,29 @@ impl Core {
             return self.replace_nonce(row).await;
         }
         if row.nonce == count {
-            // A node that said otherwise was behind or ahead of this one.
-            return self.raise(row).await;
-        }
-        match open.iter().find(|other| other.nonce == count) {
-            None => self.fill_gap(count).await?,
-            Some(holder) if holder.is_pending() => {}
-            // The chain does not have it any more: its block was taken back.
-            Some(_) => self.compare_all.store(true, Ordering::SeqCst),
+            // A node that said otherwise was behind or ahead of this one. Only blocks that pass it by call for a
+            // higher fee: raised at each refusal, it would reach its limit in seconds.
+            if self.pacing.blocks_since(row.id, &self.heads) >= self.config.pace.bump_after_blocks {
+                return self.raise(row).await;
+            }
+        } else {
+            self.find_predecessor(count, open).await?;
         }
         let waited_ms =
             self.pacing.get(row.id).map_or(u64::MAX, |sent| self.now_ms().saturating_sub(sent.at_ms));
         if u128::from(waited_ms) >= self.config.pace.resend_after.as_millis() {
             self.resend(row).await;
+        }
+        Ok(())
+    }
+
+    /// Nonces from `count` on are missing before it.
+    async fn find_predecessor(&self, count: u64, open: &[StoredTransaction]) -> Result<(), SettlementError> {
+        match open.iter().find(|other| other.nonce == count) {
+            None => self.fill_gap(count).await?,
+            Some(holder) if holder.is_pending() => {}
+            // The chain does not have it any more: its block was taken back.
+            Some(_) => self.compare_all.store(true, Ordering::SeqCst),
         }
         Ok(())
     }

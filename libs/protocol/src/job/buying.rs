@@ -81,6 +81,10 @@ impl BuyingState {
         matches!(self, Self::Claimed | Self::Refused | Self::Cancelled | Self::TimedOut | Self::NotPosted)
     }
 
+    const fn may_be_claimed(self) -> bool {
+        !self.is_final() || matches!(self, Self::Claimed | Self::Refused)
+    }
+
     /// The state after an event. Messages and chain events overtake each other, so an event that tells less than is
     /// known already changes nothing.
     ///
@@ -108,8 +112,9 @@ impl BuyingState {
             {
                 Ok(state)
             }
-            (state, Event::Claimed) if !state.is_final() || state == Self::Claimed => Ok(Self::Claimed),
-            (state, Event::Refused) if !state.is_final() || state == Self::Refused => Ok(Self::Refused),
+            // Both are claims. A guess from the job's terms is put right by the event, which tells the amount.
+            (state, Event::Claimed) if state.may_be_claimed() => Ok(Self::Claimed),
+            (state, Event::Refused) if state.may_be_claimed() => Ok(Self::Refused),
             (state, Event::Cancelled) if !state.is_final() || state == Self::Cancelled => Ok(Self::Cancelled),
             (state, Event::TimedOut) if !state.is_final() || state == Self::TimedOut => Ok(Self::TimedOut),
             (Self::Planned | Self::Posted, Event::Reorganised) => Ok(Self::Planned),
@@ -132,8 +137,8 @@ mod tests {
         ("NNNN----N", BuyingEvent::PostFailed),
         ("AAADCRXT-", BuyingEvent::Acked),
         ("DDDDCRXT-", BuyingEvent::Delivered),
-        ("CCCCC----", BuyingEvent::Claimed),
-        ("RRRR-R---", BuyingEvent::Refused),
+        ("CCCCCC---", BuyingEvent::Claimed),
+        ("RRRRRR---", BuyingEvent::Refused),
         ("XXXX--X--", BuyingEvent::Cancelled),
         ("TTTT---T-", BuyingEvent::TimedOut),
         ("PPADDOOO-", BuyingEvent::Reorganised),

@@ -33,6 +33,9 @@ const MOST_TIMES: u32 = 8;
 /// What happened to jobs is kept this long.
 const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
 
+/// Chain seconds after a job's deadline in which the event of its claim is waited for.
+const EVENT_PATIENCE_SECONDS: u64 = 3600;
+
 impl Buyer {
     /// Looks at every open job again and again, for as long as the process lives.
     pub(super) async fn sweep_forever(self: Arc<Self>) {
@@ -78,6 +81,21 @@ impl Buyer {
         }
     }
 
+    /// Takes what a job's terms tell of its claim. What was paid is told by the event alone, which puts right what is
+    /// guessed here: a claim that names nothing most likely took nothing, and what another one names can be fetched.
+    async fn guess_claim(&self, row: &BuyingJob, terms: &JobTerms, chain_now: UnixSeconds) {
+        if terms.response_hash.is_zero() {
+            self.record(row, BuyingEvent::Refused, BuyingChange::default()).await;
+            return;
+        }
+        let change = BuyingChange { response_hash: Some(terms.response_hash), ..Default::default() };
+        let is_event_lost = chain_now.since(row.delivery_deadline) > EVENT_PATIENCE_SECONDS;
+        let event = if is_event_lost { BuyingEvent::Claimed } else { BuyingEvent::Delivered };
+        if row.state != BuyingState::Delivered || is_event_lost {
+            self.record(row, event, change).await;
+        }
+    }
+
     async fn sweep_row(&self, row: &BuyingJob, chain_now: UnixSeconds) {
         let Some(job) = row.job else {
             self.find_job(row).await;
@@ -100,14 +118,7 @@ impl Buyer {
             JobStatus::Pending | JobStatus::Acked => {
                 self.take_back_if_overdue(row, job, &terms, chain_now).await
             }
-            // Without the event the amount is not known; zero hash and status say whether it was a refusal.
-            JobStatus::Claimed if terms.response_hash.is_zero() => {
-                self.record(row, BuyingEvent::Refused, BuyingChange::default()).await;
-            }
-            JobStatus::Claimed => {
-                let change = BuyingChange { response_hash: Some(terms.response_hash), ..Default::default() };
-                self.record(row, BuyingEvent::Claimed, change).await;
-            }
+            JobStatus::Claimed => self.guess_claim(row, &terms, chain_now).await,
             JobStatus::Cancelled => self.record(row, BuyingEvent::Cancelled, BuyingChange::default()).await,
             JobStatus::TimedOut => self.record(row, BuyingEvent::TimedOut, BuyingChange::default()).await,
             JobStatus::None | JobStatus::Delivered => self.find_job(row).await,
