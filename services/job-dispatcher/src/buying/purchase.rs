@@ -113,6 +113,7 @@ impl Buyer {
 
     /// Whether a request could be brought to a provider and its payment followed: nothing is paid before that is so.
     async fn can_pay(&self) -> Result<(), BuyingError> {
+        self.ledger.store.has_room().map_err(|error| unavailable(&error))?;
         if let Some(trouble) = self.courier.postage_trouble().await {
             let reason = format!(
                 "{trouble}: buy or top up postage, or set POSTAGE_BATCH_ID (`t4t doctor` shows more)"

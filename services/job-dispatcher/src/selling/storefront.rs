@@ -87,6 +87,9 @@ impl Seller {
         if let Some(trouble) = self.courier.postage_trouble().await {
             return Ok(Some(Trouble::new(trouble, "buy or top up postage, or set POSTAGE_BATCH_ID")));
         }
+        if let Err(error) = self.ledger.store.may_take_work().await {
+            return Ok(Some(Trouble::new(error.to_string(), SEE_DOCTOR)));
+        }
         if let Some(trouble) = self.late_claims() {
             return Ok(Some(trouble));
         }
