@@ -18,8 +18,8 @@ pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind};
 pub use envelope::{EnvelopeError, UnsignedEnvelope, VerifiedEnvelope, parse_and_verify};
 pub use fields::FieldError;
 pub use limits::{
-    ACK_WINDOW_SECONDS, FRESHNESS_WINDOW_SECONDS, MAX_ENVELOPE_BYTES, MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES,
-    MAX_PSS_BYTES,
+    ACK_WINDOW_SECONDS, FRESHNESS_WINDOW_SECONDS, MAX_CONTENT_BYTES, MAX_ENVELOPE_BYTES, MAX_JSON_DEPTH,
+    MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES,
 };
 pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
 pub use sizing::{

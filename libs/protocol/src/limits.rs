@@ -10,9 +10,18 @@ pub const MAX_PSS_BYTES: usize = 4000;
 /// Deepest nesting of arrays and objects read. `serde_json` stops at the same depth.
 pub const MAX_JSON_DEPTH: usize = 128;
 
-/// Largest opened payload read, in bytes. The reference's gateway takes requests of up to 10 MB; images in base64
-/// make larger ones.
-pub const MAX_PAYLOAD_BYTES: usize = 32 * 1024 * 1024;
+/// Largest request or answer of an app or backend that is carried, in bytes. The reference's gateway takes 10 MB.
+pub const MAX_CONTENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Largest opened payload read, in bytes: the largest content, and what binds it to a job.
+pub const MAX_PAYLOAD_BYTES: usize = MAX_CONTENT_BYTES + 4096;
+
+/// Most values in a request's JSON. Each takes a reader hundreds of bytes, however few it has itself; long chats with
+/// many tools have some thousands.
+pub const MAX_REQUEST_VALUES: usize = 50_000;
+
+/// Most values in an answer's JSON, which log probabilities can make long.
+pub const MAX_RESPONSE_VALUES: usize = 1_000_000;
 
 /// How far an envelope's time may lie from ours, either way, in seconds. The reference signs with the wall clock and
 /// checks nothing, so honest envelopes are as fresh as its clock is right.

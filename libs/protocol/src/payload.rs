@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use t4t_types::{Address, EncryptionKey, ModelId, RoutingId, UnixSeconds};
 
-use crate::{MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES};
+use crate::{MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
 
 /// Version 1: the number 1, and no other, in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub enum PayloadError {
     /// Arrays and objects nest deeper than what is read.
     #[error("a payload is nested at most {MAX_JSON_DEPTH} deep")]
     TooDeep,
+    /// More values than a reader has room for.
+    #[error("a payload of this kind has at most {limit} values")]
+    TooMany {
+        /// How many it may have.
+        limit: usize,
+    },
     /// Not the JSON of such a payload.
     #[error("the payload is malformed")]
     Malformed(#[source] serde_json::Error),
@@ -75,7 +81,15 @@ impl RequestPayload {
     /// # Errors
     /// [`PayloadError`]; never panics, whatever the bytes.
     pub fn parse(json: &[u8]) -> Result<Self, PayloadError> {
-        parse(json)
+        parse(json, MAX_REQUEST_VALUES)
+    }
+
+    /// Whether a provider would read this JSON, as far as its size goes. To be asked before anything is paid.
+    ///
+    /// # Errors
+    /// [`PayloadError`], but never [`PayloadError::Malformed`].
+    pub fn check_size(json: &[u8]) -> Result<(), PayloadError> {
+        check_size(json, MAX_REQUEST_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
@@ -90,7 +104,7 @@ impl ResponsePayload {
     /// # Errors
     /// [`PayloadError`]; never panics, whatever the bytes.
     pub fn parse(json: &[u8]) -> Result<Self, PayloadError> {
-        parse(json)
+        parse(json, MAX_RESPONSE_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
@@ -134,38 +148,57 @@ impl<'de> Deserialize<'de> for V1 {
     }
 }
 
-fn parse<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, PayloadError> {
+fn parse<'de, T: Deserialize<'de>>(json: &'de [u8], most_values: usize) -> Result<T, PayloadError> {
+    check_size(json, most_values)?;
+    serde_json::from_slice(json).map_err(PayloadError::Malformed)
+}
+
+fn check_size(json: &[u8], most_values: usize) -> Result<(), PayloadError> {
     if json.len() > MAX_PAYLOAD_BYTES {
         return Err(PayloadError::TooLarge { bytes: json.len() });
     }
     // Raw values are skipped without counting; whoever parses them later should not have to.
-    if depth(json) > MAX_JSON_DEPTH {
+    let extent = Extent::of(json);
+    if extent.depth > MAX_JSON_DEPTH {
         return Err(PayloadError::TooDeep);
     }
-    serde_json::from_slice(json).map_err(PayloadError::Malformed)
+    if extent.values > most_values {
+        return Err(PayloadError::TooMany { limit: most_values });
+    }
+    Ok(())
 }
 
 fn to_json<T: Serialize>(payload: &T) -> Vec<u8> {
     serde_json::to_vec(payload).expect("strings, numbers and raw JSON always have a JSON form")
 }
 
-/// How deep arrays and objects nest. Exact for JSON; some number for anything else.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_string => is_escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+/// How much there is in a JSON text; some numbers for anything else.
+struct Extent {
+    /// How deep arrays and objects nest.
+    depth: usize,
+    /// The most values there can be: one for each comma and each bracket that opens, and one more.
+    values: usize,
+}
+
+impl Extent {
+    fn of(json: &[u8]) -> Self {
+        let (mut depth, mut extent) = (0_usize, Self { depth: 0, values: 1 });
+        let (mut in_string, mut is_escaped) = (false, false);
+        for byte in json {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' if in_string => is_escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => (depth, extent.values) = (depth + 1, extent.values + 1),
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' => extent.values += 1,
+                _ => {}
+            }
+            extent.depth = extent.depth.max(depth);
         }
-        deepest = deepest.max(depth);
+        extent
     }
-    deepest
 }
 
 /// 32 bytes as `0x` and 64 hexadecimal digits.

@@ -14,6 +14,7 @@ pub mod buying;
 pub mod chain_events;
 pub mod envelopes;
 pub mod notices;
+pub mod offences;
 pub mod selling;
 pub mod transactions;
 

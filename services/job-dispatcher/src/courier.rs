@@ -21,6 +21,8 @@ use t4t_types::{Address, Overlay, SwarmRef, keccak256};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use crate::room::{Room, Rooms, SMALL_BYTES};
+
 /// Up to here an upload goes straight to the network, so that a reader who looks once finds it; above it that would
 /// take longer than an acknowledgement may: the node takes it and pushes it on, which readers wait for.
 const DIRECT_UPLOAD_BYTES: usize = 1 << 20;
@@ -31,6 +33,9 @@ const INBOX_CAPACITY: usize = 256;
 /// Raw messages remembered, so that the copies which come within a millisecond are dropped before their signature is
 /// checked.
 const RECENT_MESSAGES: usize = 4096;
+
+/// How long one fetching may take the room that others wait for.
+const ROOM_LIMIT: Duration = Duration::from_secs(20);
 
 /// How messages are sent.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +72,16 @@ pub struct Courier {
     settlement: Arc<dyn Settlement>,
     clock: SharedClock,
     target_bits: u8,
+    rooms: Rooms,
+}
+
+/// A sealed payload, and the room that it takes.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Its bytes.
+    pub sealed: Bytes,
+    /// To be kept while the bytes, or what was made of them, wait for something.
+    pub(crate) room: Room,
 }
 
 impl std::fmt::Debug for Courier {
@@ -91,7 +106,8 @@ impl Courier {
             None => carrier.storage_radius().await.map(|radius| radius.saturating_add(RADIUS_MARGIN)),
         };
         let target_bits = radius.unwrap_or(16).clamp(8, 16);
-        Self { carrier, settlement, clock, target_bits }
+        let rooms = Rooms::new(MAX_PAYLOAD_BYTES + t4t_crypto::SEALING_OVERHEAD);
+        Self { carrier, settlement, clock, target_bits, rooms }
     }
 
     /// This node's address in Swarm.
@@ -148,20 +164,37 @@ impl Courier {
         Ok(self.carrier.upload(sealed, way).await?)
     }
 
-    /// Fetches a sealed payload that may not be there yet.
+    /// Fetches a sealed payload that may not be there yet, once there is room for one of its size: a node says how long
+    /// something is before it sends it.
     ///
     /// # Errors
     /// It was not found in `patience`, or is larger than a payload may be.
-    pub async fn download(&self, reference: SwarmRef, patience: Duration) -> Result<Bytes, CourierError> {
-        let limit = MAX_PAYLOAD_BYTES + t4t_crypto::SEALING_OVERHEAD;
-        Ok(self.carrier.download(&reference, limit, Patience::up_to(patience)).await?)
+    pub async fn download(&self, reference: SwarmRef, patience: Duration) -> Result<Fetched, CourierError> {
+        let mut fetched = self.carrier.download(&reference, SMALL_BYTES, Patience::up_to(patience)).await;
+        let mut room = Room::default();
+        for size in self.rooms.sizes() {
+            if !matches!(fetched, Err(SwarmError::TooLarge { .. })) {
+                break;
+            }
+            room = size.enter().await;
+            // It is there, or at least its beginning is: nobody has to wait long for the rest of it.
+            let limit = patience.min(ROOM_LIMIT);
+            let fetching = self.carrier.download(&reference, size.bytes, Patience::up_to(limit));
+            fetched =
+                timeout(&*self.clock, limit, fetching).await.unwrap_or(Err(SwarmError::TimedOut(limit)));
+        }
+        Ok(Fetched { sealed: fetched?, room })
     }
 
     /// The same, but over after `limit` at the latest: a hostile reference can make a single download take minutes.
     ///
     /// # Errors
     /// It was not there in time, or is larger than a payload may be.
-    pub async fn download_within(&self, reference: SwarmRef, limit: Duration) -> Result<Bytes, CourierError> {
+    pub async fn download_within(
+        &self,
+        reference: SwarmRef,
+        limit: Duration,
+    ) -> Result<Fetched, CourierError> {
         let downloading = Box::pin(self.download(reference, limit));
         timeout(&*self.clock, limit, downloading)
             .await

@@ -12,6 +12,7 @@ pub mod selling;
 
 mod age;
 mod chronicle;
+mod room;
 mod settings;
 
 pub use courier::{Courier, CourierConfig, CourierError};

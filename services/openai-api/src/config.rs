@@ -30,7 +30,7 @@ pub struct OpenAiConfig {
     /// Connections open at a time, fewer where the system gives fewer files; one more closes those that have been
     /// without a request for longest. 1024 by default.
     pub max_connections: usize,
-    /// The longest request body, in bytes; 32 MiB by default.
+    /// The longest request body, in bytes; 16 MiB by default, which is what a payload carries.
     pub max_body_bytes: usize,
     /// All request bodies held at a time, in bytes; 512 MiB by default.
     pub max_held_bytes: usize,
@@ -67,7 +67,7 @@ impl Default for OpenAiConfig {
             progress: ProgressMode::Reasoning,
             max_in_flight: 256,
             max_connections: 1024,
-            max_body_bytes: 32 << 20,
+            max_body_bytes: 16 << 20,
             max_held_bytes: 512 << 20,
             keep_alive: Duration::from_secs(12),
             models_ttl: Duration::from_secs(60),

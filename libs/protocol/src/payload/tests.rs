@@ -105,6 +105,16 @@ fn deep_and_huge_payloads_are_refused_before_they_are_read() {
 }
 
 #[test]
+fn a_swarm_of_small_values_is_refused_before_it_is_read() {
+    let swarm = |count: usize| format!(r#"{{"messages":[{}0]}}"#, r#"{"text":""},"#.repeat(count));
+    assert!(RequestPayload::parse(&request(&swarm(10_000)).to_json()).is_ok());
+    let json = request(&swarm(1_000_000)).to_json();
+    assert!(matches!(RequestPayload::parse(&json), Err(PayloadError::TooMany { .. })));
+    let text = format!(r#"{{"content":"{}"}}"#, "{[,".repeat(1_000_000));
+    assert!(RequestPayload::parse(&request(&text).to_json()).is_ok(), "commas in strings are no values");
+}
+
+#[test]
 fn brackets_in_strings_are_no_depth() {
     let text = format!(r#"{{"content":"{} \" {} \\"}}"#, "[".repeat(1000), "{".repeat(1000));
     assert!(RequestPayload::parse(&request(&text).to_json()).is_ok());

@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_crypto::SealingKey;
 use t4t_protocol::ResponsePayload;
 use t4t_store::buying::BuyingJob;
-use t4t_types::{SwarmRef, TokenUsage, Xbzz};
+use t4t_swarm::SwarmError;
+use t4t_types::{SwarmRef, Xbzz};
 
-use crate::courier::{Courier, CourierError};
+use super::shape::Shape;
+use super::trust::Offence;
+use crate::courier::{Courier, CourierError, Fetched};
+
+/// Characters of somebody else's words that are kept.
+const MAX_WORDS: usize = 500;
 
 /// An answer that was checked.
 #[derive(Debug)]
@@ -18,6 +25,8 @@ pub(super) struct Answer {
     pub(super) response: Box<RawValue>,
     /// What it costs by its own usage and the prices at planning; never above what was in escrow.
     pub(super) cost: Xbzz,
+    /// Whether it says what it used.
+    pub(super) is_counted: bool,
 }
 
 /// Why there is no answer at a reference.
@@ -36,6 +45,19 @@ pub(super) enum AnswerError {
     Declined(Decline),
 }
 
+impl AnswerError {
+    /// What it says of a provider that was paid.
+    pub(super) fn offence(&self) -> Offence {
+        match self {
+            // What is larger than any answer is there, and none.
+            Self::Fetch(CourierError::Swarm(SwarmError::TooLarge { .. })) => Offence::NoAnswer,
+            Self::Fetch(_) => Offence::NotThere,
+            Self::Sealed => Offence::Unreadable,
+            Self::Malformed(_) | Self::Foreign | Self::Declined(_) => Offence::NoAnswer,
+        }
+    }
+}
+
 /// A provider's word for why it did not answer, in the form of an OpenAI error.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Decline {
@@ -48,36 +70,23 @@ pub(super) struct Decline {
 
 impl std::fmt::Display for Decline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Somebody else's words: bounded, and on one line.
-        let message: String = self.message.chars().filter(|char| !char.is_control()).take(500).collect();
-        f.write_str(&message)
+        f.write_str(&one_line(&self.message))
     }
 }
 
 impl Decline {
     /// The error for the app, if the request itself is at fault, so that no other provider need be tried.
     pub(super) fn as_bad_request(&self) -> Option<BuyingError> {
-        (self.kind.as_deref() == Some("invalid_request_error"))
-            .then(|| BuyingError::BadRequest { message: self.to_string(), param: self.param.clone() })
+        (self.kind.as_deref() == Some("invalid_request_error")).then(|| BuyingError::BadRequest {
+            message: self.to_string(),
+            param: self.param.as_deref().map(one_line),
+        })
     }
 }
 
-#[derive(Deserialize)]
-struct Shape {
-    #[serde(default)]
-    choices: Vec<serde::de::IgnoredAny>,
-    #[serde(default)]
-    usage: Option<Usage>,
-    #[serde(default)]
-    error: Option<Decline>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+/// Somebody else's words: bounded, and on one line.
+fn one_line(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(MAX_WORDS).collect()
 }
 
 /// Fetches the answer at `reference` and checks that it answers this job and comes from its provider.
@@ -88,29 +97,36 @@ pub(super) async fn fetch(
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
-    let sealed = courier.download_within(reference, patience).await?;
-    open(key, row, &sealed)
+    let Fetched { sealed, room: _room } = courier.download_within(reference, patience).await?;
+    check(row, open(key, sealed)?)
 }
 
-fn open(key: &SealingKey, row: &BuyingJob, sealed: &[u8]) -> Result<Answer, AnswerError> {
-    let opened = key.open(sealed).map_err(|_| AnswerError::Sealed)?;
-    let payload =
-        ResponsePayload::parse(&opened).map_err(|error| AnswerError::Malformed(error.to_string()))?;
+/// Opens an answer; neither what was sealed nor what was opened is in memory after it, beside the answer itself.
+fn open(key: &SealingKey, sealed: Bytes) -> Result<ResponsePayload, AnswerError> {
+    let opened = key.open(&sealed).map_err(|_| AnswerError::Sealed)?;
+    drop(sealed);
+    ResponsePayload::parse(&opened).map_err(|error| AnswerError::Malformed(error.to_string()))
+}
+
+fn check(row: &BuyingJob, payload: ResponsePayload) -> Result<Answer, AnswerError> {
     if payload.job_id != row.request_hash.routing_id() || payload.provider != row.provider {
         return Err(AnswerError::Foreign);
     }
-    let shape: Shape = serde_json::from_str(payload.openai_response.get())
-        .map_err(|error| AnswerError::Malformed(error.to_string()))?;
+    let shape = Shape::read(payload.openai_response.get())
+        .map_err(|error| AnswerError::Malformed(one_line(&error.to_string())))?;
+    let usage = shape.usage();
+    let choices = shape.choices();
     if let Some(decline) = shape.error {
         return Err(AnswerError::Declined(decline));
     }
-    if shape.choices.is_empty() {
+    if choices == 0 {
         return Err(AnswerError::Malformed("it has no choices".into()));
     }
-    let usage = shape.usage.map_or_else(TokenUsage::default, |usage| TokenUsage {
-        prompt: usage.prompt_tokens,
-        completion: usage.completion_tokens,
-    });
-    let cost = row.prices.cost(usage).unwrap_or(row.max_payment).min(row.max_payment);
-    Ok(Answer { response: payload.openai_response, cost })
+    let cost = |usage| row.prices.cost(usage).unwrap_or(row.max_payment).min(row.max_payment);
+    let cost = usage.map(cost);
+    Ok(Answer {
+        response: payload.openai_response,
+        cost: cost.unwrap_or_default(),
+        is_counted: cost.is_some(),
+    })
 }

@@ -162,8 +162,10 @@ impl Buyer {
     /// A claim of nothing is a refusal, whatever lies at its hash; any other is a delivery as well.
     pub(super) async fn claimed(&self, row: &BuyingJob, response_hash: SwarmRef, paid: Xbzz) {
         self.capacity.settled(row.provider, (row.request_id, row.attempt));
+        self.trust.charged((row.request_id, row.attempt), paid).await;
         let known = (!response_hash.is_zero()).then_some(response_hash);
-        let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO && row.response_hash.is_none();
+        // Also where an answer was announced before: what lies there is still read.
+        let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO;
         let event = if is_refusal { BuyingEvent::Refused } else { BuyingEvent::Claimed };
         if let Some(announced) = row.response_hash
             && known != Some(announced)

@@ -20,7 +20,9 @@ mod posting;
 mod purchase;
 mod select;
 mod service;
+mod shape;
 mod sweep;
+mod trust;
 
 pub use config::{BuyingConfig, Strategy};
 pub use service::{BuyingDeps, BuyingError as BuyingStartError, BuyingService, Recovered, Running, routes};

@@ -19,6 +19,7 @@ use super::capacity::Reservation;
 use super::config::Strategy;
 use super::select::choose;
 use super::service::Buyer;
+use super::trust::Standing;
 
 /// Seconds beyond one delivery that a request may take, at least and at most: so that a provider that acknowledges and
 /// never answers does not use up the time of the next one.
@@ -65,12 +66,13 @@ impl Buyer {
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
         let mut tried: HashSet<Address> = earlier.iter().map(|row| row.provider).collect();
         let mut attempts = earlier.last().map_or(0, |row| row.attempt);
-        let mut reason = String::new();
+        let (mut reason, mut blame) = (String::new(), None);
         // An attempt that was under way when the gateway stopped, or whose answer was asked for again.
         if let Some(row) = earlier.into_iter().next_back().filter(may_answer) {
             match self.drive(row.clone(), purchase).await {
                 Ok(answer) => return Ok(self.bought(&row, answer, attempts).await),
                 Err(Failed::Request(error)) => return Err(error),
+                Err(Failed::Blamed(error)) => blame = Some((row.provider, error)),
                 Err(Failed::Provider(why)) => reason = why,
             }
         }
@@ -81,7 +83,10 @@ impl Buyer {
                     reason: "the app hung up before anything was paid".into(),
                 });
             }
-            let (candidate, reserved) = match self.select((call, attempts + 1), &tried, purchase).await {
+            // Nobody waits for a second opinion.
+            let wait = if blame.is_some() { Duration::ZERO } else { self.config.provider_wait };
+            let (candidate, reserved) = match self.select((call, attempts + 1), &tried, purchase, wait).await
+            {
                 Ok(selected) => selected,
                 Err(_) if attempts > 0 => break,
                 Err(error) => return Err(error),
@@ -98,17 +103,28 @@ impl Buyer {
             match self.attempt(call, attempts, &candidate, purchase, delivery_seconds).await {
                 Ok((row, answer)) => {
                     reserved.answered();
+                    if let Some((blamer, _)) = blame {
+                        self.trust.failed(blamer);
+                    }
                     return Ok(self.bought(&row, answer, attempts).await);
                 }
                 Err(Failed::Request(error)) => return Err(error),
+                // Two say so.
+                Err(Failed::Blamed(error)) if blame.is_some() => return Err(error),
+                Err(Failed::Blamed(error)) => {
+                    let said = error.to_string();
+                    purchase.push(BuyingProgress::Retrying { provider: candidate.provider, reason: said });
+                    blame = Some((candidate.provider, error));
+                }
                 Err(Failed::Provider(why)) => {
+                    self.trust.failed(candidate.provider);
                     purchase
                         .push(BuyingProgress::Retrying { provider: candidate.provider, reason: why.clone() });
                     reason = why;
                 }
             }
         }
-        Err(BuyingError::ProvidersFailed { attempts, reason })
+        Err(blame.map_or(BuyingError::ProvidersFailed { attempts, reason }, |(_, error)| error))
     }
 
     /// Whether a request could be brought to a provider and its payment followed: nothing is paid before that is so.
@@ -150,6 +166,13 @@ impl Buyer {
 
     async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
         let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
+        let id = (row.request_id, row.attempt);
+        // Who does not say what was used can't be said to have taken more.
+        let most = if answer.is_counted { answer.cost } else { row.max_payment };
+        self.trust.answered(row.provider, id, most);
+        if let Some(paid) = newest.as_ref().and_then(|row| row.paid) {
+            self.trust.charged(id, paid).await;
+        }
         let job = newest.and_then(|row| row.job);
         self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost));
         BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
@@ -161,16 +184,19 @@ impl Buyer {
         (call, attempt): (&BuyCompletion, u32),
         tried: &HashSet<Address>,
         purchase: &Purchase,
+        wait: Duration,
     ) -> Result<(Candidate, Reservation), BuyingError> {
         let waiting_since = self.clock.unix_millis();
         let mut told_at = None;
         loop {
-            let all = self.candidates(call).await?;
+            let all = self.trusted(call).await?;
             let untried = || all.iter().filter(|candidate| !tried.contains(&candidate.provider));
-            let free: Vec<&Candidate> =
-                untried().filter(|candidate| !self.capacity.fills(candidate)).collect();
+            let free = untried().filter(|candidate| !self.capacity.fills(candidate));
+            let stands = |candidate: &&Candidate| self.trust.standing(candidate.provider) == Standing::Good;
+            let (good, behind): (Vec<&Candidate>, Vec<&Candidate>) = free.partition(stands);
             let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
-            if let Some(candidate) = choose(&self.config.strategy, &free, dice) {
+            let chosen = choose(&self.config.strategy, &good, dice);
+            if let Some(candidate) = chosen.or_else(|| choose(&self.config.strategy, &behind, dice)) {
                 match self.capacity.reserve(candidate, (call.id, attempt)) {
                     Some(reserved) => return Ok((candidate.clone(), reserved)),
                     // Another request took the last slot just now.
@@ -179,7 +205,7 @@ impl Buyer {
             }
             let busy = u32::try_from(untried().count()).unwrap_or(u32::MAX);
             let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
-            if busy == 0 || waited >= self.config.provider_wait || !purchase.is_wanted() {
+            if busy == 0 || waited >= wait || !purchase.is_wanted() {
                 let retry_after_s = self.config.provider_poll.as_secs().max(1);
                 return Err(BuyingError::AllBusy { model: call.model.clone(), retry_after_s });
             }
@@ -188,6 +214,30 @@ impl Buyer {
                 told_at = Some(waited);
             }
             self.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The candidates that did not take a payment for nothing lately.
+    async fn trusted(&self, call: &BuyCompletion) -> Result<Vec<Candidate>, BuyingError> {
+        let mut all = self.candidates(call).await?;
+        let mut soonest_ms = None;
+        all.retain(|candidate| match self.trust.standing(candidate.provider) {
+            Standing::Barred { for_ms } => {
+                soonest_ms = Some(soonest_ms.map_or(for_ms, |soonest: u64| soonest.min(for_ms)));
+                false
+            }
+            Standing::Good | Standing::Behind => true,
+        });
+        match soonest_ms {
+            Some(for_ms) if all.is_empty() => {
+                let minutes = for_ms.div_ceil(60_000);
+                let reason = format!(
+                    "every provider of {} took a payment and gave no answer; the first is asked again in {minutes} min",
+                    call.model
+                );
+                Err(BuyingError::Unavailable { reason })
+            }
+            _ => Ok(all),
         }
     }
 

@@ -22,6 +22,7 @@ use super::capacity::Capacity;
 use super::config::BuyingConfig;
 use super::ledger::Ledger;
 use super::posting::Posting;
+use super::trust::Trust;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
 
@@ -98,6 +99,7 @@ pub(super) struct Buyer {
     pub(super) ledger: Ledger,
     pub(super) board: Board,
     pub(super) capacity: Capacity,
+    pub(super) trust: Trust,
     /// Escrow transactions that wait for their block, so that their event tells the job before settlement does.
     pub(super) posting: Posting,
 }
@@ -167,6 +169,7 @@ impl BuyingService {
         deps: BuyingDeps,
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Buying>,
     ) -> Result<Running, BuyingError> {
+        let trust = Trust::load(deps.store.clone(), Arc::clone(&deps.clock)).await?;
         let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
         let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock));
         let buyer = Arc::new(Buyer {
@@ -177,6 +180,7 @@ impl BuyingService {
             settlement: deps.settlement,
             courier: deps.courier,
             capacity: Capacity::new(Arc::clone(&deps.clock)),
+            trust,
             clock: deps.clock,
             config,
             ledger,

@@ -1,6 +1,5 @@
 //! What the chain and the clients tell.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use t4t_store::selling::{SellingChange, SellingJob};
 use t4t_types::{Address, JobId, SwarmRef, Xbzz};
 use tracing::{debug, error, warn};
 
+use super::allowance::Allowance;
 use super::service::Seller;
 use crate::courier::Inbox;
 
@@ -30,12 +30,6 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// For how long the chain is looked at closely after a notice: the job it tells of is due within a block or two.
 const LOOK_CLOSELY_MS: u64 = 20_000;
-
-/// Notices taken from one wallet in a minute: more than a busy gateway sends one provider.
-const NOTICES_A_SENDER: u32 = 1200;
-
-/// Notices taken in a minute from all wallets together: little enough that strangers can't fill the disk.
-const NOTICES_A_MINUTE: u32 = 12_000;
 
 impl Seller {
     /// Follows the chain for as long as the process lives.
@@ -70,6 +64,7 @@ impl Seller {
         let job = event.job;
         match &event.what {
             JobHappening::Posted { .. } => {
+                self.courtesy.job_came();
                 // Jobs are taken in side by side: one slow read must not hold up the others' acknowledgements.
                 tokio::spawn(Arc::clone(self).consider(job));
             }
@@ -131,28 +126,46 @@ impl Seller {
             debug!(%from, "a notice that contradicts itself was dropped");
             return;
         }
-        let hint = self.watcher.ask(LookClosely { for_ms: LOOK_CLOSELY_MS });
+        let now_ms = self.clock.unix_millis();
+        let hint = async {
+            if self.courtesy.may_look(now_ms) {
+                // Only a hint: without it the job is found a second later.
+                let _hint = self.watcher.ask(LookClosely { for_ms: LOOK_CLOSELY_MS }).await;
+            }
+        };
         let notice = Notice {
             client: from,
             request_hash: notify.request_hash,
             client_key: notify.client_key,
             client_overlay: notify.client_overlay,
-            reply_url: notify.reply_url.clone(),
+            // Nothing that a peer names is dialled, so there is nothing to keep.
+            reply_url: None,
         };
-        let kept = self.ledger.store.notice_insert(&notice, self.clock.unix_millis());
-        let (_hint, kept) = futures_util::future::join(hint, kept).await;
+        let kept = self.ledger.store.notice_insert(&notice, now_ms);
+        let ((), kept) = futures_util::future::join(hint, kept).await;
         if let Err(error) = kept {
             warn!(error = &error as &dyn std::error::Error, "a notice could not be kept");
             return;
         }
         // Only the row of the very client that signed the notice: nobody else's answer is announced to it.
         match self.ledger.store.selling_by_request(from, notify.request_hash).await {
-            Ok(Some(row)) if has_answer(&row) => self.announce(&row).await,
-            // Begun before the client said where to tell it.
-            Ok(Some(row)) if is_under_way(&row) => self.tell_ack(&row).await,
+            Ok(Some(row)) if self.courtesy.may_answer(row.job, now_ms) => self.answer_notice(row),
             Ok(_) => {}
             Err(error) => warn!(error = &error as &dyn std::error::Error, "a notice could not be matched"),
         }
+    }
+
+    /// Tells a client again what there is to tell; others' notices don't wait for that.
+    fn answer_notice(self: &Arc<Self>, row: SellingJob) {
+        let seller = Arc::clone(self);
+        tokio::spawn(async move {
+            if has_answer(&row) {
+                seller.announce(&row).await;
+            } else if is_under_way(&row) {
+                // Begun before the client said where to tell it.
+                seller.tell_ack(&row).await;
+            }
+        });
     }
 }
 
@@ -162,29 +175,4 @@ fn has_answer(row: &SellingJob) -> bool {
 
 fn is_under_way(row: &SellingJob) -> bool {
     matches!(row.state, SellingState::Working | SellingState::Answered)
-}
-
-/// Notices taken in the current minute.
-#[derive(Default)]
-struct Allowance {
-    minute: u64,
-    all: u32,
-    by_sender: HashMap<Address, u32>,
-}
-
-impl Allowance {
-    fn take(&mut self, sender: Address, now_ms: u64) -> bool {
-        let minute = now_ms / 60_000;
-        if minute != self.minute {
-            *self = Self { minute, ..Self::default() };
-        }
-        if self.all >= NOTICES_A_MINUTE {
-            return false;
-        }
-        let own = self.by_sender.entry(sender).or_default();
-        *own += 1;
-        let is_allowed = *own <= NOTICES_A_SENDER;
-        self.all += u32::from(is_allowed);
-        is_allowed
-    }
 }

@@ -8,6 +8,7 @@
 //! ```
 //! A job is served from the chain alone: a notice only adds where its answer may be announced.
 
+mod allowance;
 mod answer;
 mod config;
 mod follow;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use t4t_crypto::{SealingKey, seal};
 use t4t_protocol::{RequestPayload, estimate_prompt_tokens, output_cap};
 use t4t_store::selling::SellingJob;
 
-use crate::courier::{Courier, CourierError};
+use crate::courier::{Courier, CourierError, Fetched};
+use crate::room::Room;
 
 /// A request that was opened and belongs to its job.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Request {
     pub(super) payload: RequestPayload,
     /// The most completion tokens that the escrow pays for; `None` where they cost nothing.
     pub(super) max_completion_tokens: Option<u64>,
+    /// Kept until the request has a slot: from then on, slots bound how many there are.
+    pub(super) room: Option<Room>,
 }
 
 /// Why a job's request can't be served.
@@ -41,14 +45,19 @@ pub(super) async fn fetch(
     row: &SellingJob,
     patience: Duration,
 ) -> Result<Request, RequestError> {
-    let sealed = courier.download_within(row.request_hash, patience).await?;
-    open(key, row, &sealed)
+    let Fetched { sealed, room } = courier.download_within(row.request_hash, patience).await?;
+    let payload = open(key, sealed)?;
+    check(row, payload, room)
 }
 
-fn open(key: &SealingKey, row: &SellingJob, sealed: &[u8]) -> Result<Request, RequestError> {
-    let opened = key.open(sealed).map_err(|_| RequestError::Sealed)?;
-    let payload =
-        RequestPayload::parse(&opened).map_err(|error| RequestError::Malformed(error.to_string()))?;
+/// Opens a request; neither what was sealed nor what was opened is in memory after it, beside the request itself.
+fn open(key: &SealingKey, sealed: Bytes) -> Result<RequestPayload, RequestError> {
+    let opened = key.open(&sealed).map_err(|_| RequestError::Sealed)?;
+    drop(sealed);
+    RequestPayload::parse(&opened).map_err(|error| RequestError::Malformed(error.to_string()))
+}
+
+fn check(row: &SellingJob, payload: RequestPayload, room: Room) -> Result<Request, RequestError> {
     // Anybody can seal to us and post a copied reference: only the job's own client may have this served.
     if payload.client != row.client {
         return Err(RequestError::ForeignClient);
@@ -65,5 +74,5 @@ fn open(key: &SealingKey, row: &SellingJob, sealed: &[u8]) -> Result<Request, Re
     if max_completion_tokens == Some(0) {
         return Err(RequestError::Underpaid);
     }
-    Ok(Request { payload, max_completion_tokens })
+    Ok(Request { payload, max_completion_tokens, room: Some(room) })
 }

@@ -1,6 +1,7 @@
 //! The selling service: what it needs, how it starts and stops.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +16,11 @@ use t4t_protocol::provider_topic;
 use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
 use t4t_swarm::LinkState;
-use t4t_types::{Address, JobId, ModelId, TokenUsage};
+use t4t_types::{Address, JobId, ModelId, SwarmRef, TokenUsage};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use super::allowance::Courtesy;
 use super::config::SellingConfig;
 use super::gate::{Gate, Trouble};
 use super::late::Late;
@@ -100,8 +102,11 @@ pub(super) struct Seller {
     pub(super) ledger: Ledger,
     pub(super) runners: Arc<Runners>,
     pub(super) slots: Arc<Semaphore>,
-    pub(super) in_progress: InProgress,
+    pub(super) in_progress: Under<JobId>,
+    /// Requests, with their clients, of which a job is being judged.
+    pub(super) taking_in: Under<(Address, SwarmRef)>,
     pub(super) gate: Gate,
+    pub(super) courtesy: Courtesy,
     /// Jobs whose claim this process handed to settlement.
     pub(super) settling: Jobs,
     pub(super) on_offer: AtomicBool,
@@ -175,8 +180,10 @@ impl SellingService {
             clock: deps.clock,
             runners: Arc::new(runners),
             slots: Arc::new(Semaphore::new(slots)),
-            in_progress: InProgress::default(),
+            in_progress: Under::default(),
+            taking_in: Under::default(),
             gate: Gate::default(),
+            courtesy: Courtesy::default(),
             settling: Jobs::default(),
             on_offer: AtomicBool::new(false),
             registered_at_ms: AtomicU64::new(0),
@@ -307,27 +314,34 @@ impl Jobs {
     }
 }
 
-/// Jobs that somebody works on now.
-#[derive(Clone, Debug, Default)]
-pub(super) struct InProgress(Jobs);
+/// Things that somebody works on now.
+#[derive(Clone, Debug)]
+pub(super) struct Under<T: Eq + Hash + Copy>(Arc<Mutex<HashSet<T>>>);
 
-impl InProgress {
-    /// Enters a job; `None` if somebody works on it already.
-    pub(super) fn enter(&self, job: JobId) -> Option<Entered> {
-        self.0.insert(job).then(|| Entered { of: self.clone(), job })
+impl<T: Eq + Hash + Copy> Default for Under<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Eq + Hash + Copy> Under<T> {
+    /// Enters a thing; `None` if somebody works on it already.
+    pub(super) fn enter(&self, thing: T) -> Option<Entered<T>> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thing);
+        is_new.then(|| Entered { of: self.clone(), thing })
     }
 }
 
 /// Leaves when dropped.
 #[derive(Debug)]
-pub(super) struct Entered {
-    of: InProgress,
-    job: JobId,
+pub(super) struct Entered<T: Eq + Hash + Copy> {
+    of: Under<T>,
+    thing: T,
 }
 
-impl Drop for Entered {
+impl<T: Eq + Hash + Copy> Drop for Entered<T> {
     fn drop(&mut self) {
-        self.of.0.remove(&self.job);
+        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.thing);
     }
 }
 

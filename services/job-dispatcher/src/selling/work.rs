@@ -59,6 +59,8 @@ pub(super) enum WorkError {
     Upload,
     #[error("the chain's node does not show the job yet")]
     NotThereYet,
+    #[error("another job with the same request is being taken in")]
+    TakenInNow,
     #[error("no runner has registered since the start")]
     NoRunnerYet,
     #[error("the answer can't be sealed: {0}")]
@@ -97,6 +99,10 @@ impl Seller {
             return Err(WorkError::NotThereYet);
         }
         let verdict = self.verdict(&terms).await?;
+        // Of two jobs with one request, the second is judged once the first is stored.
+        let Some(_entered) = self.taking_in.enter((terms.client, terms.request_hash)) else {
+            return Err(WorkError::TakenInNow);
+        };
         let earlier = match self.ledger.store.selling_by_request(terms.client, terms.request_hash).await? {
             Some(earlier) if matches!(verdict, Verdict::Serve(_)) => Some(earlier),
             _ => None,
@@ -211,7 +217,7 @@ impl Seller {
             return self.decide_refusal(row, "the process ended twice while a backend was asked").await;
         }
         let patience = self.patience(row).await?;
-        let request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
+        let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
@@ -219,6 +225,7 @@ impl Seller {
         let Some(_slot) = self.wait_for_slot(self.patience(row).await?).await else {
             return self.decide_refusal(row, "all slots are taken").await;
         };
+        request.room = None;
         let chain_now = self.chain_now().await?;
         let is_acked = self.is_acked(row).await?;
         if !is_acked && chain_now.plus(self.config.ack_margin_seconds) >= row.ack_deadline {

@@ -1,0 +1,225 @@
+//! Which providers are bought from: who took a payment for what was no answer does not get the next one.
+//!
+//! The chain counts such a claim as a success, so the chain's record does not show it. What a provider did to this
+//! gateway is kept here, and, where it took money, in the database.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use t4t_clock::SharedClock;
+use t4t_store::offences::Offences;
+use t4t_store::{Store, StoreError};
+use t4t_types::{Address, Xbzz};
+use tracing::warn;
+
+use super::ledger::AttemptId;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// The longest that anything is held against a provider: it may have been sold, or mended.
+const LONGEST_MS: u64 = 30 * DAY_MS;
+
+/// How long a provider that failed stands behind the others, the first time; each time in a row doubles it.
+const BEHIND_MS: u64 = MINUTE_MS;
+
+/// Answers whose claims are waited for.
+const EXPECTED: usize = 4096;
+
+/// What a provider did with a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offence {
+    /// It named no answer, or one that is provably none: of another job, in another's name, malformed.
+    NoAnswer,
+    /// What it named can't be opened. Our own key may be to blame.
+    Unreadable,
+    /// What it named was not there. Swarm may be to blame.
+    NotThere,
+    /// It took more than its answer cost by its own usage. A price that changed meanwhile may be to blame.
+    Overcharged,
+}
+
+impl Offence {
+    /// How long nothing is bought from whoever did this for the `times`-th time.
+    fn bars_for_ms(self, times: u32) -> u64 {
+        let (first, repeated) = match self {
+            Self::NoAnswer => (7 * DAY_MS, times),
+            Self::Unreadable => (HOUR_MS, times),
+            // Once is nobody's fault, perhaps.
+            Self::NotThere | Self::Overcharged if times == 1 => return 0,
+            Self::NotThere | Self::Overcharged => (10 * MINUTE_MS, times - 1),
+        };
+        let factor = 4_u64.saturating_pow(repeated.saturating_sub(1));
+        first.saturating_mul(factor).min(LONGEST_MS)
+    }
+}
+
+/// How a provider stands with this gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Like any other.
+    Good,
+    /// Asked only if no other is left.
+    Behind,
+    /// Not asked for so long.
+    Barred {
+        /// In milliseconds.
+        for_ms: u64,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    failures: u32,
+    behind_until_ms: u64,
+    offences: u32,
+    barred_until_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    providers: HashMap<Address, Record>,
+    /// What answers cost whose claims have not been seen.
+    expected: HashMap<AttemptId, (Address, Xbzz)>,
+}
+
+/// What providers did.
+#[derive(Clone, Debug)]
+pub(super) struct Trust {
+    store: Store,
+    clock: SharedClock,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Trust {
+    /// What is known from earlier runs.
+    pub(super) async fn load(store: Store, clock: SharedClock) -> Result<Self, StoreError> {
+        let mut known = Known::default();
+        for Offences { provider, times, barred_until_ms } in store.offences_list().await? {
+            let record = Record { offences: times, barred_until_ms, ..Record::default() };
+            known.providers.insert(provider, record);
+        }
+        Ok(Self { store, clock, known: Arc::new(Mutex::new(known)) })
+    }
+
+    /// How a provider stands now.
+    pub(super) fn standing(&self, provider: Address) -> Standing {
+        let now_ms = self.clock.unix_millis();
+        match self.known().providers.get(&provider) {
+            Some(record) if record.barred_until_ms > now_ms => {
+                Standing::Barred { for_ms: record.barred_until_ms - now_ms }
+            }
+            Some(record) if record.behind_until_ms > now_ms => Standing::Behind,
+            _ => Standing::Good,
+        }
+    }
+
+    /// A provider gave no answer; nothing says that it took anything.
+    pub(super) fn failed(&self, provider: Address) {
+        let now_ms = self.clock.unix_millis();
+        let mut known = self.known();
+        let record = known.providers.entry(provider).or_default();
+        let factor = 2_u64.saturating_pow(record.failures);
+        record.failures = record.failures.saturating_add(1);
+        record.behind_until_ms = now_ms.saturating_add(BEHIND_MS.saturating_mul(factor).min(HOUR_MS));
+    }
+
+    /// A provider answered, for so much by its own usage.
+    pub(super) fn answered(&self, provider: Address, id: AttemptId, cost: Xbzz) {
+        let mut known = self.known();
+        if let Some(record) = known.providers.get_mut(&provider) {
+            (record.failures, record.behind_until_ms) = (0, 0);
+        }
+        if known.expected.len() >= EXPECTED {
+            known.expected.clear();
+        }
+        known.expected.insert(id, (provider, cost));
+    }
+
+    /// A provider took this for an attempt; called again and again for the same one.
+    pub(super) async fn charged(&self, id: AttemptId, paid: Xbzz) {
+        let expected = self.known().expected.remove(&id);
+        if let Some((provider, cost)) = expected
+            && paid > cost
+        {
+            warn!(%provider, %paid, %cost, "a provider took more than its answer cost");
+            self.offended(provider, Offence::Overcharged).await;
+        }
+    }
+
+    /// A provider took a payment, or is about to, and gave no answer for it.
+    pub(super) async fn offended(&self, provider: Address, offence: Offence) {
+        self.failed(provider);
+        let now_ms = self.clock.unix_millis();
+        let offences = {
+            let mut known = self.known();
+            let record = known.providers.entry(provider).or_default();
+            record.offences = record.offences.saturating_add(1);
+            let until_ms = now_ms.saturating_add(offence.bars_for_ms(record.offences));
+            record.barred_until_ms = record.barred_until_ms.max(until_ms);
+            Offences { provider, times: record.offences, barred_until_ms: record.barred_until_ms }
+        };
+        warn!(%provider, ?offence, times = offences.times, "a provider was paid for what is no answer");
+        if let Err(error) = self.store.offences_set(offences).await {
+            warn!(error = &error as &dyn std::error::Error, "what a provider did could not be stored");
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use t4t_clock::ManualClock;
+    use t4t_types::{RequestId, UnixSeconds};
+
+    use super::*;
+
+    const ROGUE: Address = Address::new([1; 20]);
+
+    async fn trust(folder: &tempfile::TempDir) -> Trust {
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        Trust::load(store, ManualClock::new(UnixSeconds::new(1_000_000))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_took_a_payment_for_nothing_gets_no_other_even_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = trust(&folder).await;
+        assert_eq!(first.standing(ROGUE), Standing::Good);
+        first.offended(ROGUE, Offence::NoAnswer).await;
+        let later = trust(&folder).await;
+        assert_eq!(later.standing(ROGUE), Standing::Barred { for_ms: 7 * DAY_MS });
+    }
+
+    #[tokio::test]
+    async fn what_may_be_nobodys_fault_bars_from_the_second_time_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = trust(&folder).await;
+        trust.offended(ROGUE, Offence::NotThere).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Behind);
+        trust.offended(ROGUE, Offence::NotThere).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
+        trust.offended(ROGUE, Offence::NotThere).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 40 * MINUTE_MS });
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_forgiven_with_the_next_answer_and_a_price_too_high_is_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = trust(&folder).await;
+        let id = (RequestId::ZERO, 1);
+        trust.failed(ROGUE);
+        assert_eq!(trust.standing(ROGUE), Standing::Behind);
+        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        assert_eq!(trust.standing(ROGUE), Standing::Good);
+        trust.charged(id, Xbzz::from_plur(5)).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Good);
+        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        trust.charged(id, Xbzz::from_plur(6)).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Behind);
+    }
+}
