@@ -49,8 +49,11 @@ pub(super) fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The readable memory of a process, with each region's name; `None` where the system refuses it.
-pub(super) fn memory_of(process: u32) -> anyhow::Result<Option<Vec<(String, Vec<u8>)>>> {
+/// A region of memory: its name and its bytes.
+type Region = (String, Vec<u8>);
+
+/// The readable memory of a process; `None` where the system refuses it.
+pub(super) fn memory_of(process: u32) -> anyhow::Result<Option<Vec<Region>>> {
     let opened =
         (fs::read_to_string(format!("/proc/{process}/maps")), File::open(format!("/proc/{process}/mem")));
     let (maps, mut memory) = match opened {

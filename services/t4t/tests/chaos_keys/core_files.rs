@@ -29,7 +29,8 @@ pub(crate) fn allow_core_files() {
     static ALLOWED: Once = Once::new();
     ALLOWED.call_once(|| {
         let maximum = getrlimit(Resource::Core).maximum;
-        setrlimit(Resource::Core, Rlimit { current: maximum, maximum }).unwrap();
+        setrlimit(Resource::Core, Rlimit { current: maximum, maximum })
+            .expect("a limit may be raised to its maximum");
     });
 }
 

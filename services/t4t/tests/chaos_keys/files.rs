@@ -19,10 +19,10 @@ const WRONG: &str = "incorrect horse battery staple";
 
 /// The keystore of wallet 1 under [`PASSWORD`]; making one takes half a second.
 static KEYSTORE: LazyLock<String> = LazyLock::new(|| {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("keystore");
-    keyfile::write_wallet_keystore(&path, &dev_key(1), &SecretString::from(PASSWORD)).unwrap();
-    fs::read_to_string(path).unwrap()
+    keyfile::write_wallet_keystore(&path, &dev_key(1), &SecretString::from(PASSWORD)).expect("a keystore");
+    fs::read_to_string(path).expect("the keystore")
 });
 
 /// What is wrong with a key file.
@@ -44,7 +44,7 @@ pub(crate) enum Wrong {
     DanglingLink,
     Folder,
     Pipe,
-    WrongPassword,
+    AnotherPassword,
     NoPassword,
     NoPasswordFile,
     AnotherAddress,
@@ -74,7 +74,7 @@ impl Wrong {
         Self::DanglingLink,
         Self::CutKeystore,
         Self::GarbageJson,
-        Self::WrongPassword,
+        Self::AnotherPassword,
         Self::NoPassword,
         Self::NoPasswordFile,
         Self::AnotherAddress,
@@ -88,7 +88,7 @@ impl Wrong {
             Self::GroupReads | Self::OthersRead | Self::OthersWrite => "chmod 600",
             Self::Link | Self::DanglingLink => "name the file that it points to",
             Self::Folder | Self::Pipe | Self::TooLong => "name a key file",
-            Self::WrongPassword => "correct one of them",
+            Self::AnotherPassword => "correct one of them",
             Self::NoPassword => "T4T_WALLET_PASSWORD_FILE",
             Self::NoPasswordFile => "correct its path",
             Self::TooDear => "V3 keystore",
@@ -122,7 +122,7 @@ impl Wrong {
             Self::Pipe => {
                 ensure!(Command::new("mkfifo").arg("-m600").arg(path).status()?.success(), "mkfifo")
             }
-            Self::WrongPassword => return keystore(path, &KEYSTORE, Some(WRONG)),
+            Self::AnotherPassword => return keystore(path, &KEYSTORE, Some(WRONG)),
             Self::NoPassword => return keystore(path, &KEYSTORE, None),
             Self::NoPasswordFile => {
                 private(path, &*KEYSTORE)?;

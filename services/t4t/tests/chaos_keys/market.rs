@@ -71,7 +71,7 @@ impl App {
         self.asked += 1;
         let text = format!("question {}", self.asked);
         let body = json!({
-            "model": ECHO, "max_tokens": 32, "stream": self.asked % 2 == 0,
+            "model": ECHO, "max_tokens": 32, "stream": self.asked.is_multiple_of(2),
             "messages": [{ "role": "user", "content": text }],
         });
         let url = gateway.join("/v1/chat/completions")?;
