@@ -93,7 +93,7 @@ impl Play {
     /// The `run`-th of a fault: four in a row have every form of question and answer.
     pub(crate) const fn new(fault: Fault, first_seed: u64, run: u32) -> Self {
         let seed = first_seed + run as u64;
-        Self { fault, seed, is_streamed: run % 2 == 0, is_whole: run % 4 >= 2 }
+        Self { fault, seed, is_streamed: run.is_multiple_of(2), is_whole: run % 4 >= 2 }
     }
 
     /// A number below `sides`; each `number` is another throw.
