@@ -163,8 +163,11 @@ impl Buyer {
                 purchase.push(BuyingProgress::Acked);
             }
             told = now.state;
-            if let Some(end) = self.judge(&now).await {
-                return end;
+            // Whoever announced what is not there must not hold up what it then claims.
+            tokio::select! {
+                biased;
+                end = self.judge(&now) => if let Some(end) = end { return end },
+                () = names_another(rows.clone(), now.response_hash) => {}
             }
             // The database is asked again now and then: an answer that was not there yet, a change told by nobody.
             now = match timeout(&*self.clock, LOOK_AGAIN, rows.changed()).await {
@@ -396,6 +399,17 @@ impl Buyer {
             warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
         }
     }
+}
+
+/// Returns once a row names another answer than this.
+async fn names_another(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) {
+    while rows.changed().await.is_ok() {
+        let named = rows.borrow_and_update().response_hash;
+        if named.is_some() && named != known {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// The key of an attempt's escrow transaction.

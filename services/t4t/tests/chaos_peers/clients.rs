@@ -22,7 +22,7 @@ fn is_refused(job: &JobEntry) -> bool {
 }
 
 /// Takes the least payment out of the escrow's code: the live network's escrow has none.
-async fn allow_dust(world: &World) -> anyhow::Result<()> {
+pub(crate) async fn allow_dust(world: &World) -> anyhow::Result<()> {
     let (rpc, escrow) = (world.anvil.rpc(), world.market.addresses.escrow);
     let code: String = rpc.call("eth_getCode", json!([escrow, "latest"])).await?;
     // PUSH5 of 10^12.

@@ -3,12 +3,17 @@
 //! No client may burn a provider's stake, get work for nothing or somebody else's answer; no provider may take more than
 //! one request's price without an answer.
 
+mod addresses;
+mod cases;
 mod clients;
 mod crowd;
+mod dice;
 mod messages;
 mod providers;
 mod rogue;
+mod siege;
 mod stranger;
+mod vitals;
 
 use anyhow::ensure;
 use t4t_testkit::eventually;

@@ -10,8 +10,10 @@ use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::seal;
 use t4t_protocol::{JobAck, JobDeliver, MessageKind, RequestPayload, ResponsePayload, V1};
 use t4t_swarm::{Bee, BeeConfig, Patience};
+use t4t_testkit::anvil::dev_key;
+use t4t_testkit::eventually;
 use t4t_testkit::ledger::JobEntry;
-use t4t_testkit::processes::{ECHO, World};
+use t4t_testkit::processes::{ECHO, PATIENCE, World};
 use t4t_types::{Address, EncryptionKey, SwarmRef, TokenPrices, Xbzz};
 
 use super::stranger::Stranger;
@@ -42,33 +44,87 @@ pub(crate) enum Trick {
 /// A registered provider, cheaper than the honest one.
 #[derive(Debug)]
 pub(crate) struct Rogue {
-    me: Stranger,
+    pub(crate) me: Stranger,
     rpc: Rpc,
     contracts: ContractAddresses,
     gateway_node: Bee,
 }
 
+/// What a rogue tells the market of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    /// The models that it says it has.
+    pub(crate) models: &'a [&'a str],
+    /// Where it says that more can be read.
+    pub(crate) metadata_uri: &'a str,
+    /// How many times less than the honest one it asks for.
+    pub(crate) divisor: u128,
+}
+
 impl Rogue {
     pub(crate) async fn register(world: &World, wallet: u32) -> anyhow::Result<Self> {
+        Self::with_money(world, wallet, &Terms { models: &[ECHO], metadata_uri: "", divisor: 3 }).await
+    }
+
+    /// The same with a wallet that has no money yet.
+    pub(crate) async fn enter(world: &World, wallet: u32, terms: &Terms<'_>) -> anyhow::Result<Self> {
+        let address = dev_key(wallet).address();
+        world.anvil.set_balance(address, 1_000_000_000_000_000_000).await?;
+        world.market.fund(address, Xbzz::from_whole(200)).await?;
+        Self::with_money(world, wallet, terms).await
+    }
+
+    async fn with_money(world: &World, wallet: u32, terms: &Terms<'_>) -> anyhow::Result<Self> {
         let me = Stranger::new(world, wallet).await?;
         let (rpc, contracts) = (world.anvil.rpc().clone(), world.market.addresses);
-        let registry = contracts.registry();
-        deploy::transact(&rpc, &me.key, &contracts.token().approve_all(contracts.registry)).await?;
+        let gateway_node = Bee::new(BeeConfig::new(world.node(0)?), SystemClock::shared())?;
+        let rogue = Self { me, rpc, contracts, gateway_node };
+        rogue.transact(&contracts.token().approve_all(contracts.registry)).await?;
         let registration = Registration {
-            encryption_key: me.sealing.public(),
-            overlay: me.overlay,
-            metadata_uri: String::new(),
+            encryption_key: rogue.me.sealing.public(),
+            overlay: rogue.me.overlay,
+            metadata_uri: terms.metadata_uri.to_owned(),
             stake: Xbzz::from_whole(100),
         };
-        deploy::transact(&rpc, &me.key, &registry.register(&registration)).await?;
+        rogue.transact(&contracts.registry().register(&registration)).await?;
+        rogue.offer(terms).await?;
+        Ok(rogue)
+    }
+
+    /// Replaces what it offers.
+    pub(crate) async fn offer(&self, terms: &Terms<'_>) -> anyhow::Result<()> {
         let prices = TokenPrices {
-            input: Xbzz::from_plur(1_000_000_000_000_000),
-            output: Xbzz::from_plur(5_000_000_000_000_000),
+            input: Xbzz::from_plur(3_000_000_000_000_000 / terms.divisor),
+            output: Xbzz::from_plur(15_000_000_000_000_000 / terms.divisor),
         };
-        let offer = Offering { model: ECHO.into(), prices, max_context_tokens: 0, max_latency_seconds: 10 };
-        deploy::transact(&rpc, &me.key, &registry.update_offerings(&[offer])).await?;
-        let gateway_node = Bee::new(BeeConfig::new(world.node(0)?), SystemClock::shared())?;
-        Ok(Self { me, rpc, contracts, gateway_node })
+        let offering = |model: &&str| Offering {
+            model: (*model).to_owned(),
+            prices,
+            max_context_tokens: 0,
+            max_latency_seconds: 10,
+        };
+        let offers: Vec<Offering> = terms.models.iter().map(offering).collect();
+        self.transact(&self.contracts.registry().update_offerings(&offers)).await
+    }
+
+    /// Publishes another key than requests were sealed to.
+    pub(crate) async fn change_key(&self, key: EncryptionKey) -> anyhow::Result<()> {
+        self.transact(&self.contracts.registry().update_keys(key, self.me.overlay)).await
+    }
+
+    /// Points at something else that can be read about it.
+    pub(crate) async fn point_at(&self, metadata_uri: &str) -> anyhow::Result<()> {
+        self.transact(&self.contracts.registry().update_metadata(metadata_uri)).await
+    }
+
+    /// Leaves the market.
+    pub(crate) async fn leave(&self) -> anyhow::Result<()> {
+        self.transact(&self.contracts.registry().deactivate()).await
+    }
+
+    async fn transact(&self, call: &t4t_chain::Call) -> anyhow::Result<()> {
+        deploy::transact(&self.rpc, &self.me.key, call).await?;
+        Ok(())
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -87,6 +143,19 @@ impl Rogue {
             done.extend(new.map(|job| job.job).collect::<Vec<_>>());
             SystemClock.sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits for one job and answers it well, in these words.
+    pub(crate) async fn answer_one(&self, world: &World, words: &str) -> anyhow::Result<()> {
+        let job = eventually(PATIENCE, "a job", async || {
+            let jobs = world.ledger().jobs().await.ok()?;
+            jobs.into_iter().find(|job| job.provider == self.address())
+        })
+        .await?;
+        let request = job.request_hash.context("a job without a request")?;
+        let key = self.open(request).await?.client_key;
+        let sealed = self.answer_in_words(request, self.address(), &key, words)?;
+        self.deliver_answer(&job, request, sealed).await
     }
 
     async fn trick(&self, trick: Trick, job: &JobEntry) -> anyhow::Result<()> {
@@ -127,17 +196,27 @@ impl Rogue {
         self.claim(job, reference, job.max_payment).await
     }
 
-    async fn open(&self, request: SwarmRef) -> anyhow::Result<RequestPayload> {
+    pub(crate) async fn open(&self, request: SwarmRef) -> anyhow::Result<RequestPayload> {
         let patience = Patience::up_to(Duration::from_secs(20));
         let sealed = self.me.bee.download(&request, 1 << 20, patience).await?;
         Ok(RequestPayload::parse(&self.me.sealing.open(&sealed)?)?)
     }
 
     fn answer(&self, request: SwarmRef, provider: Address, to: &EncryptionKey) -> anyhow::Result<Vec<u8>> {
+        self.answer_in_words(request, provider, to, "what the rogue says")
+    }
+
+    fn answer_in_words(
+        &self,
+        request: SwarmRef,
+        provider: Address,
+        to: &EncryptionKey,
+        words: &str,
+    ) -> anyhow::Result<Vec<u8>> {
         let response = json!({
             "id": "x", "object": "chat.completion", "created": 1, "model": ECHO,
             "choices": [{ "index": 0, "finish_reason": "stop",
-                "message": { "role": "assistant", "content": "what the rogue says" } }],
+                "message": { "role": "assistant", "content": words } }],
             "usage": { "prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5 },
         });
         let payload = ResponsePayload {
@@ -151,13 +230,13 @@ impl Rogue {
     }
 
     async fn acknowledge(&self, job: &JobEntry, request: SwarmRef) -> anyhow::Result<()> {
-        deploy::transact(&self.rpc, &self.me.key, &self.contracts.escrow().ack_job(job.job)).await?;
+        self.transact(&self.contracts.escrow().ack_job(job.job)).await?;
         let estimated_completion = SystemClock.now().plus(1);
         let ack = JobAck { routing_id: request.routing_id(), estimated_completion, ext: None };
         self.tell(job.client, MessageKind::JobAck, &ack).await
     }
 
-    async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         client: Address,
         request: SwarmRef,
@@ -178,9 +257,7 @@ impl Rogue {
         self.me.tell_client(client, node, signed).await
     }
 
-    async fn claim(&self, job: &JobEntry, response: SwarmRef, paid: Xbzz) -> anyhow::Result<()> {
-        let claim = self.contracts.escrow().claim_job(job.job, response, paid);
-        deploy::transact(&self.rpc, &self.me.key, &claim).await?;
-        Ok(())
+    pub(crate) async fn claim(&self, job: &JobEntry, response: SwarmRef, paid: Xbzz) -> anyhow::Result<()> {
+        self.transact(&self.contracts.escrow().claim_job(job.job, response, paid)).await
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Stranger {
     pub(crate) sealing: SealingKey,
     pub(crate) bee: Bee,
     pub(crate) overlay: Overlay,
-    batch: BatchId,
+    pub(crate) batch: BatchId,
     rpc: Rpc,
     contracts: ContractAddresses,
 }
@@ -145,11 +145,13 @@ impl Stranger {
 
     /// Waits until a job is over.
     pub(crate) async fn over(&self, world: &World, job: JobId) -> anyhow::Result<JobEntry> {
+        let find = async || world.ledger().jobs().await.ok()?.into_iter().find(|entry| entry.job == job);
         eventually(PATIENCE, "the end of a job", async || {
-            let jobs = world.ledger().jobs().await.ok()?;
-            jobs.into_iter().find(|entry| entry.job == job && !entry.status.is_open())
+            find().await.filter(|entry| !entry.status.is_open())
         })
-        .await
+        .await?;
+        // Events are read before states: what the last one tells is certain only now.
+        find().await.context("the job is gone")
     }
 
     /// The sealed answer that a job was claimed with.
@@ -210,7 +212,7 @@ impl Stranger {
         self.tell(&client_topic(client), node, bytes).await
     }
 
-    async fn tell(&self, topic: &str, target: Overlay, bytes: Vec<u8>) -> anyhow::Result<()> {
+    pub(crate) async fn tell(&self, topic: &str, target: Overlay, bytes: Vec<u8>) -> anyhow::Result<()> {
         let message = Message {
             path_topic: path_topic(topic),
             target,
