@@ -70,7 +70,8 @@ pub(super) struct Decline {
 
 impl std::fmt::Display for Decline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&one_line(&self.message))
+        let message = one_line(&self.message);
+        f.write_str(if message.trim().is_empty() { "it refused the job" } else { &message })
     }
 }
 
