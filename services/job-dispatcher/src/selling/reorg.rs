@@ -28,12 +28,7 @@ impl Seller {
 
     /// Gives a job the answer of the same request under an id that a reorganisation took away.
     pub(super) async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
-        if earlier.state.is_final() {
-            self.ledger.happened(earlier.job, SellingEvent::Reorganised, SellingChange::default()).await?;
-        }
-        let reason = Some(format!("a reorganisation made it job {}", row.job));
-        let lost = SellingChange { reason, ..Default::default() };
-        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
+        self.lose(&earlier, row.job).await?;
         let (Some(sealed), Some(payment)) = (earlier.sealed_answer, earlier.payment) else { return Ok(()) };
         self.ledger.happened(row.job, SellingEvent::Began, SellingChange::default()).await?;
         let change = SellingChange {
@@ -43,6 +38,23 @@ impl Seller {
             ..Default::default()
         };
         self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+        Ok(())
+    }
+
+    /// Closes the row of a job that is another by now, unless its id is another request's already.
+    async fn lose(&self, earlier: &SellingJob, now: JobId) -> Result<(), WorkError> {
+        let stored = self.ledger.store.selling_by_job(earlier.job).await?;
+        if stored.is_none_or(|stored| stored.request_hash != earlier.request_hash) {
+            return Ok(());
+        }
+        let of_request = Some(earlier.request_hash);
+        if earlier.state.is_final() {
+            let taken_back = SellingChange { of_request, ..Default::default() };
+            self.ledger.happened(earlier.job, SellingEvent::Reorganised, taken_back).await?;
+        }
+        let reason = Some(format!("a reorganisation made it job {now}"));
+        let lost = SellingChange { of_request, reason, ..Default::default() };
+        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
         Ok(())
     }
 

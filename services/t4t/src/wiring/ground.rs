@@ -184,7 +184,9 @@ async fn watch_database(store: Store, clock: SharedClock, component: Component) 
     loop {
         match store.may_take_work().await {
             Ok(()) => component.ready(),
-            Err(error) => component.not_ready(error.to_string(), "look at the data folder's disk; the rest follows"),
+            Err(error) => {
+                component.not_ready(error.to_string(), "look at the data folder's disk; the rest follows")
+            }
         }
         clock.sleep(DATABASE_PAUSE).await;
     }
