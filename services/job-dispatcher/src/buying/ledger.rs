@@ -66,6 +66,9 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
         let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
+        // What is not in escrow has no job: after a reorganisation its id may be another request's.
+        let forgets_job = change.forgets_job || event == BuyingEvent::PostFailed;
+        let change = BuyingChange { forgets_job, ..change };
         let next = match row.state.apply(event) {
             Ok(next) => next,
             Err(illegal) => {

@@ -1,12 +1,15 @@
 //! What is overdue is taken back; what was found open after a restart is brought on its way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use t4t_api::registry_watcher::{GetHead, GetJob};
+use futures_util::StreamExt;
+use t4t_api::registry_watcher::{GetHead, GetJob, Head, JobHappening, JobRole, WatchJobs};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
+use t4t_clock::timeout;
 use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
@@ -36,6 +39,12 @@ const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
 /// Chain seconds after a job's deadline in which the event of its claim is waited for.
 const EVENT_PATIENCE_SECONDS: u64 = 3600;
 
+/// Blocks back from the head in which the event of a claim is looked for: an hour on Gnosis Chain.
+const EVENT_BLOCKS: u64 = 720;
+
+/// How long the watcher may take for one event that it has kept.
+const KEPT_EVENT_LIMIT: Duration = Duration::from_millis(500);
+
 impl Buyer {
     /// Looks at every open job again and again, for as long as the process lives.
     pub(super) async fn sweep_forever(self: Arc<Self>) {
@@ -58,8 +67,8 @@ impl Buyer {
         if open.is_empty() {
             return;
         }
-        let chain_now = match self.watcher.ask(GetHead {}).await {
-            Ok(head) => head.now(),
+        let head = match self.watcher.ask(GetHead {}).await {
+            Ok(head) => head,
             Err(error) => {
                 debug!(%error, "overdue jobs wait until the chain can be read");
                 return;
@@ -67,7 +76,7 @@ impl Buyer {
         };
         let now_ms = self.clock.unix_millis();
         for row in open.iter().filter(|row| age_ms(row.created_at_ms, now_ms) > LOOK_AFTER_MS) {
-            self.sweep_row(row, chain_now).await;
+            self.sweep_row(row, head).await;
         }
     }
 
@@ -96,7 +105,30 @@ impl Buyer {
         }
     }
 
-    async fn sweep_row(&self, row: &BuyingJob, chain_now: UnixSeconds) {
+    /// Takes a claim's event once more, if the watcher has kept it: it may have been told before a reorganisation of
+    /// which this side learnt later. `false` if there is none.
+    async fn claim_again(&self, row: &BuyingJob, job: JobId, head: Head) -> bool {
+        let since_block = Some(head.block.saturating_sub(EVENT_BLOCKS));
+        let watch = WatchJobs { wallet: self.wallet, role: JobRole::Client, since_block };
+        let Ok(mut events) = self.watcher.open(watch).await else { return false };
+        let mut claim = None;
+        // The stream goes on with what comes: what is kept is there at once.
+        while let Ok(Some(Ok(event))) = timeout(&*self.clock, KEPT_EVENT_LIMIT, events.next()).await {
+            match event.what {
+                JobHappening::Claimed { response_hash, paid } if event.job == job => {
+                    claim = Some((response_hash, paid));
+                }
+                JobHappening::Reorganised if event.job == job => claim = None,
+                _ => {}
+            }
+        }
+        let Some((response_hash, paid)) = claim else { return false };
+        self.claimed(row, response_hash, paid).await;
+        true
+    }
+
+    async fn sweep_row(&self, row: &BuyingJob, head: Head) {
+        let chain_now = head.now();
         let Some(job) = row.job else {
             self.find_job(row).await;
             return;
@@ -118,7 +150,14 @@ impl Buyer {
             JobStatus::Pending | JobStatus::Acked => {
                 self.take_back_if_overdue(row, job, &terms, chain_now).await
             }
-            JobStatus::Claimed => self.guess_claim(row, &terms, chain_now).await,
+            JobStatus::Claimed if row.state != BuyingState::Delivered => {
+                self.guess_claim(row, &terms, chain_now).await;
+            }
+            JobStatus::Claimed => {
+                if !self.claim_again(row, job, head).await {
+                    self.guess_claim(row, &terms, chain_now).await;
+                }
+            }
             JobStatus::Cancelled => self.record(row, BuyingEvent::Cancelled, BuyingChange::default()).await,
             JobStatus::TimedOut => self.record(row, BuyingEvent::TimedOut, BuyingChange::default()).await,
             JobStatus::None | JobStatus::Delivered => self.find_job(row).await,
