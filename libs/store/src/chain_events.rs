@@ -145,16 +145,18 @@ impl Store {
         rows.iter().map(|row| kept(row).map(|kept| kept.log)).collect()
     }
 
-    /// Client and provider of a job, if an event about it is kept.
+    /// Client and provider of a job, if an event about it is kept. After a reorganisation the same id may be another
+    /// client's and provider's job: what was told last, and not taken back, counts.
     ///
     /// # Errors
     /// The database can't be used.
     pub async fn job_parties(&self, job: JobId) -> Result<Option<(Address, Address)>, StoreError> {
-        let row =
-            sqlx::query("SELECT client, provider FROM chain_events WHERE job = ? ORDER BY sequence LIMIT 1")
-                .bind(job.as_bytes().as_slice())
-                .fetch_optional(&self.pool)
-                .await?;
+        let row = sqlx::query(
+            "SELECT client, provider FROM chain_events WHERE job = ? ORDER BY gone, sequence DESC LIMIT 1",
+        )
+        .bind(job.as_bytes().as_slice())
+        .fetch_optional(&self.pool)
+        .await?;
         row.map(|row| Ok((row.address("client")?, row.address("provider")?))).transpose()
     }
 
@@ -288,6 +290,19 @@ mod tests {
         assert_eq!(store.cursor_by_name("reader").await.unwrap(), Some(9));
         assert_eq!(store.job_parties(JobId::new([7; 32])).await.unwrap(), Some((CLIENT, PROVIDER)));
         assert_eq!(store.job_parties(JobId::ZERO).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_id_that_a_reorganisation_gave_to_another_provider_is_that_providers() {
+        const OTHER: Address = Address::new([3; 20]);
+        let (_folder, store) = store().await;
+        let job = JobId::new([7; 32]);
+        store.job_logs_apply(changes(&[], &[log(1, "posted")])).await.unwrap();
+        store.job_logs_apply(changes(&[([1; 32], 0)], &[])).await.unwrap();
+        assert_eq!(store.job_parties(job).await.unwrap(), Some((CLIENT, PROVIDER)));
+        let again = JobLog { provider: OTHER, ..log(2, "posted") };
+        store.job_logs_apply(changes(&[], &[again])).await.unwrap();
+        assert_eq!(store.job_parties(job).await.unwrap(), Some((CLIENT, OTHER)));
     }
 
     #[tokio::test]

@@ -58,7 +58,9 @@ pub(crate) struct Chain {
     pool: Vec<Waiting>,
     /// Where each transaction is.
     places: HashMap<H256, u64>,
-    pub(crate) base_fee: u128,
+    base_fee: u128,
+    /// Where the fee goes, by an eighth a block at most.
+    pub(crate) fee_target: u128,
     /// Makes hashes of blocks at one height differ.
     branch: u64,
 }
@@ -82,6 +84,7 @@ impl Chain {
             pool: Vec::new(),
             places: HashMap::new(),
             base_fee: BASE_FEE,
+            fee_target: BASE_FEE,
             branch: 0,
         }
     }
@@ -166,6 +169,10 @@ impl Chain {
             base_fee: self.base_fee,
             mined: Vec::new(),
         };
+        let most = self.base_fee / 8;
+        let step = self.fee_target.abs_diff(self.base_fee).min(most);
+        self.base_fee =
+            if self.fee_target > self.base_fee { self.base_fee + step } else { self.base_fee - step };
         self.pool.retain(|waiting| waiting.nonce >= self.state.account(waiting.order.from).nonce);
         let mut passed_over = Vec::new();
         while let Some(index) = self.next_mined(&passed_over) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use t4t_clock::Clock;
+use t4t_types::UnixSeconds;
 use tokio::sync::oneshot;
 
 /// Something that is to happen.
@@ -140,7 +141,7 @@ impl Timeline {
     }
 }
 
-/// A machine's clock: the timeline's, and how far it is wrong.
+/// A machine's clock: it goes on evenly, and may show another time.
 #[derive(Debug)]
 pub(crate) struct MachineClock {
     timeline: Timeline,
@@ -152,7 +153,7 @@ impl MachineClock {
         Arc::new(Self { timeline: timeline.clone(), skew_ms: AtomicI64::new(0) })
     }
 
-    /// Makes it wrong by so much.
+    /// Makes it show a time that is wrong by so much.
     pub(crate) fn skew(&self, millis: i64) {
         self.skew_ms.store(millis, Ordering::Relaxed);
     }
@@ -161,7 +162,12 @@ impl MachineClock {
 #[async_trait]
 impl Clock for MachineClock {
     fn unix_millis(&self) -> u64 {
-        self.timeline.now_ms().saturating_add_signed(self.skew_ms.load(Ordering::Relaxed))
+        self.timeline.now_ms()
+    }
+
+    fn now(&self) -> UnixSeconds {
+        let shown_ms = self.timeline.now_ms().saturating_add_signed(self.skew_ms.load(Ordering::Relaxed));
+        UnixSeconds::new(shown_ms / 1000)
     }
 
     async fn sleep(&self, duration: Duration) {
