@@ -86,7 +86,8 @@ impl Pace {
         head_refresh: Duration::from_secs(3),
         idle_refresh: Duration::from_secs(15),
         resend_after: Duration::from_secs(10),
-        bump_after_blocks: 3,
+        // The block in which a transaction is first missed is not counted: its fee is raised at the third block.
+        bump_after_blocks: 2,
         confirmations: 12,
     };
 }
