@@ -109,8 +109,8 @@ async fn besiege(scene: &mut Scene) -> anyhow::Result<()> {
         futures_util::future::join(ask_honestly(&app, &url, &is_over), Box::pin(pestering)).await;
     let (asked, answered) = told?;
     let (one, two) = (one?, two?);
-    // Jobs count as open until they are refused, and a provider with many open jobs looks full: some are told so.
-    ensure!(2 * answered >= asked, "{answered} of {asked} honest requests were answered");
+    // Jobs count as open until they are refused, and a provider with many open jobs looks full: not for long.
+    ensure!(answered == asked, "{answered} of {asked} honest requests were answered");
     let jobs = unharmed(scene).await?;
     ensure!(jobs.len() as u64 > u64::from(posts) + answered, "{} jobs", jobs.len());
     let hostile_pay = jobs.iter().filter(|job| job.client != victim && !job.paid.is_zero()).count();

@@ -2,7 +2,7 @@
 //! memory, files and threads stay, every app is told, and the books are exact.
 //!
 //! `CHAOS_SOAK_SECONDS=n` says how long; otherwise 20 seconds, or two hours with `CHAOS=full`. `CHAOS_SEED=n` throws
-//! other dice, `CHAOS_SOAK_CSV=file` keeps every sample.
+//! other dice, `CHAOS_SOAK_CSV=file` keeps every sample, `CHAOS_SOAK_PACE_MS=100` asks ten times a second.
 
 mod line;
 mod machine;
@@ -60,12 +60,16 @@ async fn a_job_a_second_with_faults_leaves_nothing_behind() -> anyhow::Result<()
         Ok(text) => text.parse().context("CHAOS_SOAK_SECONDS")?,
         Err(_) => u64::from(Form::from_env().runs(SECONDS.0, SECONDS.1)?),
     };
+    let pace = match std::env::var("CHAOS_SOAK_PACE_MS") {
+        Ok(text) => Duration::from_millis(text.parse().context("CHAOS_SOAK_PACE_MS")?),
+        Err(_) => PACE,
+    };
     let mut market = Market::start(seed()?).await?;
-    let ended = Box::pin(soak(&mut market, Duration::from_secs(seconds))).await;
+    let ended = Box::pin(soak(&mut market, Duration::from_secs(seconds), pace)).await;
     ended.with_context(|| market.stories())
 }
 
-async fn soak(market: &mut Market, lasts: Duration) -> anyhow::Result<()> {
+async fn soak(market: &mut Market, lasts: Duration, pace: Duration) -> anyhow::Result<()> {
     market.warm_up().await?;
     let mut samples = Samples::new(market.processes());
     market.go_wrong();
@@ -73,7 +77,7 @@ async fn soak(market: &mut Market, lasts: Duration) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut looked: Option<Instant> = None;
     while began.elapsed() < lasts {
-        let next = began + PACE * u32::try_from(traffic.asked() + 1)?;
+        let next = began + pace * u32::try_from(traffic.asked() + 1)?;
         traffic.ask();
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             samples.take(began.elapsed())?;

@@ -528,6 +528,13 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        self.machines.iter_mut().for_each(Machine::kill);
+        self.timeline.end();
+    }
+}
+
 /// Lets blocks come for ever.
 fn make_blocks(
     timeline: &Timeline,

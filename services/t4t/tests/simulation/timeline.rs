@@ -130,6 +130,13 @@ impl Timeline {
         }
     }
 
+    /// Forgets what is to come: it holds on to the world that it would happen to.
+    pub(crate) fn end(&self) {
+        let to_come = std::mem::take(&mut self.inner().to_come);
+        // Dropped outside the lock: sleepers may ask for the time.
+        drop(to_come);
+    }
+
     /// Sleeps on the timeline.
     pub(crate) async fn sleep(&self, duration: Duration) {
         let (wake, woken) = oneshot::channel();
