@@ -34,6 +34,10 @@ const LEAST_SECONDS: u64 = 60;
 /// A head of the chain older than this says that this gateway is cut off: it could not follow a payment.
 const STALE_HEAD_MS: u64 = 60_000;
 
+/// For this part of the wait, a provider is taken for full because of others' open jobs. Anybody can post jobs that are
+/// not served, for gas; a provider that is full indeed lets a job wait, and refuses it if no slot becomes free.
+const OTHERS_BELIEVED: u32 = 2;
+
 /// How often a busy market is looked at; the directory is in memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -189,7 +193,11 @@ impl Buyer {
         let waiting_since = self.clock.unix_millis();
         let mut told_at = None;
         loop {
-            let all = self.trusted(call).await?;
+            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
+            let mut all = self.trusted(call).await?;
+            if waited >= wait / OTHERS_BELIEVED && !wait.is_zero() {
+                all.iter_mut().for_each(|candidate| candidate.open_jobs = 0);
+            }
             let untried = || all.iter().filter(|candidate| !tried.contains(&candidate.provider));
             let free = untried().filter(|candidate| !self.capacity.fills(candidate));
             let stands = |candidate: &&Candidate| self.trust.standing(candidate.provider) == Standing::Good;
@@ -204,7 +212,6 @@ impl Buyer {
                 }
             }
             let busy = u32::try_from(untried().count()).unwrap_or(u32::MAX);
-            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
             if busy == 0 || waited >= wait || !purchase.is_wanted() {
                 let retry_after_s = self.config.provider_poll.as_secs().max(1);
                 return Err(BuyingError::AllBusy { model: call.model.clone(), retry_after_s });
