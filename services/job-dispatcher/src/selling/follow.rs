@@ -94,7 +94,10 @@ impl Seller {
     }
 
     async fn lost(&self, job: JobId, how: &str, slash: Xbzz) -> Result<(), t4t_store::StoreError> {
-        if self.ledger.store.selling_by_job(job).await?.is_none() {
+        let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
+        if matches!(row.state, SellingState::Claimed | SellingState::Refused) {
+            // An event of before a reorganisation, or the first that is heard of one: the chain tells which.
+            self.look_up(&row).await;
             return Ok(());
         }
         error!(%job, %slash, "a job was {how} by its client and stake was burned: see `t4t jobs show {job}`");

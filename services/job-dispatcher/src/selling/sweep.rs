@@ -146,7 +146,15 @@ impl Seller {
         self.settling.remove(&row.job);
         let reason = (event == SellingEvent::Lost).then(|| format!("the chain shows it as {status:?}"));
         let change = SellingChange { reason, ..Default::default() };
-        if let Err(error) = self.ledger.happened(row.job, event, change).await {
+        let changing = async {
+            if event == SellingEvent::Lost && row.state.is_final() {
+                // What settled it was taken back.
+                let taken_back = SellingChange::default();
+                self.ledger.happened(row.job, SellingEvent::Reorganised, taken_back).await?;
+            }
+            self.ledger.happened(row.job, event, change).await
+        };
+        if let Err(error) = changing.await {
             warn!(job = %row.job, error = &error as &dyn std::error::Error, "a job's end could not be stored");
         }
     }
