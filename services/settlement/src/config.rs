@@ -86,8 +86,7 @@ impl Pace {
         head_refresh: Duration::from_secs(3),
         idle_refresh: Duration::from_secs(15),
         resend_after: Duration::from_secs(10),
-        // The block in which a transaction is first missed is not counted: its fee is raised at the third block.
-        bump_after_blocks: 2,
+        bump_after_blocks: 3,
         confirmations: 12,
     };
 }
