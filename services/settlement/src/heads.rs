@@ -11,6 +11,9 @@ const FIRST_INTERVAL_MS: u64 = 5000;
 /// No chain is waited for longer than this between two looks.
 const LONGEST_INTERVAL_MS: u64 = 15_000;
 
+/// Blocks that come faster are not foretold.
+const SHORTEST_INTERVAL_MS: u64 = 100;
+
 /// The newest block and when it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
@@ -107,10 +110,19 @@ impl Heads {
     /// How long it is until the next block is due. A clock that is ahead or behind only shifts the phase.
     pub(crate) fn until_due(&self, now_ms: u64) -> Duration {
         let seen = self.seen();
-        let interval = seen.interval_ms.max(100);
+        let interval = seen.interval_ms.max(SHORTEST_INTERVAL_MS);
         let made_at = seen.head.map_or(now_ms, |head| head.made_at_ms);
         let into = if now_ms >= made_at { (now_ms - made_at) % interval } else { 0 };
         Duration::from_millis(interval - into)
+    }
+
+    /// The newest block there should be by now: the last that was read, and one for each time one was due since.
+    pub(crate) fn expected(&self, now_ms: u64) -> Option<u64> {
+        let seen = self.seen();
+        let head = seen.head?;
+        let interval = seen.interval_ms.max(SHORTEST_INTERVAL_MS);
+        let due_until = |at_ms: u64| at_ms.saturating_sub(head.made_at_ms) / interval;
+        Some(head.number.saturating_add(due_until(now_ms).saturating_sub(due_until(head.read_at_ms))))
     }
 
     /// What a new transaction pays.
@@ -181,6 +193,18 @@ mod tests {
         assert_eq!(heads.until_due(109_000), Duration::from_secs(1));
         assert_eq!(heads.until_due(116_000), Duration::from_secs(4));
         assert_eq!(heads.until_due(50_000), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn the_newest_block_is_foretold_from_the_time_since_the_last_was_read() {
+        let heads = Heads::new(1, 1000);
+        assert_eq!(heads.expected(100_000), None);
+        heads.note(&header(1, 1, 0, 100), 100_400);
+        heads.note(&header(2, 2, 1, 105), 105_400);
+        assert_eq!(heads.expected(109_900), Some(2));
+        assert_eq!(heads.expected(110_100), Some(3));
+        assert_eq!(heads.expected(121_000), Some(5));
+        assert_eq!(heads.expected(50_000), Some(2), "a clock set back foretells nothing");
     }
 
     #[test]

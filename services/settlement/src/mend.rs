@@ -59,7 +59,7 @@ impl Core {
     fn need_of_sent(&self, row: &StoredTransaction, sent: &Sent) -> Need {
         let pace = self.config.pace;
         let waited_ms = self.now_ms().saturating_sub(sent.at_ms);
-        let passed_by = self.pacing.blocks_since(row.id, &self.heads) >= pace.bump_after_blocks;
+        let passed_by = self.is_passed_by(row);
         let refused = row.newest().is_some_and(|version| version.refused);
         match () {
             () if sent.nonce_taken || refused => Need::Unblock,
@@ -117,11 +117,15 @@ impl Core {
         if row.nonce == count {
             // A node that said otherwise was behind or ahead of this one. Only blocks that pass it by call for a
             // higher fee: raised at each refusal, it would reach its limit in seconds.
-            if self.pacing.blocks_since(row.id, &self.heads) >= self.config.pace.bump_after_blocks {
+            if self.is_passed_by(row) {
                 return self.raise(row).await;
             }
         } else {
             self.find_predecessor(count, open).await?;
+            // Raised together with those before it, or each would wait its blocks in turn.
+            if self.is_passed_by(row) && self.is_too_cheap(row) {
+                return self.raise(row).await;
+            }
         }
         let waited_ms =
             self.pacing.get(row.id).map_or(u64::MAX, |sent| self.now_ms().saturating_sub(sent.at_ms));
@@ -129,6 +133,17 @@ impl Core {
             self.resend(row).await;
         }
         Ok(())
+    }
+
+    /// Whether as many blocks came without it as call for a higher fee.
+    fn is_passed_by(&self, row: &StoredTransaction) -> bool {
+        self.pacing.blocks_since(row.id, &self.heads) >= self.config.pace.bump_after_blocks
+    }
+
+    /// Whether it pays less than the newest block asked for.
+    fn is_too_cheap(&self, row: &StoredTransaction) -> bool {
+        let base_fee = self.heads.head().map_or(0, |head| head.base_fee);
+        row.newest().is_some_and(|version| version.max_fee < base_fee)
     }
 
     /// Nonces from `count` on are missing before it.

@@ -30,7 +30,7 @@ const PROBE_EVERY: u32 = 64;
 pub(crate) struct Sent {
     /// When its bytes were last sent, in milliseconds since 1970.
     pub(crate) at_ms: u64,
-    /// The first newest block that was read after its present version was first sent.
+    /// The newest block when its present version was first sent, as far as could be told.
     pub(crate) head: Option<u64>,
     /// When to look for its receipt.
     pub(crate) next_look_ms: u64,
@@ -68,7 +68,7 @@ impl Pacing {
             if probe || self.at_once(heads) { FIRST_LOOK } else { heads.until_due(now_ms) + PROPAGATION };
         let mut all = self.all();
         let before = all.get(&id).filter(|_| !is_new_version);
-        let head = before.and_then(|sent| sent.head);
+        let head = before.map_or_else(|| heads.expected(now_ms), |sent| sent.head);
         let looks = before.map_or(0, |sent| sent.looks);
         let next_look_ms = now_ms.saturating_add(millis(wait));
         all.insert(
@@ -105,8 +105,9 @@ impl Pacing {
     pub(crate) fn blocks_since(&self, id: TransactionId, heads: &Heads) -> u64 {
         let mut all = self.all();
         let (Some(sent), Some(head)) = (all.get_mut(&id), heads.head()) else { return 0 };
-        if sent.head.is_none() && head.read_at_ms >= sent.at_ms {
-            sent.head = Some(head.number);
+        if head.read_at_ms >= sent.at_ms {
+            // Fewer blocks came before it was sent than had been due.
+            sent.head = Some(sent.head.map_or(head.number, |first| first.min(head.number)));
         }
         sent.head.map_or(0, |first| head.number.saturating_sub(first))
     }

@@ -92,6 +92,12 @@ impl Chain {
         Ok(self.rpc.latest_block().await?.number)
     }
 
+    /// Waits for a new block.
+    pub(crate) async fn makes_one(&self) -> anyhow::Result<()> {
+        let before = self.head().await?;
+        eventually(PATIENCE, "a new block", async || (self.head().await.ok()? > before).then_some(())).await
+    }
+
     /// Seconds of the newest block.
     pub(crate) async fn now(&self) -> anyhow::Result<u64> {
         Ok(self.rpc.latest_block().await?.timestamp.get())

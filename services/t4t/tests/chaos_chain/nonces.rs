@@ -32,8 +32,11 @@ const DEAR_BLOCK: Duration = Duration::from_secs(5);
 /// A base fee above what a role's transaction pays, and below what it may be raised to.
 const DEAR: u128 = 40 * GWEI;
 
-/// Blocks until a fee is raised at most: three, and one for a machine that is too busy to see them in time.
-const RAISED_WITHIN: u64 = 4;
+/// What is left of a block's time once a transaction made in it waits.
+const REST_OF_BLOCK: Duration = Duration::from_secs(4);
+
+/// Blocks until a fee is raised at most: three, and two for a machine that is too busy to see them in time.
+const RAISED_WITHIN: u64 = 5;
 
 /// Chain seconds until a nonce has its transaction again at most: thirty and what a busy machine takes.
 const HEALED_WITHIN: u64 = 60;
@@ -201,8 +204,15 @@ pub(crate) async fn play(play: &Trouble) -> anyhow::Result<Outcome> {
 
 async fn play_in(scene: &mut Scene, proxy: &RpcProxy, play: &Trouble) -> anyhow::Result<Outcome> {
     let chain = Chain::of(&scene.world);
+    if play.kind == Kind::Dear {
+        // A role knows the live chain's blocks, and how long they take, from the first on.
+        scene.world.anvil.set_block_time(Some(DEAR_BLOCK.as_secs())).await?;
+    }
     let before = asking::warm_up(scene).await?;
     let calls_before = scene.backend.calls();
+    if play.kind == Kind::Dear {
+        chain.makes_one().await?;
+    }
     scene.world.anvil.stop_mining().await?;
     let from = chain.head().await? + 1;
     let abandoned = match play.kind {
@@ -356,6 +366,7 @@ impl Making<'_> {
         let target = self.target().await?;
         let at = self.chain.now().await?;
         let mut raised_in = None;
+        pause(REST_OF_BLOCK).await;
         for block in 1..=DEAR_BLOCKS {
             self.chain.mine_at(DEAR).await?;
             // As long as a block lasts, a higher fee belongs to it.
