@@ -136,7 +136,7 @@ pub enum BuyingError {
         param: Option<String>,
     },
     /// Every provider tried failed; what was in escrow comes back.
-    #[error("{attempts} providers failed, the last with: {reason}")]
+    #[error("{}: {reason}", who_failed(*attempts))]
     ProvidersFailed {
         /// How many were tried.
         attempts: u32,
@@ -162,6 +162,13 @@ pub enum BuyingError {
         #[from]
         cause: TransportError,
     },
+}
+
+fn who_failed(attempts: u32) -> String {
+    match attempts {
+        1 => "the provider failed".to_owned(),
+        _ => format!("{attempts} providers failed, the last with"),
+    }
 }
 
 impl ServiceError for BuyingError {

@@ -8,9 +8,11 @@ pub mod backend_proxy;
 mod dice;
 mod http;
 mod plan;
+mod proxy;
 pub mod rpc_proxy;
 
 pub use dice::Dice;
+pub use proxy::{Proxy, accept};
 use url::Url;
 
 /// A proxy does not start.

@@ -25,8 +25,7 @@ pub(super) async fn compare_buyer(
     let store = Store::open_existing(database).await?;
     let rows = store.buying_list_recent(ALL).await?;
     store.close().await;
-    let posted: HashMap<JobId, &JobEntry> =
-        jobs.iter().filter(|job| job.client == wallet).map(|job| (job.job, job)).collect();
+    let posted = by_id(jobs, |job| job.client == wallet);
     let mut wrong = posted_twice(wallet, jobs);
     for job in posted.keys().filter(|job| is_closed && !rows.iter().any(|row| row.job == Some(**job))) {
         wrong.push(format!("the gateway paid for job {job} and has no row of it"));
@@ -43,6 +42,10 @@ pub(super) async fn compare_buyer(
         }
     }
     Ok(wrong)
+}
+
+fn by_id(jobs: &[JobEntry], is_own: impl Fn(&JobEntry) -> bool) -> HashMap<JobId, &JobEntry> {
+    jobs.iter().filter(|job| is_own(job)).map(|job| (job.job, job)).collect()
 }
 
 /// A sealed request is one attempt's alone: seen twice on the chain, it was paid for twice.
@@ -85,8 +88,7 @@ pub(super) async fn compare_seller(
     let store = Store::open_existing(database).await?;
     let rows = store.selling_list_recent(ALL).await?;
     store.close().await;
-    let given: HashMap<JobId, &JobEntry> =
-        jobs.iter().filter(|job| job.provider == wallet).map(|job| (job.job, job)).collect();
+    let given = by_id(jobs, |job| job.provider == wallet);
     let mut wrong = Vec::new();
     // A job that its client took back while nobody was there is rightly never taken in.
     let claimed = given.values().filter(|job| is_closed && job.claims > 0);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use url::Url;
 
 /// How the backend answers a chat request.
@@ -155,7 +155,10 @@ impl ScriptedBackend {
             cancelled: AtomicU64::new(0),
             held: watch::channel(false).0,
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let serving = Arc::clone(&shared);
+        let accepting = tokio::spawn(t4t_faults::accept(listener, move |socket| {
+            http::serve(socket, Arc::clone(&serving))
+        }));
         Ok(Self { shared, url, accepting })
     }
 
@@ -235,14 +238,5 @@ impl ScriptedBackend {
 impl Drop for ScriptedBackend {
     fn drop(&mut self) {
         self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Dropped with this task, and the connections with it.
-    let mut connections = JoinSet::new();
-    while let Ok((socket, _)) = listener.accept().await {
-        connections.spawn(http::serve(socket, Arc::clone(&shared)));
-        while connections.try_join_next().is_some() {}
     }
 }

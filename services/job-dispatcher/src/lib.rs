@@ -12,6 +12,7 @@ pub mod selling;
 
 mod age;
 mod chronicle;
+mod claims;
 mod room;
 mod settings;
 

@@ -64,9 +64,10 @@ impl Buyer {
     }
 
     async fn on_chain(self: &Arc<Self>, event: &JobEvent) -> Result<(), Failure> {
-        let known = match self.ledger.store.buying_by_job(event.job).await? {
+        // After a reorganisation the id can be another request's than the one that has it here.
+        let known = match self.row_of_transaction(event).await? {
             Some(row) => Some(row),
-            None => self.row_of_transaction(event).await?,
+            None => self.ledger.store.buying_by_job(event.job).await?,
         };
         match known {
             Some(row) => self.on_event(&row, event).await,

@@ -65,6 +65,18 @@ impl Ledger {
         change: BuyingChange,
     ) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
+        if let Some(job) = change.job
+            && let Some(holder) = self.store.buying_by_job(job).await?
+            && (holder.request_id, holder.attempt) != id
+        {
+            // Ids are counted: a reorganisation gave this one to another request, and what was told of it with it.
+            let change = BuyingChange { forgets_job: true, ..Default::default() };
+            self.apply((holder.request_id, holder.attempt), BuyingEvent::Reorganised, change).await?;
+        }
+        self.apply(id, event, change).await
+    }
+
+    async fn apply(&self, id: AttemptId, event: BuyingEvent, change: BuyingChange) -> Result<(), StoreError> {
         let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
         // What is not in escrow has no job: after a reorganisation its id may be another request's.
         let forgets_job = change.forgets_job || event == BuyingEvent::PostFailed;
@@ -107,4 +119,60 @@ fn describe(change: &BuyingChange) -> String {
     parts.extend(change.paid.map(|paid| format!("paid {paid} xBZZ")));
     parts.extend(change.reason.clone());
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use t4t_clock::ManualClock;
+    use t4t_protocol::job::BuyingState;
+    use t4t_types::{Address, EncryptionKey, JobId, Overlay, SwarmRef, TokenPrices, UnixSeconds, Xbzz};
+
+    use super::*;
+    use t4t_store::Side;
+
+    fn planned(number: u8) -> BuyingJob {
+        BuyingJob {
+            request_id: RequestId::new([number; 32]),
+            attempt: 1,
+            state: BuyingState::Planned,
+            provider: Address::new([2; 20]),
+            provider_key: EncryptionKey::new([3; 32]),
+            provider_overlay: Overlay::new([4; 32]),
+            model: "m".parse().unwrap(),
+            prices: TokenPrices::default(),
+            request_hash: SwarmRef::new([number; 32]),
+            max_payment: Xbzz::from_whole(5),
+            delivery_deadline: UnixSeconds::new(900),
+            sealed_request: None,
+            job: None,
+            response_hash: None,
+            paid: None,
+            reason: None,
+            created_at_ms: 7,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_that_became_another_requests_takes_what_was_paid_for_it_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let clock: SharedClock = ManualClock::new(UnixSeconds::new(1_000_000));
+        let chronicle = Chronicle::new(Side::Buying, store.clone(), Arc::clone(&clock));
+        let ledger = Ledger::new(store.clone(), chronicle, clock);
+        let (first, second) = (planned(1), planned(2));
+        for row in [&first, &second] {
+            ledger.plan(row).await.unwrap();
+        }
+        let (first, second) = ((first.request_id, 1), (second.request_id, 1));
+        let job = || BuyingChange { job: Some(JobId::new([9; 32])), ..Default::default() };
+        let paid = BuyingChange { paid: Some(Xbzz::from_whole(4)), ..Default::default() };
+        ledger.happened(first, BuyingEvent::Posted, job()).await.unwrap();
+        ledger.happened(first, BuyingEvent::Claimed, paid).await.unwrap();
+
+        ledger.happened(second, BuyingEvent::Posted, job()).await.unwrap();
+        let before = store.buying_by_attempt(first).await.unwrap().unwrap();
+        assert_eq!((before.state, before.job, before.paid), (BuyingState::Delivered, None, None));
+        let now = store.buying_by_job(JobId::new([9; 32])).await.unwrap().unwrap();
+        assert_eq!((now.request_id, now.state), (second.0, BuyingState::Posted));
+    }
 }

@@ -41,6 +41,54 @@ const OTHERS_BELIEVED: u32 = 2;
 /// How often a busy market is looked at; the directory is in memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What the tries of a request came to so far.
+#[derive(Debug)]
+struct Tries {
+    attempts: u32,
+    providers: HashSet<Address>,
+    /// Why the last provider failed.
+    reason: String,
+    /// Who says that the request itself is wrong.
+    blame: Option<(Address, BuyingError)>,
+}
+
+impl Tries {
+    /// Those of an earlier life.
+    fn of(earlier: &[BuyingJob]) -> Self {
+        let attempts = earlier.last().map_or(0, |row| row.attempt);
+        let providers = earlier.iter().map(|row| row.provider).collect();
+        Self { attempts, providers, reason: String::new(), blame: None }
+    }
+
+    fn begin(&mut self, provider: Address) {
+        self.attempts += 1;
+        self.providers.insert(provider);
+    }
+
+    /// Notes why a try failed and returns that, or the request's error if no other provider would do better.
+    fn failed(&mut self, provider: Address, failed: Failed) -> Result<String, BuyingError> {
+        match failed {
+            Failed::Request(error) => Err(error),
+            // Two say so.
+            Failed::Blamed(error) if self.blame.is_some() => Err(error),
+            Failed::Blamed(error) => {
+                let said = error.to_string();
+                self.blame = Some((provider, error));
+                Ok(said)
+            }
+            Failed::Provider(why) => {
+                self.reason.clone_from(&why);
+                Ok(why)
+            }
+        }
+    }
+
+    fn into_error(self) -> BuyingError {
+        let Self { attempts, reason, blame, .. } = self;
+        blame.map_or(BuyingError::ProvidersFailed { attempts, reason }, |(_, error)| error)
+    }
+}
+
 impl Buyer {
     /// Runs a purchase to its end and tells whoever follows it.
     pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
@@ -68,19 +116,15 @@ impl Buyer {
     ) -> Result<BoughtAnswer, BuyingError> {
         let earlier =
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
-        let mut tried: HashSet<Address> = earlier.iter().map(|row| row.provider).collect();
-        let mut attempts = earlier.last().map_or(0, |row| row.attempt);
-        let (mut reason, mut blame) = (String::new(), None);
+        let mut tries = Tries::of(&earlier);
         // An attempt that was under way when the gateway stopped, or whose answer was asked for again.
         if let Some(row) = earlier.into_iter().next_back().filter(may_answer) {
             match self.drive(row.clone(), purchase).await {
-                Ok(answer) => return Ok(self.bought(&row, answer, attempts).await),
-                Err(Failed::Request(error)) => return Err(error),
-                Err(Failed::Blamed(error)) => blame = Some((row.provider, error)),
-                Err(Failed::Provider(why)) => reason = why,
+                Ok(answer) => return Ok(self.bought(&row, answer, tries.attempts).await),
+                Err(failed) => drop(tries.failed(row.provider, failed)?),
             }
         }
-        while attempts < self.config.max_attempts {
+        while tries.attempts < self.config.max_attempts {
             self.can_pay().await?;
             if !purchase.is_wanted() {
                 return Err(BuyingError::Unavailable {
@@ -88,47 +132,42 @@ impl Buyer {
                 });
             }
             // Nobody waits for a second opinion.
-            let wait = if blame.is_some() { Duration::ZERO } else { self.config.provider_wait };
-            let (candidate, reserved) = match self.select((call, attempts + 1), &tried, purchase, wait).await
-            {
+            let wait = if tries.blame.is_some() { Duration::ZERO } else { self.config.provider_wait };
+            let selected = self.select((call, tries.attempts + 1), &tries.providers, purchase, wait).await;
+            let (candidate, reserved) = match selected {
                 Ok(selected) => selected,
-                Err(_) if attempts > 0 => break,
+                Err(_) if tries.attempts > 0 => break,
                 Err(error) => return Err(error),
             };
-            // An answer that comes after the request's own end would be paid for nobody.
-            let left_ms = ends_at_ms.saturating_sub(self.clock.unix_millis());
-            let left = (left_ms / 1000).saturating_sub(MARGIN.as_secs());
-            let delivery_seconds = self.config.delivery_seconds.min(left);
-            if attempts > 0 && delivery_seconds < LEAST_SECONDS.min(self.config.delivery_seconds) {
-                break;
-            }
-            attempts += 1;
-            tried.insert(candidate.provider);
-            match self.attempt(call, attempts, &candidate, purchase, delivery_seconds).await {
+            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tries.attempts) else { break };
+            tries.begin(candidate.provider);
+            match self.attempt(call, tries.attempts, &candidate, purchase, delivery_seconds).await {
                 Ok((row, answer)) => {
                     reserved.answered();
-                    if let Some((blamer, _)) = blame {
+                    if let Some((blamer, _)) = tries.blame {
                         self.trust.failed(blamer);
                     }
-                    return Ok(self.bought(&row, answer, attempts).await);
+                    return Ok(self.bought(&row, answer, tries.attempts).await);
                 }
-                Err(Failed::Request(error)) => return Err(error),
-                // Two say so.
-                Err(Failed::Blamed(error)) if blame.is_some() => return Err(error),
-                Err(Failed::Blamed(error)) => {
-                    let said = error.to_string();
-                    purchase.push(BuyingProgress::Retrying { provider: candidate.provider, reason: said });
-                    blame = Some((candidate.provider, error));
-                }
-                Err(Failed::Provider(why)) => {
-                    self.trust.failed(candidate.provider);
-                    purchase
-                        .push(BuyingProgress::Retrying { provider: candidate.provider, reason: why.clone() });
-                    reason = why;
+                Err(failed) => {
+                    if matches!(failed, Failed::Provider(_)) {
+                        self.trust.failed(candidate.provider);
+                    }
+                    let reason = tries.failed(candidate.provider, failed)?;
+                    purchase.push(BuyingProgress::Retrying { provider: candidate.provider, reason });
                 }
             }
         }
-        Err(blame.map_or(BuyingError::ProvidersFailed { attempts, reason }, |(_, error)| error))
+        Err(tries.into_error())
+    }
+
+    /// How long the next provider gets; `None` if that is too short for another try. An answer that comes after the
+    /// request's own end would be paid for nobody.
+    fn delivery_seconds(&self, ends_at_ms: u64, attempts: u32) -> Option<u64> {
+        let left_ms = ends_at_ms.saturating_sub(self.clock.unix_millis());
+        let left = (left_ms / 1000).saturating_sub(MARGIN.as_secs());
+        let seconds = self.config.delivery_seconds.min(left);
+        (attempts == 0 || seconds >= LEAST_SECONDS.min(self.config.delivery_seconds)).then_some(seconds)
     }
 
     /// Whether a request could be brought to a provider and its payment followed: nothing is paid before that is so.

@@ -1,15 +1,12 @@
 //! What is overdue is taken back; what was found open after a restart is brought on its way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt;
-use t4t_api::registry_watcher::{GetHead, GetJob, Head, JobHappening, JobRole, WatchJobs};
+use t4t_api::registry_watcher::{GetHead, GetJob, Head, JobRole};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
-use t4t_clock::timeout;
 use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
@@ -19,6 +16,7 @@ use tracing::{debug, warn};
 use super::attempt::post_key;
 use super::service::{Buyer, Recovered};
 use crate::age::age_ms;
+use crate::claims::kept_claim;
 
 /// A job is looked at on the chain only once it is this old: until then, events and messages tell.
 const LOOK_AFTER_MS: u64 = 35_000;
@@ -38,12 +36,6 @@ const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
 
 /// Chain seconds after a job's deadline in which the event of its claim is waited for.
 const EVENT_PATIENCE_SECONDS: u64 = 3600;
-
-/// Blocks back from the head in which the event of a claim is looked for: an hour on Gnosis Chain.
-const EVENT_BLOCKS: u64 = 720;
-
-/// How long the watcher may take for one event that it has kept.
-const KEPT_EVENT_LIMIT: Duration = Duration::from_millis(500);
 
 impl Buyer {
     /// Looks at every open job again and again, for as long as the process lives.
@@ -108,20 +100,7 @@ impl Buyer {
     /// Takes a claim's event once more, if the watcher has kept it: it may have been told before a reorganisation of
     /// which this side learnt later. `false` if there is none.
     async fn claim_again(&self, row: &BuyingJob, job: JobId, head: Head) -> bool {
-        let since_block = Some(head.block.saturating_sub(EVENT_BLOCKS));
-        let watch = WatchJobs { wallet: self.wallet, role: JobRole::Client, since_block };
-        let Ok(mut events) = self.watcher.open(watch).await else { return false };
-        let mut claim = None;
-        // The stream goes on with what comes: what is kept is there at once.
-        while let Ok(Some(Ok(event))) = timeout(&*self.clock, KEPT_EVENT_LIMIT, events.next()).await {
-            match event.what {
-                JobHappening::Claimed { response_hash, paid } if event.job == job => {
-                    claim = Some((response_hash, paid));
-                }
-                JobHappening::Reorganised if event.job == job => claim = None,
-                _ => {}
-            }
-        }
+        let claim = kept_claim(&*self.watcher, &*self.clock, (self.wallet, JobRole::Client), job, head).await;
         let Some((response_hash, paid)) = claim else { return false };
         self.claimed(row, response_hash, paid).await;
         true

@@ -3,7 +3,7 @@
 //! A job's id is counted by the contract, so a block that comes back with another job before it gives the same
 //! transaction another id, and the old id perhaps another request.
 
-use t4t_api::registry_watcher::GetJob;
+use t4t_api::registry_watcher::{GetHead, GetJob, JobRole};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome,
@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::service::Seller;
 use super::work::WorkError;
+use crate::claims::kept_claim;
 
 /// How often a job is claimed at most; more than once only after reorganisations.
 const MOST_CLAIMS: u32 = 8;
@@ -39,6 +40,53 @@ impl Seller {
         };
         self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
         Ok(())
+    }
+
+    /// Notes a claim of ours that came back with a reorganisation as the claim of another request's job: no row is of
+    /// that job, and the request has one of another. `false` if the job is nobody's business here.
+    pub(super) async fn take_claimed(&self, job: JobId, terms: &JobTerms) -> Result<bool, WorkError> {
+        if terms.provider != self.wallet || terms.status != JobStatus::Claimed {
+            return Ok(false);
+        }
+        // Terms need not name a claimed job's request any more: the row is found by all that they do name.
+        let is_same = |row: &SellingJob| {
+            row.client == terms.client
+                && row.max_payment == terms.max_payment
+                && !terms.is_of_another(row.request_hash, row.delivery_deadline)
+        };
+        let open = self.ledger.store.selling_list_open().await?;
+        let Some(earlier) = open.into_iter().find(is_same) else { return Ok(false) };
+        if earlier.job == job || !self.is_gone(&earlier).await? {
+            return Ok(false);
+        }
+        let head = self.watcher.ask(GetHead {}).await?;
+        let claim =
+            kept_claim(&*self.watcher, &*self.clock, (self.wallet, JobRole::Provider), job, head).await;
+        let Some((response_hash, paid)) = claim else { return Err(WorkError::NotThereYet) };
+        let (state, end) = if paid.is_zero() {
+            (SellingState::Refusing, SellingEvent::Refused)
+        } else {
+            (SellingState::Uploaded, SellingEvent::Claimed)
+        };
+        let row = SellingJob {
+            job,
+            state,
+            max_payment: terms.max_payment,
+            ack_deadline: terms.ack_deadline,
+            delivery_deadline: terms.delivery_deadline,
+            ..earlier.clone()
+        };
+        self.ledger.found(&row).await?;
+        self.lose(&earlier, job).await?;
+        let change = SellingChange {
+            response_hash: Some(response_hash),
+            usage: earlier.usage,
+            payment: Some(paid),
+            paid: Some(paid),
+            ..Default::default()
+        };
+        self.ledger.happened(job, end, change).await?;
+        Ok(true)
     }
 
     /// Closes the row of a job that is another by now, unless its id is another request's already.

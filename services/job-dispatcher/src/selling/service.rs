@@ -305,6 +305,11 @@ impl Jobs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job)
     }
 
+    /// Those that are in it now.
+    pub(super) fn all(&self) -> HashSet<JobId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) fn contains(&self, job: &JobId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
     }

@@ -1,5 +1,6 @@
 //! What runs out of time is refused while that still costs nothing; what stopped is taken up again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,7 +8,7 @@ use t4t_api::registry_watcher::GetJob;
 use t4t_protocol::job::{SellingEvent, SellingState};
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
-use t4t_types::{JobStatus, UnixSeconds};
+use t4t_types::{JobId, JobStatus, UnixSeconds};
 use tracing::{debug, warn};
 
 use super::reorg::status_of;
@@ -47,7 +48,11 @@ impl Seller {
 
     async fn sweep(self: &Arc<Self>) -> Result<(), StoreError> {
         self.expire_now_and_then().await?;
+        // Remembered before the rows are read: what is settled meanwhile stays.
+        let settling = self.settling.all();
         let open = self.ledger.store.selling_list_open().await?;
+        let open_jobs: HashSet<JobId> = open.iter().map(|row| row.job).collect();
+        settling.difference(&open_jobs).for_each(|job| self.settling.remove(job));
         if open.is_empty() {
             self.note_late_claims(&open, UnixSeconds::new(0), self.clock.unix_millis());
             return Ok(());

@@ -98,31 +98,46 @@ impl Seller {
             // The event came from one node, the answer from another that is a block behind.
             return Err(WorkError::NotThereYet);
         }
+        if self.take_claimed(job, &terms).await? {
+            return Ok(());
+        }
         let verdict = self.verdict(&terms).await?;
         // Of two jobs with one request, the second is judged once the first is stored.
         let Some(_entered) = self.taking_in.enter((terms.client, terms.request_hash)) else {
             return Err(WorkError::TakenInNow);
         };
-        let earlier = match self.ledger.store.selling_by_request(terms.client, terms.request_hash).await? {
-            Some(earlier) if matches!(verdict, Verdict::Serve(_)) => Some(earlier),
+        let earlier = match &verdict {
+            Verdict::Serve(_) => {
+                self.ledger.store.selling_by_request(terms.client, terms.request_hash).await?
+            }
             _ => None,
         };
-        let is_repeated = match &earlier {
-            Some(earlier) => !self.is_gone(earlier).await?,
-            None => false,
+        let (verdict, inherited) = match earlier {
+            Some(earlier) if self.is_gone(&earlier).await? => (verdict, Some(earlier)),
+            Some(_) => (Verdict::Refuse("the same request was posted before".into()), None),
+            None => (verdict, None),
         };
-        let verdict =
-            if is_repeated { Verdict::Refuse("the same request was posted before".into()) } else { verdict };
+        let Some(row) = self.new_row(job, &terms, verdict) else { return Ok(()) };
+        self.ledger.found(&row).await?;
+        KillPoint::SellingFound.pass();
+        if let Some(earlier) = inherited {
+            self.inherit(&row, earlier).await?;
+        }
+        self.spawn_work(job);
+        Ok(())
+    }
 
+    /// The row of a job that is served or refused; `None` if it is nobody's business here.
+    fn new_row(&self, job: JobId, terms: &JobTerms, verdict: Verdict) -> Option<SellingJob> {
         let (model, reason) = match verdict {
-            Verdict::Ignore => return Ok(()),
+            Verdict::Ignore => return None,
             Verdict::Serve(model) => (model, None),
             // A name that is none is kept out of the database.
             Verdict::Refuse(reason) => {
                 (terms.model.parse().unwrap_or_else(|_| self.nameless.clone()), Some(reason))
             }
         };
-        let row = SellingJob {
+        Some(SellingJob {
             job,
             state: if reason.is_some() { SellingState::Refusing } else { SellingState::Accepted },
             client: terms.client,
@@ -140,14 +155,7 @@ impl Seller {
             paid: None,
             reason,
             created_at_ms: self.clock.unix_millis(),
-        };
-        self.ledger.found(&row).await?;
-        KillPoint::SellingFound.pass();
-        if let Some(earlier) = earlier.filter(|_| !is_repeated) {
-            self.inherit(&row, earlier).await?;
-        }
-        self.spawn_work(job);
-        Ok(())
+        })
     }
 
     /// What to do with a job, by its terms and by whether this provider can serve now.
