@@ -1,6 +1,8 @@
 //! The HTTP server that every binary runs, and what bounds its connections.
 
 mod connections;
+mod measured;
+mod server;
 mod watched;
 
 use std::io;
@@ -9,10 +11,11 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use tokio::task::JoinHandle;
 
-pub use self::connections::{Connection, ConnectionLimits, Connections};
+pub use self::connections::ConnectionLimits;
+pub use self::server::{Serving, bind, start};
 pub use self::watched::watch;
 use crate::config::Bind;
 use crate::process;
@@ -47,7 +50,7 @@ const SLOWEST_READER: u64 = 1024;
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// Open requests may run on for this long after being asked to stop.
-const SHUTDOWN_SECONDS: u64 = 10;
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -155,22 +158,15 @@ where
             .configure(configure.clone())
             .wrap(from_fn(watch))
     };
-    let server = HttpServer::new(app)
-        .workers(WORKERS)
-        .max_connections(limits.taken().div_ceil(WORKERS))
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(CLOSING)
-        // A client that closes its side has gone: nobody waits for the answer.
-        .h1_allow_half_closed(false)
-        .on_connect(Connections::new(limits).on_connect())
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        // Without it a stream's first token waits about 40 ms for the client's acknowledgement.
-        .tcp_nodelay(true)
-        .disable_signals()
-        .listen(listener)
-        .map_err(refused)?
-        .run();
+    let serving = Serving {
+        workers: WORKERS,
+        keep_alive: KEEP_ALIVE,
+        head_timeout: HEAD_TIMEOUT,
+        closing: CLOSING,
+        shutdown: SHUTDOWN,
+        limits,
+    };
+    let server = start(config.name, listener, serving, app).map_err(refused)?;
     let handle = server.handle();
     tracing::info!(name = config.name, %address, "listening");
     Ok(RunningServer { address, handle, task: tokio::spawn(server) })
@@ -181,7 +177,7 @@ fn listen(config: &ServeConfig) -> Result<TcpListener, ServeError> {
     if !address.ip().is_loopback() && !config.guarded {
         return Err(ServeError::Open { name, address });
     }
-    TcpListener::bind(address).map_err(|source| match source.kind() {
+    bind(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => ServeError::PortUsed { name, address, setting: config.bind.port_setting },
         _ => ServeError::Refused { name, address, source },
     })

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::http::KeepAlive;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use t4t_api::{Buying, RegistryWatcher};
 use t4t_clock::SharedClock;
-use t4t_runtime::Readiness;
-use t4t_runtime::http::{ConnectionLimits, Connections, watch};
-use t4t_runtime::process;
+use t4t_runtime::http::{self, ConnectionLimits, Serving, watch};
+use t4t_runtime::{Readiness, process};
 use tokio::task::JoinHandle;
 
 use crate::config::OpenAiConfig;
@@ -72,25 +70,18 @@ impl OpenAiApi {
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .wrap(from_fn(watch))
         };
-        let limits = limits(&config).within(process::max_open_files());
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let server = HttpServer::new(app)
-            .workers(workers)
-            .max_connections(limits.taken().div_ceil(workers))
-            .keep_alive(KeepAlive::Timeout(IDLE))
-            .client_request_timeout(config.head_timeout)
-            .client_disconnect_timeout(CLOSING)
-            // A client that closes its side has gone: nobody waits for the answer.
-            .h1_allow_half_closed(false)
-            // Without it a stream's first piece waits some 40 ms for company.
-            .tcp_nodelay(true)
-            .on_connect(Connections::new(limits).on_connect())
-            .shutdown_timeout(config.stop_grace.as_secs())
-            .disable_signals()
-            .bind(address)
-            .map_err(|cause| StartError::Bind { address, cause })?;
-        let addr = server.addrs().first().copied().unwrap_or(address);
-        let server = server.run();
+        let refused = |cause| StartError::Bind { address, cause };
+        let listener = http::bind(address).map_err(refused)?;
+        let addr = listener.local_addr().map_err(refused)?;
+        let serving = Serving {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            keep_alive: IDLE,
+            head_timeout: config.head_timeout,
+            closing: CLOSING,
+            shutdown: config.stop_grace,
+            limits: limits(&config).within(process::max_open_files()),
+        };
+        let server = http::start("the OpenAI API", listener, serving, app).map_err(refused)?;
         let handle = server.handle();
         tracing::info!(%addr, "serving the OpenAI API");
         Ok(Running { addr, handle, server: tokio::spawn(server) })

@@ -5,17 +5,15 @@
 //! number of connections without turning anyone away who asks for something. A connection that is closed for one of
 //! these reasons is closed as if its client had gone.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Extensions;
-use actix_web::rt::net::TcpStream;
 use socket2::{SockRef, Socket, TcpKeepalive};
 use t4t_clock::{Clock, SystemClock};
 
@@ -29,6 +27,12 @@ const CLOSED_AT_ONCE: usize = 32;
 /// Requests that a client may send at once without waiting for an answer. The server reads all that come before it
 /// answers the second, and each takes some kilobytes.
 const MOST_IN_A_ROW: u32 = 32;
+
+/// Bytes that are handed over at once while heads come: some sixteen requests at most, and an ordinary one in one or two.
+const HEADS_AT_ONCE: usize = 1024;
+
+/// Bytes that are handed over at once while a body comes: what comes behind it may be requests.
+const BODY_AT_ONCE: usize = 4096;
 
 /// A body that takes longer than this to come is missed less than a connection that waits for its next request.
 const LONG_BODY: Duration = Duration::from_secs(5);
@@ -74,7 +78,7 @@ impl ConnectionLimits {
 
 /// The connections of a server.
 #[derive(Debug)]
-pub struct Connections {
+pub(super) struct Connections {
     limits: ConnectionLimits,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Weak<Connection>>>,
@@ -83,12 +87,23 @@ pub struct Connections {
 }
 
 /// One connection.
-pub struct Connection {
+pub(super) struct Connection {
     number: u64,
     /// The same socket as the server's.
     socket: Socket,
     state: Mutex<State>,
+    /// Wakes the server once more may be handed over to it.
+    reader: Mutex<Option<Waker>>,
     all: Weak<Connections>,
+}
+
+/// How much a connection's server is to be handed over at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Appetite {
+    /// At most so many bytes.
+    Bytes(usize),
+    /// Nothing until it is woken.
+    Nothing,
 }
 
 impl fmt::Debug for Connection {
@@ -130,29 +145,15 @@ struct State {
 
 impl Connections {
     /// Holds a server's connections to these limits; must be called within a Tokio runtime.
-    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
         let (next, open, closing) = (AtomicU64::new(0), Mutex::default(), AtomicUsize::new(0));
         let connections = Arc::new(Self { limits, next, open, closing });
         tokio::spawn(look(Arc::downgrade(&connections)));
         connections
     }
 
-    /// What a server calls for each connection that it takes.
-    pub fn on_connect(
-        self: &Arc<Self>,
-    ) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + Clone + 'static {
-        let connections = Arc::clone(self);
-        move |stream, data| {
-            let Some(stream) = stream.downcast_ref::<TcpStream>() else { return };
-            match connections.take(&SockRef::from(stream)) {
-                Ok(connection) => _ = data.insert(connection),
-                Err(error) => tracing::warn!(%error, "a connection runs without its limits"),
-            }
-        }
-    }
-
     /// Takes a connection in; others are closed for it where there are too many.
-    fn take(self: &Arc<Self>, socket: &SockRef<'_>) -> io::Result<Arc<Connection>> {
+    pub(super) fn take(self: &Arc<Self>, socket: &SockRef<'_>) -> io::Result<Arc<Connection>> {
         let probe = self.limits.probe_after;
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe).with_interval(probe))?;
         #[cfg(target_os = "linux")]
@@ -161,6 +162,7 @@ impl Connections {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             socket: socket.try_clone()?,
             state: Mutex::new(State::new(Phase::Fresh)),
+            reader: Mutex::default(),
             all: Arc::downgrade(self),
         });
         let others = {
@@ -174,11 +176,6 @@ impl Connections {
         // Not under the lock: whoever holds a connection last takes it out of the table.
         give_up_some(&others.iter().filter_map(Weak::upgrade).collect::<Vec<_>>());
         Ok(connection)
-    }
-
-    /// How many are open.
-    pub fn count(&self) -> usize {
-        self.open().len()
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Weak<Connection>>> {
@@ -245,6 +242,24 @@ impl Connection {
         !was_last && !is_closing
     }
 
+    /// How much may be handed over now; `reader` is woken when that becomes more than nothing.
+    pub(super) fn appetite(&self, reader: &Waker) -> Appetite {
+        let state = self.state();
+        match state.phase {
+            Phase::Fresh | Phase::Idle => Appetite::Bytes(HEADS_AT_ONCE),
+            Phase::Receives => Appetite::Bytes(BODY_AT_ONCE),
+            Phase::Works => {
+                // Under the lock of the state: an end that comes now finds it.
+                *self.reader() = Some(reader.clone());
+                Appetite::Nothing
+            }
+        }
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The request's body is there, or nobody wants it.
     pub(super) fn received(&self) {
         let mut state = self.state();
@@ -272,6 +287,10 @@ impl Connection {
     pub(super) fn ends(&self) {
         let mut state = self.state();
         (state.phase, state.since, state.waits_since) = (Phase::Idle, Instant::now(), None);
+        drop(state);
+        if let Some(reader) = self.reader().take() {
+            reader.wake();
+        }
     }
 
     /// How long a request's body may take to come.

@@ -61,7 +61,6 @@ async fn honest_apps_are_served_as_before_under_every_attack() -> anyhow::Result
 }
 
 #[actix_web::test]
-#[ignore = "does not hold: the server reads all requests of a pipeline at once, 12 MB for 2,000 of them, per connection"]
 async fn honest_apps_are_served_as_before_beside_pipelines() -> anyhow::Result<()> {
     withstands_all(&[Attack::Pipelines(200)]).await
 }
