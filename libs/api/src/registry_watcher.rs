@@ -165,6 +165,8 @@ pub struct Head {
     pub timestamp: UnixSeconds,
     /// Milliseconds since it was seen.
     pub age_ms: u64,
+    /// Whether the registry was read as well: jobs are followed before, providers are listed from then on.
+    pub is_registry_read: bool,
 }
 
 impl Head {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use t4t_api::registry_watcher::GetHead;
+use t4t_api::registry_watcher::{GetHead, WatcherError};
 use t4t_clock::timeout;
 use t4t_runtime::health::ComponentState;
 
@@ -60,6 +60,9 @@ async fn obstacle(edge: &Edge) -> Option<String> {
         Ok(Err(error)) => return Some(error.to_string()),
         Err(_) => return Some(format!("no word of the chain within {} s", WATCHER_LIMIT.as_secs())),
     };
+    if !head.is_registry_read {
+        return Some(WatcherError::NotReady.to_string());
+    }
     let stale = u128::from(head.age_ms) > edge.config.stale_head.as_millis();
     stale.then(|| format!("the newest block {} was seen {} s ago", head.block, head.age_ms / 1000))
 }

@@ -11,7 +11,7 @@ use t4t_store::Store;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{WatcherConfig, WatcherDeps};
-use crate::directory::Directory;
+use crate::directory::{Directory, SeenHead};
 
 /// The service's name, for errors.
 pub(crate) const SERVICE: &str = "registry-watcher";
@@ -54,6 +54,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) clock: SharedClock,
     directory: RwLock<Option<Arc<Directory>>>,
+    head: RwLock<Option<SeenHead>>,
     /// Number of the newest event about a job that is kept.
     pub(crate) newest: watch::Sender<u64>,
     /// Number up to which such events may have been forgotten.
@@ -75,6 +76,7 @@ impl Core {
             store,
             clock,
             directory: RwLock::default(),
+            head: RwLock::default(),
             newest: watch::Sender::new(newest),
             forgotten: AtomicU64::new(0),
             state: watch::Sender::new(SyncState::Loading),
@@ -96,6 +98,15 @@ impl Core {
     /// The same; `None` before the registry was read.
     pub(crate) fn published(&self) -> Option<Arc<Directory>> {
         self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest block; `None` before the chain was read.
+    pub(crate) fn head(&self) -> Option<SeenHead> {
+        *self.head.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_head(&self, head: SeenHead) {
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Some(head);
     }
 
     pub(crate) fn publish(&self, directory: Directory) {

@@ -24,8 +24,9 @@ pub struct SeenHead {
 
 impl SeenHead {
     /// The head as callers see it at `now_ms`.
-    pub const fn as_of(&self, now_ms: u64) -> Head {
-        Head { block: self.block, timestamp: self.timestamp, age_ms: now_ms.saturating_sub(self.seen_at_ms) }
+    pub const fn as_of(&self, now_ms: u64, is_registry_read: bool) -> Head {
+        let age_ms = now_ms.saturating_sub(self.seen_at_ms);
+        Head { block: self.block, timestamp: self.timestamp, age_ms, is_registry_read }
     }
 }
 

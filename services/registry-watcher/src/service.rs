@@ -80,7 +80,9 @@ impl Serve<GetJob> for Watcher {
 #[async_trait]
 impl Serve<GetHead> for Watcher {
     async fn ask(&self, _: GetHead) -> Result<Head, WatcherError> {
-        Ok(self.0.directory()?.head().as_of(self.0.now_ms()))
+        // Jobs have deadlines, whether the registry could be read or not.
+        let head = self.0.head().ok_or(WatcherError::NotReady)?;
+        Ok(head.as_of(self.0.now_ms(), self.0.published().is_some()))
     }
 }
 

@@ -136,8 +136,9 @@ impl Sync {
 
     /// Brings the directory up to date with a look's events, without reading anything.
     fn update(&mut self, pass: &ScanPass, parties: &Parties) {
-        let Some(published) = self.core.published() else { return };
         let head = self.seen(pass);
+        self.core.set_head(head);
+        let Some(published) = self.core.published() else { return };
         if head == *published.head() && pass.added.is_empty() && pass.removed.is_empty() {
             return;
         }
@@ -158,9 +159,9 @@ impl Sync {
             timestamp: pass.head.timestamp,
             seen_at_ms: self.core.now_ms(),
         };
-        let known = self.core.published().map(|directory| *directory.head());
         // The age of a head is counted from when it was first seen.
-        match known.filter(|known| known.block == seen.block && known.timestamp == seen.timestamp) {
+        match self.core.head().filter(|known| known.block == seen.block && known.timestamp == seen.timestamp)
+        {
             Some(known) => known,
             None => seen,
         }

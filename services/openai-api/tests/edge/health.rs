@@ -14,7 +14,7 @@ async fn readiness_waits_for_the_chain_and_says_why() {
     *gateway.watcher.head.lock().unwrap() = Err(WatcherError::NotReady);
     let reason = "the registry is still being read, try again in a moment";
     assert_eq!(ready().await, (503, json!({"ready": false, "reasons": [reason]})));
-    let stale = Head { block: 7, timestamp: UnixSeconds::new(1), age_ms: 61_000 };
+    let stale = Head { block: 7, timestamp: UnixSeconds::new(1), age_ms: 61_000, is_registry_read: true };
     *gateway.watcher.head.lock().unwrap() = Ok(stale);
     let reason = "the newest block 7 was seen 61 s ago";
     assert_eq!(ready().await, (503, json!({"ready": false, "reasons": [reason]})));

@@ -101,7 +101,7 @@ impl Default for ScriptedWatcher {
             listing("llama3:8b", 2, 3_000_000_000_000_000, 15_000_000_000_000_000, 8192),
             listing("org/qwen 2.5%", 1, 1, 0, 0),
         ];
-        let head = Head { block: 7, timestamp: UnixSeconds::new(1), age_ms: 4_000 };
+        let head = Head { block: 7, timestamp: UnixSeconds::new(1), age_ms: 4_000, is_registry_read: true };
         Self { models: Mutex::new(Ok(models)), head: Mutex::new(Ok(head)), asked: AtomicUsize::new(0) }
     }
 }

@@ -58,8 +58,8 @@ fn liveness_is_judged_by_each_rule() {
 
 #[test]
 fn a_head_grows_old() {
-    assert_eq!(HEAD.as_of(1500).age_ms, 1000);
-    assert_eq!(HEAD.as_of(0).age_ms, 0);
+    assert_eq!(HEAD.as_of(1500, true).age_ms, 1000);
+    assert_eq!(HEAD.as_of(0, true).age_ms, 0);
 }
 
 #[test]

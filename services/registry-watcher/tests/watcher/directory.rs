@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use t4t_api::registry_watcher::{GetHead, GetJob, ListCandidates, ListModels, ListProviders, WatcherError};
+use t4t_api::registry_watcher::{
+    GetHead, GetJob, JobRole, ListCandidates, ListModels, ListProviders, WatcherError,
+};
 use t4t_registry_watcher::{SyncState, WatcherConfig};
 use t4t_testkit::anvil::dev_key;
 use t4t_types::{Address, JobId, JobStatus, Xbzz};
 
-use crate::world::{LIMIT, PRICE, World, addresses, candidates, listed, offer};
+use crate::world::{LIMIT, PRICE, World, addresses, candidates, listed, next, offer, watch, words};
 
 const MODEL: &str = "llama3:8b";
 
@@ -249,5 +251,24 @@ async fn questions_are_refused_until_the_registry_was_read() {
     assert!(running.sync_once().await.is_err());
     assert_eq!(running.watcher().ask(GetHead {}).await, Err(WatcherError::NotReady));
     assert!(!running.synced().borrow().is_ready());
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn jobs_are_followed_while_the_registry_can_not_be_read() {
+    let world = World::start().await;
+    let provider = world.register(1, &[offer(MODEL, 1, 2)]).await;
+    let mut config = world.config();
+    config.contracts.registry = dev_key(9).address();
+    let running = world.start_watcher(config, world.rpc()).await;
+    assert!(running.sync_once().await.is_err(), "there is no registry at a wallet's address");
+    let head = running.watcher().ask(GetHead {}).await.unwrap();
+    assert!(!head.is_registry_read);
+    assert_eq!(running.watcher().ask(ListModels {}).await, Err(WatcherError::NotReady));
+    let job = world.post(provider).await;
+    assert!(running.sync_once().await.is_err());
+    assert!(running.watcher().ask(GetHead {}).await.unwrap().block > head.block);
+    let mut events = watch(&running.watcher(), provider, JobRole::Provider, Some(0)).await;
+    assert_eq!(words(&next(&mut events, 1).await), [("posted", job)]);
     running.stop().await;
 }
