@@ -21,8 +21,11 @@ pub struct RpcConfig {
     pub max_batch: usize,
     /// Pause after an endpoint's first failure; doubles with each further one.
     pub backoff: Duration,
-    /// Longest pause, whatever an endpoint asks for.
+    /// Longest pause after failures. A provider has 30 s to acknowledge a job before its stake burns, so one that can't
+    /// read its chain for longer than that pays for it.
     pub max_backoff: Duration,
+    /// Longest pause that an endpoint is given because it asks for one.
+    pub max_asked: Duration,
 }
 
 impl RpcConfig {
@@ -36,7 +39,8 @@ impl RpcConfig {
             max_response_bytes: 16 * 1024 * 1024,
             max_batch: 100,
             backoff: Duration::from_millis(200),
-            max_backoff: Duration::from_secs(60),
+            max_backoff: Duration::from_secs(3),
+            max_asked: Duration::from_secs(10),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Endpoint {
     pub(crate) name: String,
     backoff: Duration,
     max_backoff: Duration,
+    max_asked: Duration,
     state: Mutex<State>,
 }
 
@@ -32,6 +33,7 @@ impl Endpoint {
             url,
             backoff: config.backoff,
             max_backoff: config.max_backoff,
+            max_asked: config.max_asked,
             state: Mutex::new(State { failures: 0, ready_at: 0, batch_limit: config.max_batch.max(1) }),
         }
     }
@@ -42,7 +44,8 @@ impl Endpoint {
 
     /// How long it is still left alone. A clock that was set back can't lengthen that beyond the longest pause.
     pub(crate) fn wait(&self, now_millis: u64) -> Duration {
-        Duration::from_millis(self.state().ready_at.saturating_sub(now_millis)).min(self.max_backoff)
+        let longest = self.max_backoff.max(self.max_asked);
+        Duration::from_millis(self.state().ready_at.saturating_sub(now_millis)).min(longest)
     }
 
     pub(crate) fn succeeded(&self) {
@@ -55,10 +58,14 @@ impl Endpoint {
     /// `random` spreads the pauses of many processes.
     pub(crate) fn failed(&self, now_millis: u64, asked: Option<Duration>, random: u32) {
         let mut state = self.state();
-        let doubled = self.backoff.saturating_mul(1 << state.failures.min(16)).min(self.max_backoff);
-        let pause = jittered(doubled, random).max(asked.unwrap_or_default()).min(self.max_backoff);
-        state.failures = state.failures.saturating_add(1);
-        state.ready_at = now_millis.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        // Questions that were under way together fail together: that is one failure.
+        if state.failures == 0 || now_millis >= state.ready_at {
+            let doubled = self.backoff.saturating_mul(1 << state.failures.min(16)).min(self.max_backoff);
+            state.failures = state.failures.saturating_add(1);
+            state.ready_at = now_millis.saturating_add(millis(jittered(doubled, random)));
+        }
+        let asked = asked.unwrap_or_default().min(self.max_asked);
+        state.ready_at = state.ready_at.max(now_millis.saturating_add(millis(asked)));
     }
 
     pub(crate) fn batch_limit(&self) -> usize {
@@ -72,7 +79,44 @@ impl Endpoint {
     }
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Half to all of `pause`, so that many processes do not come back at one moment.
 fn jittered(pause: Duration, random: u32) -> Duration {
     pause.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint() -> Endpoint {
+        let url: Url = "http://chain.invalid/".parse().unwrap();
+        Endpoint::new(url.clone(), &RpcConfig::new([url]))
+    }
+
+    #[test]
+    fn questions_that_fail_together_are_one_failure() {
+        let (one, many) = (endpoint(), endpoint());
+        one.failed(1000, None, u32::MAX);
+        for _ in 0..20 {
+            many.failed(1000, None, u32::MAX);
+        }
+        assert_eq!(many.wait(1000), one.wait(1000));
+    }
+
+    #[test]
+    fn no_row_of_failures_and_no_demand_outlasts_a_jobs_acknowledgement() {
+        let endpoint = endpoint();
+        let mut now = 1000;
+        for _ in 0..40 {
+            endpoint.failed(now, None, u32::MAX);
+            assert!(endpoint.wait(now) <= Duration::from_secs(3));
+            now += 3000;
+        }
+        endpoint.failed(now, Some(Duration::from_secs(3600)), u32::MAX);
+        assert_eq!(endpoint.wait(now), Duration::from_secs(10));
+    }
 }

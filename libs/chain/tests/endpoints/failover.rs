@@ -87,7 +87,8 @@ async fn an_endpoint_is_left_alone_for_as_long_as_it_asks() {
 async fn a_pause_longer_than_the_deadline_is_reported_at_once() {
     let server = FaultServer::of_chain_100();
     server.fails_always(Fault::RateLimited { retry_after: Some("3600") });
-    let rpc = rpc(&[&server]);
+    let config = RpcConfig { max_asked: Duration::from_secs(60), ..config(&[&server]) };
+    let rpc = rpc_with(config, SystemClock::shared());
     for _ in 0..2 {
         let error = rpc.chain_id().await.unwrap_err();
         assert!(matches!(error, ChainError::RateLimited { .. }), "{error}");

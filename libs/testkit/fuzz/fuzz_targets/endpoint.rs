@@ -33,6 +33,7 @@ impl Endpoint {
             attempts: 1,
             backoff: Duration::ZERO,
             max_backoff: Duration::ZERO,
+            max_asked: Duration::ZERO,
             ..RpcConfig::new([url.parse().expect("a URL")])
         };
         let rpc = runtime.block_on(async { Rpc::new(config, SystemClock::shared()) }).expect("a client");
