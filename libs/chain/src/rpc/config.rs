@@ -9,7 +9,8 @@ use url::Url;
 pub struct RpcConfig {
     /// JSON-RPC endpoints of the same chain, best first.
     pub endpoints: Vec<Url>,
-    /// How long one HTTP request may take.
+    /// How long one HTTP request may take. A node that says nothing is asked again while there is still time for a
+    /// transaction before an acknowledgement's deadline.
     pub request_timeout: Duration,
     /// How long one question may take, with all attempts and pauses.
     pub deadline: Duration,
@@ -33,7 +34,7 @@ impl RpcConfig {
     pub fn new(endpoints: impl IntoIterator<Item = Url>) -> Self {
         Self {
             endpoints: endpoints.into_iter().collect(),
-            request_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(4),
             deadline: Duration::from_secs(30),
             attempts: 8,
             max_response_bytes: 16 * 1024 * 1024,
