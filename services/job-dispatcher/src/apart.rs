@@ -72,11 +72,11 @@ impl Apart {
         })
     }
 
-    /// Buys until told to stop; `front` is where it is asked.
+    /// Buys until told to stop; `front` is where it is asked, and `component` tells when.
     pub(crate) async fn buy(
         self,
         settings: &Settings,
-        front: &Late<dyn Buying>,
+        (front, component): (&Late<dyn Buying>, &Component),
         stop: &StopSignal,
     ) -> anyhow::Result<()> {
         let deps = BuyingDeps {
@@ -92,17 +92,18 @@ impl Apart {
         let running = BuyingService::start(config, deps).await?;
         TakenUp::from(running.recovered()).tell(self.log_format);
         front.arrive(running.buying());
+        component.ready();
         stop.stopped().await;
         running.stop().await;
         self.postage.stop();
         Ok(())
     }
 
-    /// Sells until told to stop; `front` is where it is asked.
+    /// Sells until told to stop; `front` is where it is asked, and `component` tells when.
     pub(crate) async fn sell(
         self,
         settings: &Settings,
-        front: &Late<dyn Selling>,
+        (front, component): (&Late<dyn Selling>, &Component),
         stop: &StopSignal,
     ) -> anyhow::Result<()> {
         let deps = SellingDeps {
@@ -120,6 +121,7 @@ impl Apart {
         let running = SellingService::start(SellingConfig::from(&provider), deps).await?;
         TakenUp::from(running.recovered()).tell(self.log_format);
         front.arrive(running.selling());
+        component.ready();
         stop.stopped().await;
         if provider.deactivate_on_shutdown {
             running.leave().await.map_err(anyhow::Error::msg)?;

@@ -25,6 +25,8 @@ async fn run() -> anyhow::Result<()> {
         settings.required(&keys::T4T_MODE, "the dispatcher must know whether it buys or sells")?;
     let services = ServiceSettings::from_settings(&settings)?;
     let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
+    // Before it listens: a board without components is ready.
+    let component = readiness.component("job-dispatcher");
     let starting = stop.unless_stopped(Box::pin(Apart::start(&settings, &readiness)));
     if mode == "gateway" {
         let front = Late::new("job-dispatcher service");
@@ -33,7 +35,7 @@ async fn run() -> anyhow::Result<()> {
             buying::routes(config, guard, &service);
         })?;
         if let Some(apart) = starting.await {
-            Box::pin(apart?.buy(&settings, &front, &stop)).await?;
+            Box::pin(apart?.buy(&settings, (&front, &component), &stop)).await?;
         }
         server.stop().await;
     } else {
@@ -43,7 +45,7 @@ async fn run() -> anyhow::Result<()> {
             selling::routes(config, guard, &service);
         })?;
         if let Some(apart) = starting.await {
-            Box::pin(apart?.sell(&settings, &front, &stop)).await?;
+            Box::pin(apart?.sell(&settings, (&front, &component), &stop)).await?;
         }
         server.stop().await;
     }

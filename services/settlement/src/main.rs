@@ -56,9 +56,9 @@ async fn run() -> anyhow::Result<()> {
     let starting = SettlementService::start_patiently(config, deps, waiting);
     let Some(running) = stop.unless_stopped(Box::pin(starting)).await else { return Ok(()) };
     let running = running.with_context(|| format!("settlement does not start with the key of {origin}"))?;
-    component.ready();
     TakenUp::from(running.recovered()).tell(log.format);
     front.arrive(Arc::clone(&running.settlement));
+    component.ready();
     // Said in the log and not at /ready: whoever asks is told what is missing.
     let wallet = Readiness::new(env!("CARGO_PKG_VERSION")).component("wallet");
     tokio::spawn(watch_wallet(Arc::clone(&running.settlement), clock, wallet, buys));
