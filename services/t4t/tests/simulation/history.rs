@@ -38,6 +38,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 const GATEWAY: usize = 0;
 
+/// A provider that is cut off from its chain for this long, or a chain that stands still for it, may cost it stake: it
+/// has 30 s to acknowledge a job.
+const OUTAGE_MS: u64 = 15_000;
+
 /// What a history came to.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -78,6 +82,19 @@ enum Blow {
     Calm,
 }
 
+impl Blow {
+    /// Whether it may make a provider late, whatever it does: it can't reach the chain, or the chain forgets what it sent.
+    const fn may_burn(&self) -> bool {
+        match self {
+            Self::Rpc(machine, ms) => *machine != GATEWAY && *ms >= OUTAGE_MS,
+            Self::Stall(ms) => *ms >= OUTAGE_MS,
+            Self::Reorganise(_, forgets) => *forgets,
+            Self::Drop => true,
+            _ => false,
+        }
+    }
+}
+
 struct World {
     timeline: Timeline,
     chain: Arc<Mutex<Chain>>,
@@ -92,6 +109,8 @@ struct World {
     deaths: u32,
     reorgs: u32,
     is_calm: bool,
+    /// Whether something happened that may make a provider late, whatever it does.
+    may_burn: bool,
 }
 
 /// Plays the history of a seed.
@@ -264,6 +283,7 @@ impl World {
             deaths: 0,
             reorgs: 0,
             is_calm: false,
+            may_burn: false,
         })
     }
 
@@ -338,6 +358,7 @@ impl World {
     fn take(&mut self, blow: Blow) -> anyhow::Result<()> {
         lock(&self.trace).tell(self.timeline.now_ms(), "world", &format!("{blow:?}"));
         let now_ms = self.timeline.now_ms();
+        self.may_burn |= blow.may_burn();
         let body = |number: usize| &self.machines[number].body;
         match blow {
             Blow::Kill(number) if self.machines[number].is_on() => self.kill(number),
@@ -464,6 +485,9 @@ impl World {
         let paid = jobs.iter().filter(|job| !job.paid.is_zero()).count();
         let answered = apps.iter().filter(|app| matches!(app.told, Some(Told::Answer(_)))).count();
         let slashed = jobs.iter().filter(|job| !job.slashed.is_zero()).count();
+        if !self.may_burn && slashed > 0 {
+            writeln!(wrong, "stake of {slashed} jobs was burned without need")?;
+        }
         // A reorganisation that forgets what it took back can last beyond a job's deadline: answered and not paid.
         if self.reorgs == 0 && paid + slashed < answered {
             writeln!(wrong, "{answered} answers and {paid} payments")?;
