@@ -87,9 +87,9 @@ async fn soak(market: &mut Market, lasts: Duration, pace: Duration) -> anyhow::R
         SystemClock.sleep(next.saturating_duration_since(Instant::now())).await;
     }
     let told = traffic.all_told().await?;
+    samples.keep()?;
     market.heal();
     let jobs = market.closed(told.asked).await?;
-    samples.keep()?;
     let idle = calm_down(&samples).await?;
     let mut found = format!(
         "{} of {} answered, {} told otherwise, {} jobs, slowest {:.1} s, {} faults; ledger exact",

@@ -98,7 +98,10 @@ impl Market {
 
     /// Waits until all is over; how many jobs there were for so many requests.
     pub(crate) async fn closed(&self, asked: u64) -> anyhow::Result<usize> {
-        let jobs = self.scene.ledger().closed(2 * PATIENCE).await?;
+        self.scene.world.settled(2 * PATIENCE).await?;
+        // Thousands of jobs take longer to read than a block lasts.
+        self.scene.world.anvil.stop_mining().await?;
+        let jobs = self.scene.ledger().closed(3 * PATIENCE).await?;
         if let Some(job) = jobs.iter().find(|job| !job.slashed.is_zero()) {
             bail!("stake was burned: {job:?}\n{}", self.story_of(job));
         }
