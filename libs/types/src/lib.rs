@@ -10,6 +10,7 @@ mod hash;
 mod job;
 mod model_id;
 mod price;
+mod sound;
 mod time;
 
 pub use address::{Address, ParseAddressError};
@@ -21,4 +22,5 @@ pub use hash::keccak256;
 pub use job::{JobStatus, JobTerms, Offering};
 pub use model_id::{ModelId, ParseModelIdError};
 pub use price::{TokenPrices, TokenUsage};
+pub use sound::Sound;
 pub use time::UnixSeconds;

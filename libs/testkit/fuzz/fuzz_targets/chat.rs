@@ -15,10 +15,8 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(request) = ChatRequest::parse(data) {
         let again = ChatRequest::parse(request.raw.get().as_bytes()).expect("the kept text is the request");
         assert_eq!(again.model, request.model);
-        // Whoever reads it after the edge must be able to. Numbers beyond a double are the buying side's to refuse.
-        if let Err(error) = serde_json::from_str::<serde_json::Value>(request.raw.get()) {
-            assert!(error.to_string().contains("number out of range"), "{error}");
-        }
+        // Whoever reads it after the edge must be able to.
+        serde_json::from_str::<serde_json::Value>(request.raw.get()).expect("all of it can be read");
     }
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Answer::parse(text);

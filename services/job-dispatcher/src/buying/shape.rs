@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use t4t_types::TokenUsage;
+use t4t_types::{Sound, TokenUsage};
 
 use super::answer::Decline;
 
@@ -159,59 +159,6 @@ impl<'de> Visitor<'de> for Reading {
         }
         while items.next_element::<Part>()?.is_some() {}
         Ok(())
-    }
-}
-
-/// Any value whose texts are all valid Unicode and whose numbers can all be counted.
-struct Sound;
-
-impl<'de> Deserialize<'de> for Sound {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Walking)
-    }
-}
-
-struct Walking;
-
-impl<'de> Visitor<'de> for Walking {
-    type Value = Sound;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Sound, E> {
-        Ok(Sound)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Sound, A::Error> {
-        while items.next_element::<Sound>()?.is_some() {}
-        Ok(Sound)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Sound, A::Error> {
-        while entries.next_entry::<Said, Sound>()?.is_some() {}
-        Ok(Sound)
     }
 }
 

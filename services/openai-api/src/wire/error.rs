@@ -62,6 +62,14 @@ impl Rejection {
         }
     }
 
+    /// The body is a JSON object with something in it that parsers refuse.
+    pub(crate) fn unreadable(reason: impl std::fmt::Display) -> Self {
+        Self::not_json(format!(
+            "it is JSON, but with half a character (an emoji that was cut in two), a number beyond a double, or \
+             more than 128 levels: {reason}"
+        ))
+    }
+
     /// The body can't be read as a JSON object.
     pub(crate) fn not_json(reason: impl std::fmt::Display) -> Self {
         Self {

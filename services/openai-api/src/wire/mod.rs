@@ -2,7 +2,6 @@
 
 pub(crate) mod answer;
 pub(crate) mod chunk;
-pub(crate) mod depth;
 pub(crate) mod error;
 pub(crate) mod model;
 pub(crate) mod pieces;

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use t4t_types::ModelId;
+use t4t_types::{ModelId, Sound};
 
-use crate::wire::depth::{MAX_DEPTH, is_shallow};
 use crate::wire::error::Rejection;
 
 /// The most choices an app may ask for, as OpenAI has it.
@@ -84,9 +83,8 @@ impl ChatRequest {
         if !text.starts_with('{') {
             return Err(Rejection::not_json("it is JSON, but not an object"));
         }
-        if !is_shallow(text.as_bytes()) {
-            return Err(Rejection::not_json(format!("it is nested deeper than {MAX_DEPTH}")));
-        }
+        // What passes here is read by others next, which look into every value.
+        let Sound = serde_json::from_str(text).map_err(Rejection::unreadable)?;
         let fields: Fields<'_> = serde_json::from_str(text).map_err(Rejection::not_json)?;
         check_messages(fields.messages)?;
         check_numbers(&fields)?;
@@ -254,7 +252,23 @@ mod tests {
     fn what_is_not_a_json_object_is_refused() {
         let deep = with("x", &format!("{}{}", "[".repeat(200_000), "]".repeat(200_000)));
         let twice = r#"{"model":"a","model":"b","messages":[{"role":"user"}]}"#;
-        for body in ["", "  ", "{", "[]", "null", "\"hi\"", "{} {}", "{'a':1}", "\u{feff}{}", &deep, twice] {
+        let half_an_emoji = with("messages", r#"[{"role":"user","content":"\ud83d"}]"#);
+        let beyond_a_double = with("x", "[1e999]");
+        for body in [
+            "",
+            "  ",
+            "{",
+            "[]",
+            "null",
+            "\"hi\"",
+            "{} {}",
+            "{'a':1}",
+            "\u{feff}{}",
+            &deep,
+            twice,
+            &half_an_emoji,
+            &beyond_a_double,
+        ] {
             let (param, code) = rejection(body);
             assert_eq!((param, code), (None, "invalid_json"), "{}", &body[..body.len().min(40)]);
         }

@@ -25,6 +25,7 @@ async fn what_is_wrong_with_a_body_is_said() {
         format!(r#"{{"model":"m",{messages},"max_tokens":1.5}}"#),
         format!(r#"{{"model":"m",{messages},"n":0}}"#),
         format!(r#"{{"model":"m",{messages},"x":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000)),
+        format!(r#"{{"model":"m",{messages},"user":"half an emoji: \ud83d"}}"#),
     ];
     let mut told = Vec::new();
     for body in bodies {
