@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use crate::alarm::Alarm;
 
@@ -13,6 +14,8 @@ use crate::alarm::Alarm;
 #[derive(Clone, Debug)]
 pub struct Readiness {
     version: &'static str,
+    /// Where the process's tasks run.
+    runtime: Option<Handle>,
     /// By this, not by the time of day, it is told when trouble is said again.
     since: Instant,
     components: Arc<Mutex<BTreeMap<&'static str, Place>>>,
@@ -46,10 +49,14 @@ pub struct Component {
     board: Readiness,
 }
 
+/// What `/health` shows.
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
     version: &'static str,
+    /// Tasks that are alive: a number that only ever grows is a leak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -59,9 +66,11 @@ struct Ready {
 }
 
 impl Readiness {
-    /// An empty board, which is ready; `version` is what `/health` shows.
+    /// An empty board, which is ready; `version` is what `/health` shows. Tasks are counted in the Tokio runtime that
+    /// this is called in.
     pub fn new(version: &'static str) -> Self {
-        Self { version, since: Instant::now(), components: Arc::default() }
+        let runtime = Handle::try_current().ok();
+        Self { version, runtime, since: Instant::now(), components: Arc::default() }
     }
 
     /// Adds a component, not ready until it says so.
@@ -98,8 +107,10 @@ impl Readiness {
         routes.route("/ready", web::get().to(move || std::future::ready(ready.ready())));
     }
 
-    fn health(&self) -> HttpResponse {
-        HttpResponse::Ok().json(Health { status: "ok", version: self.version })
+    /// The answer to `GET /health`.
+    pub fn health(&self) -> HttpResponse {
+        let tasks = self.runtime.as_ref().map(|runtime| runtime.metrics().num_alive_tasks());
+        HttpResponse::Ok().json(Health { status: "ok", version: self.version, tasks })
     }
 
     fn ready(&self) -> HttpResponse {

@@ -59,7 +59,7 @@ async fn health_is_ok_at_once_and_ready_says_what_is_missing() {
     let server = start(&board);
     let health = get(server.address(), "/health").await;
     assert!(
-        health.starts_with("HTTP/1.1 200") && health.contains(r#"{"status":"ok","version":"1.2.3"}"#),
+        health.starts_with("HTTP/1.1 200") && health.contains(r#"{"status":"ok","version":"1.2.3","tasks":"#),
         "{health}"
     );
 

@@ -16,7 +16,7 @@ const MAX_CONNECTIONS: u32 = 4;
 
 /// What each connection keeps of the file, in KiB below zero, as SQLite has it: the newest rows and the indexes' roots.
 /// More would only be kept twice, since the system keeps the file as well.
-const CACHE: &str = "-512";
+const CACHE: &str = "-256";
 
 /// The database of one process.
 #[derive(Clone, Debug)]

@@ -15,12 +15,6 @@ use crate::state::Edge;
 const WATCHER_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
-struct Health {
-    status: &'static str,
-    version: &'static str,
-}
-
-#[derive(Serialize)]
 struct Ready {
     ready: bool,
     reasons: Vec<String>,
@@ -29,8 +23,8 @@ struct Ready {
 }
 
 /// Says that the process lives.
-pub(crate) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+pub(crate) async fn live(edge: web::Data<Edge>) -> HttpResponse {
+    edge.readiness.health()
 }
 
 /// Says whether requests can be served, and if not, why.

@@ -138,6 +138,15 @@ impl App {
         self.http.get(url).send().await.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// How many tasks are alive in a process.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn tasks(&self, process: &Url) -> anyhow::Result<u64> {
+        let health: Value = self.http.get(process.join("/health")?).send().await?.json().await?;
+        health["tasks"].as_u64().with_context(|| format!("no tasks in {health}"))
+    }
+
     /// Asks.
     ///
     /// # Errors

@@ -148,4 +148,15 @@ impl Provider {
     pub async fn started(&mut self) -> anyhow::Result<()> {
         self.process.says("provider started: wallet", PATIENCE).await.map(drop)
     }
+
+    /// Where it says how it does in its present life, once it does.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn url(&mut self) -> anyhow::Result<Url> {
+        let said = self.process.says("readiness at ", PATIENCE).await?;
+        let rest = said.split_once("readiness at ").map(|(_, rest)| rest).unwrap_or_default();
+        let (base, _) = rest.split_once("/ready").context("the provider did not say where it listens")?;
+        Ok(base.parse()?)
+    }
 }

@@ -56,6 +56,7 @@ pub(super) struct Courtesy(Mutex<Last>);
 #[derive(Debug, Default)]
 struct Last {
     answered_ms: HashMap<JobId, u64>,
+    swept_ms: u64,
     looked_ms: u64,
     looks_in_vain: u32,
 }
@@ -64,7 +65,8 @@ impl Courtesy {
     /// Whether a notice about a job is answered now.
     pub(super) fn may_answer(&self, job: JobId, now_ms: u64) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.answered_ms.len() >= ANSWERED_JOBS {
+        if now_ms.saturating_sub(last.swept_ms) >= ANSWER_EVERY_MS {
+            last.swept_ms = now_ms;
             last.answered_ms.retain(|_, told_ms| now_ms.saturating_sub(*told_ms) < ANSWER_EVERY_MS);
         }
         let told_ms = last.answered_ms.get(&job).copied();

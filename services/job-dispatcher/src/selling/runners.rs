@@ -193,8 +193,11 @@ impl Runners {
             .min_by_key(|known| (preferred.as_ref() != Some(&known.runner.name), known.load()))?;
         chosen.handed += 1;
         let runner = chosen.runner.clone();
+        let is_only_one = known.len() == 1;
         drop(known);
-        self.remember(prefix, &runner.name);
+        if !is_only_one {
+            self.remember(prefix, &runner.name);
+        }
         Some(Slot { runners: Arc::clone(self), runner })
     }
 

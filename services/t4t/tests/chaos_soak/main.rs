@@ -1,5 +1,5 @@
 //! A job a second for a long time, with one request in a hundred going wrong at the chain, at Swarm and at the backend:
-//! memory, files and threads stay, every app is told, and the books are exact.
+//! memory, files, threads and tasks stay, every app is told, and the books are exact.
 //!
 //! `CHAOS_SOAK_SECONDS=n` says how long; otherwise 20 seconds, or two hours with `CHAOS=full`. `CHAOS_SEED=n` throws
 //! other dice, `CHAOS_SOAK_CSV=file` keeps every sample, `CHAOS_SOAK_PACE_MS=100` asks ten times a second.
@@ -48,7 +48,7 @@ const TELLING: f64 = 3600.0;
 /// What a process may take after the warm-up in a run that is too short for a slope, in MB.
 const SETTLING: f64 = 40.0;
 
-/// Files and threads that a process may have more at the end than when it was warm: connections that are kept open.
+/// Files, threads and tasks that a process may have more at the end than when it was warm: connections that are kept open.
 const MORE: u64 = 24;
 
 /// How long idle connections may take to go.
@@ -71,7 +71,7 @@ async fn a_job_a_second_with_faults_leaves_nothing_behind() -> anyhow::Result<()
 
 async fn soak(market: &mut Market, lasts: Duration, pace: Duration) -> anyhow::Result<()> {
     market.warm_up().await?;
-    let mut samples = Samples::new(market.processes());
+    let mut samples = Samples::new(market.app(), market.processes().await?);
     market.go_wrong();
     let mut traffic = Traffic::new(market.app(), market.url().await?);
     let began = Instant::now();
@@ -80,7 +80,7 @@ async fn soak(market: &mut Market, lasts: Duration, pace: Duration) -> anyhow::R
         let next = began + pace * u32::try_from(traffic.asked() + 1)?;
         traffic.ask();
         if looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-            samples.take(began.elapsed())?;
+            samples.take(began.elapsed()).await?;
             looked = Some(Instant::now());
         }
         ensure!(market.is_alive(), "a process ended");
@@ -112,10 +112,10 @@ async fn soak(market: &mut Market, lasts: Duration, pace: Duration) -> anyhow::R
 async fn calm_down(samples: &Samples) -> anyhow::Result<Vec<Sample>> {
     let began = Instant::now();
     loop {
-        let now = samples.now()?;
+        let now = samples.now().await?;
         let is_calm = now.iter().enumerate().all(|(number, now)| {
             let warm = samples.warm(number, WARM_UP);
-            now.files <= warm.files + MORE && now.threads <= warm.threads + MORE
+            has_no_more(now, &warm)
         });
         if is_calm || began.elapsed() > IDLE.max(PATIENCE) {
             return Ok(now);
@@ -124,13 +124,19 @@ async fn calm_down(samples: &Samples) -> anyhow::Result<Vec<Sample>> {
     }
 }
 
+/// Whether a process has as few files, threads and tasks as when it was warm.
+fn has_no_more(now: &Sample, warm: &Sample) -> bool {
+    let fits = |now, warm| now <= warm + MORE;
+    fits(now.files, warm.files) && fits(now.threads, warm.threads) && fits(now.tasks, warm.tasks)
+}
+
 /// What a process did, and whether it stays as it is.
 fn judge(samples: &Samples, number: usize, idle: Sample) -> (String, bool) {
     let warm = samples.warm(number, WARM_UP);
     let line = Line::through(&samples.memory(number, WARM_UP));
     let grown = line.slope * line.seconds / 3600.0;
     let text = format!(
-        "{:.1} MB when warm, {:+.1} MB/h (± {:.1}, over {:.0} s), files {} → {}, threads {} → {}",
+        "{:.1} MB when warm, {:+.1} MB/h (± {:.1}, over {:.0} s), files {} → {}, threads {} → {}, tasks {} → {}",
         warm.memory,
         line.slope,
         line.uncertainty,
@@ -138,10 +144,12 @@ fn judge(samples: &Samples, number: usize, idle: Sample) -> (String, bool) {
         warm.files,
         idle.files,
         warm.threads,
-        idle.threads
+        idle.threads,
+        warm.tasks,
+        idle.tasks
     );
     let memory_is_flat =
         if line.seconds >= TELLING { line.slope - line.uncertainty < FLAT } else { grown < SETTLING };
-    let is_flat = memory_is_flat && idle.files <= warm.files + MORE && idle.threads <= warm.threads + MORE;
+    let is_flat = memory_is_flat && has_no_more(&idle, &warm);
     (text, is_flat)
 }

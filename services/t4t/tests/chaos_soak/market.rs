@@ -7,12 +7,13 @@ use t4t_testkit::backend_proxy::{BackendFault, BackendProxy};
 use t4t_testkit::eventually;
 use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::processes::{
-    App, ECHO, Gateway, PATIENCE, Provider, Question, RoleSpec, Scene, World, WorldConfig,
+    App, ECHO, Gateway, PATIENCE, Process, Provider, Question, RoleSpec, Scene, World, WorldConfig,
 };
 use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
 use url::Url;
 
 use super::T4T;
+use super::machine::Observed;
 
 /// One in a hundred, of each kind of thing that can go wrong.
 const RATE: f64 = 0.01;
@@ -136,9 +137,15 @@ impl Market {
         self.scene.gateway.process.is_alive() && self.scene.provider.process.is_alive()
     }
 
-    pub(crate) fn processes(&self) -> Vec<(String, u32)> {
+    pub(crate) async fn processes(&mut self) -> anyhow::Result<Vec<Observed>> {
+        let urls = [self.scene.gateway.url().await?, self.scene.provider.url().await?];
         let both = [&self.scene.gateway.process, &self.scene.provider.process];
-        both.map(|process| (process.name().to_owned(), process.id())).to_vec()
+        let observed = |(process, url): (&Process, Url)| Observed {
+            name: process.name().to_owned(),
+            id: process.id(),
+            url,
+        };
+        Ok(both.into_iter().zip(urls).map(observed).collect())
     }
 
     pub(crate) fn stories(&self) -> String {
