@@ -229,6 +229,28 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// A client's jobs with a request or a deadline, in whatever state: those that are not lost before those that are,
+    /// the oldest first.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn selling_list_like(
+        &self,
+        client: Address,
+        request_hash: SwarmRef,
+        delivery_deadline: UnixSeconds,
+    ) -> Result<Vec<SellingJob>, StoreError> {
+        let sql = "SELECT * FROM selling_jobs WHERE client = ? AND (request_hash = ? OR delivery_deadline = ?) \
+             ORDER BY state = 'lost', created_at";
+        let rows = sqlx::query(sql)
+            .bind(client.as_bytes().as_slice())
+            .bind(request_hash.as_bytes().as_slice())
+            .bind(integer(delivery_deadline.get()))
+            .fetch_all(&self.pool)
+            .await?;
+        read_all(&rows)
+    }
+
     /// Every job that has not come to its end, oldest first.
     ///
     /// # Errors

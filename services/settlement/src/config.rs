@@ -85,7 +85,7 @@ impl Pace {
     pub const GNOSIS: Self = Self {
         head_refresh: Duration::from_secs(3),
         idle_refresh: Duration::from_secs(15),
-        resend_after: Duration::from_secs(10),
+        resend_after: Duration::from_secs(6),
         bump_after_blocks: 3,
         confirmations: 12,
     };

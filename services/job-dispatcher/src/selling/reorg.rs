@@ -48,17 +48,7 @@ impl Seller {
         if terms.provider != self.wallet || terms.status != JobStatus::Claimed {
             return Ok(false);
         }
-        // Terms need not name a claimed job's request any more: the row is found by all that they do name.
-        let is_same = |row: &SellingJob| {
-            row.client == terms.client
-                && row.max_payment == terms.max_payment
-                && !terms.is_of_another(row.request_hash, row.delivery_deadline)
-        };
-        let open = self.ledger.store.selling_list_open().await?;
-        let Some(earlier) = open.into_iter().find(is_same) else { return Ok(false) };
-        if earlier.job == job || !self.is_gone(&earlier).await? {
-            return Ok(false);
-        }
+        let Some(earlier) = self.earlier_of(job, terms).await? else { return Ok(false) };
         let head = self.watcher.ask(GetHead {}).await?;
         let claim =
             kept_claim(&*self.watcher, &*self.clock, (self.wallet, JobRole::Provider), job, head).await;
@@ -87,6 +77,25 @@ impl Seller {
         };
         self.ledger.happened(job, end, change).await?;
         Ok(true)
+    }
+
+    /// The row of a claimed job's request, under an id that it no longer has. Its own job may have been claimed as well,
+    /// or its id be taken already: the row is in whatever state.
+    async fn earlier_of(&self, job: JobId, terms: &JobTerms) -> Result<Option<SellingJob>, WorkError> {
+        let (client, request_hash, deadline) = (terms.client, terms.request_hash, terms.delivery_deadline);
+        let like = self.ledger.store.selling_list_like(client, request_hash, deadline).await?;
+        // Terms need not name a claimed job's request any more: the row is found by all that they do name.
+        let is_same = |row: &SellingJob| {
+            row.job != job
+                && row.max_payment == terms.max_payment
+                && !terms.is_of_another(row.request_hash, row.delivery_deadline)
+        };
+        for row in like.into_iter().filter(is_same) {
+            if self.is_gone(&row).await? {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
     }
 
     /// Closes the row of a job that is another by now, unless its id is another request's already.

@@ -13,6 +13,7 @@ mod providers;
 mod rogue;
 mod siege;
 mod stranger;
+mod swapped;
 mod vitals;
 
 use anyhow::ensure;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use t4t_chain::contracts::{ContractAddresses, JobOrder, JobStatus, ProviderRecord};
 use t4t_chain::events::decode;
-use t4t_chain::{ChainEvent, Rpc, deploy};
+use t4t_chain::{BlockTag, ChainEvent, Fees, Rpc, TransactionRequest, deploy};
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::{SealingKey, WalletKey, random_bytes, seal};
 use t4t_protocol::{
@@ -25,6 +25,9 @@ use t4t_types::{Address, BatchId, JobId, Overlay, SwarmRef, UnixSeconds, Xbzz};
 /// What a stranger pays for an honest job: enough for some hundred tokens.
 pub(crate) const PAYMENT: Xbzz = Xbzz::from_plur(10_000_000_000_000);
 
+/// Fees above all that a role pays.
+const FEES: Fees = Fees { max_fee: 300_000_000_000, max_priority: 100_000_000_000 };
+
 /// Leading bits that a development node's neighbourhood has, and two more.
 const TARGET_BITS: u8 = 10;
 
@@ -37,6 +40,7 @@ pub(crate) struct Stranger {
     pub(crate) overlay: Overlay,
     pub(crate) batch: BatchId,
     rpc: Rpc,
+    chain_id: u64,
     contracts: ContractAddresses,
 }
 
@@ -55,7 +59,8 @@ impl Stranger {
         let (rpc, contracts) = (world.anvil.rpc().clone(), world.market.addresses);
         deploy::transact(&rpc, &key, &contracts.token().approve_all(contracts.escrow)).await?;
         let overlay = bee.addresses().await?.overlay;
-        Ok(Self { key, sealing: SealingKey::generate()?, bee, overlay, batch, rpc, contracts })
+        let chain_id = world.anvil.chain_id();
+        Ok(Self { key, sealing: SealingKey::generate()?, bee, overlay, batch, rpc, chain_id, contracts })
     }
 
     pub(crate) fn address(&self) -> Address {
@@ -134,6 +139,26 @@ impl Stranger {
             _ => None,
         });
         posted.context("the receipt tells of no job")
+    }
+
+    /// The next nonce of this wallet.
+    pub(crate) async fn next_nonce(&self) -> anyhow::Result<u64> {
+        Ok(self.rpc.transaction_count(self.address(), BlockTag::Latest).await?)
+    }
+
+    /// A posting as bytes that nobody has yet.
+    pub(crate) async fn signed_post(&self, order: &JobOrder, nonce: u64) -> anyhow::Result<String> {
+        let call = self.contracts.escrow().post_job(order);
+        let request = TransactionRequest {
+            chain_id: self.chain_id,
+            nonce,
+            to: Some(call.to),
+            data: call.data,
+            value: 0,
+            gas_limit: 600_000,
+            fees: FEES,
+        };
+        Ok(format!("0x{}", hex::encode(request.sign(&self.key).bytes)))
     }
 
     /// Seals, uploads and posts a request.
