@@ -83,6 +83,18 @@ async fn a_batch_that_is_filling_is_diluted_and_no_deeper_than_allowed() {
 }
 
 #[tokio::test]
+async fn a_mutable_batch_that_is_deep_enough_is_not_diluted_however_full_a_bucket_is() {
+    let (_network, bee) = node(BeeDevConfig::default()).await;
+    let config = StampKeeperConfig { max_utilization: 0.0, depth: 21, ..StampKeeperConfig::default() };
+    let keeper = keeper(&bee, config);
+    let batch = keeper.resolve().await.unwrap();
+    assert!(!bee.stamp(&batch).await.unwrap().immutable);
+    assert!(bee.stamp(&batch).await.unwrap().depth < 22);
+    while keeper.tick().await.unwrap().diluted.is_some() {}
+    assert_eq!(bee.stamp(&batch).await.unwrap().depth, 22);
+}
+
+#[tokio::test]
 async fn without_management_nothing_is_bought_and_any_usable_batch_will_do() {
     let (_network, bee) = node(BeeDevConfig::default()).await;
     let keeper = keeper(&bee, StampKeeperConfig { manage: false, ..StampKeeperConfig::default() });

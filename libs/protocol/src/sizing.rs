@@ -16,6 +16,13 @@ const CHARS_PER_TOKEN: u64 = 4;
 const CHARS_PER_MESSAGE: u64 = 16;
 /// Characters that an image, a sound or any other part without text counts as.
 const CHARS_PER_OPAQUE_PART: u64 = 4096;
+/// Fields under which a part of a message holds a picture, a sound or a file.
+const MEDIA: [&str; 7] =
+    ["image_url", "input_image", "input_audio", "audio_url", "video_url", "file", "file_data"];
+/// Bytes of a request beside its messages' content that count as nothing: the tools of a usual agent. The reference counts
+/// none at all, so that a provider which charged for all of it would turn its gateways away; one that charged for none
+/// would read a book for the price of a word.
+const UNCOUNTED_BYTES: u64 = 16 << 10;
 /// The headroom's unit.
 const MILLION: u128 = 1_000_000;
 /// The largest headroom that may be configured: ten times the estimate.
@@ -103,13 +110,49 @@ impl EscrowSizing {
     }
 }
 
-/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message among them, at
-/// least [`MIN_PROMPT_TOKENS`].
+/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message among them, and of
+/// the bytes beyond 16 KiB that stand elsewhere (in tools, in calls of them), at least [`MIN_PROMPT_TOKENS`].
 pub fn estimate_prompt_tokens(request: &Value) -> u64 {
     let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let chars: u64 =
         messages.iter().map(|message| chars_of(message.get("content")) + CHARS_PER_MESSAGE).sum();
-    chars.div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
+    let elsewhere = bytes_elsewhere(request).saturating_sub(UNCOUNTED_BYTES);
+    (chars + elsewhere).div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
+}
+
+/// Bytes of the texts and names in a request that [`chars_of`] does not see.
+fn bytes_elsewhere(request: &Value) -> u64 {
+    let Some(fields) = request.as_object() else { return 0 };
+    let messages = fields.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let others = fields.iter().filter(|(name, _)| *name != "messages");
+    let others: u64 = others.map(|(name, value)| name.len() as u64 + bytes_in(value)).sum();
+    others + messages.iter().map(bytes_beside_content).sum::<u64>()
+}
+
+fn bytes_beside_content(message: &Value) -> u64 {
+    let Some(fields) = message.as_object() else { return 0 };
+    let bytes = fields.iter().map(|(name, value)| match (name.as_str(), value) {
+        ("content", Value::Array(parts)) => parts.iter().map(bytes_of_opaque_part).sum(),
+        ("content", _) => 0,
+        (_, value) => bytes_in(value),
+    });
+    bytes.sum()
+}
+
+/// What stands in a part that counts as a picture, unless it is the picture: of that the length says nothing.
+fn bytes_of_opaque_part(part: &Value) -> u64 {
+    let is_text = part.is_string() || part.get("text").is_some_and(Value::is_string);
+    let is_medium = MEDIA.iter().any(|name| part.get(name).is_some());
+    if is_text || is_medium { 0 } else { bytes_in(part) }
+}
+
+fn bytes_in(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(items) => items.iter().map(bytes_in).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() as u64 + bytes_in(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
 }
 
 fn chars_of(content: Option<&Value>) -> u64 {

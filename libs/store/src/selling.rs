@@ -229,6 +229,22 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// Another row of the same client's same request that has an answer: a reorganisation gave the request a new id.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn selling_answered_before(&self, job: &SellingJob) -> Result<Option<SellingJob>, StoreError> {
+        let sql = "SELECT * FROM selling_jobs WHERE request_hash = ? AND client = ? AND job <> ? \
+             AND sealed_answer IS NOT NULL AND payment IS NOT NULL ORDER BY created_at LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(job.request_hash.as_bytes().as_slice())
+            .bind(job.client.as_bytes().as_slice())
+            .bind(job.job.as_bytes().as_slice())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.as_ref().map(read).transpose()
+    }
+
     /// A client's jobs with a request or a deadline, in whatever state: those that are not lost before those that are,
     /// the oldest first.
     ///

@@ -77,6 +77,11 @@ impl Backend {
         Ok(Self { endpoint, http, models, chat })
     }
 
+    /// Whether it may fetch pictures and other media from where a request says they are.
+    pub(crate) fn fetches_media(&self) -> bool {
+        self.endpoint.fetches_media
+    }
+
     /// The backend's name.
     pub(crate) fn name(&self) -> &str {
         &self.endpoint.name

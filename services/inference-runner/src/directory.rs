@@ -1,10 +1,11 @@
 //! What the backends have and how they do: the one place that discovery writes and requests read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use t4t_api::inference_runner::RunnerModel;
 use t4t_types::ModelId;
+use tokio::sync::Notify;
 
 use crate::catalogue::{ListedModel, Route, name_models};
 use crate::endpoints::Endpoint;
@@ -26,6 +27,7 @@ pub(crate) struct Directory {
     endpoints: Vec<Endpoint>,
     hold_new_models: bool,
     state: Mutex<State>,
+    worry: Notify,
 }
 
 #[derive(Debug)]
@@ -34,6 +36,8 @@ struct State {
     misses: Vec<u32>,
     named: BTreeMap<ModelId, Arc<Route>>,
     failures: HashMap<(usize, ModelId), u32>,
+    /// Models that a request, which is a stranger's word, showed in a bad light.
+    doubted: HashSet<(usize, ModelId)>,
 }
 
 impl Directory {
@@ -44,8 +48,9 @@ impl Directory {
             misses: vec![0; endpoints.len()],
             named: BTreeMap::new(),
             failures: HashMap::new(),
+            doubted: HashSet::new(),
         };
-        Self { endpoints, hold_new_models, state: Mutex::new(state) }
+        Self { endpoints, hold_new_models, state: Mutex::new(state), worry: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -107,16 +112,24 @@ impl Directory {
         candidates
     }
 
-    /// The models that are held back though their backend answers.
-    pub(crate) fn held(&self) -> Vec<Arc<Route>> {
+    /// The models to be tried: those that are held back or doubted though their backend answers.
+    pub(crate) fn to_try(&self) -> Vec<Arc<Route>> {
         let state = self.state();
-        let held = state.named.values().filter(|route| state.is_held(route) && state.answers(route));
-        held.cloned().collect()
+        let is_in_question = |route: &Route| state.is_held(route) || state.doubted.contains(&route.key());
+        let to_try = state.named.values().filter(|route| is_in_question(route) && state.answers(route));
+        to_try.cloned().collect()
+    }
+
+    /// Waits until a model should be tried before the next round.
+    pub(crate) async fn worried(&self) {
+        self.worry.notified().await;
     }
 
     /// Notes that the model answered.
     pub(crate) fn succeeded(&self, route: &Route) {
-        self.state().failures.remove(&route.key());
+        let mut state = self.state();
+        state.failures.remove(&route.key());
+        state.doubted.remove(&route.key());
     }
 
     /// Notes that the model failed.
@@ -126,13 +139,24 @@ impl Directory {
         *failures = failures.saturating_add(1);
         if *failures == FAILURES_TO_HOLD {
             tracing::warn!(model = %route.offered, "held back after {FAILURES_TO_HOLD} failures in a row");
+            self.worry.notify_one();
         }
     }
 
-    /// Notes that the model can't do what is asked of it, as an embedding model can't chat.
-    pub(crate) fn unfit(&self, route: &Route) {
-        tracing::warn!(model = %route.offered, "held back, it can't chat");
-        self.state().failures.insert(route.key(), FAILURES_TO_HOLD);
+    /// Notes that the model may be unable to do what is asked of it, as an embedding model can't chat. That is its
+    /// backend's answer to a stranger, who can make it say so: the model is tried before it is held back.
+    pub(crate) fn doubt(&self, route: &Route) {
+        self.state().doubted.insert(route.key());
+        self.worry.notify_one();
+    }
+
+    /// Notes that the model failed when it was tried.
+    pub(crate) fn failed_when_tried(&self, route: &Route) {
+        let mut state = self.state();
+        if state.doubted.remove(&route.key()) {
+            tracing::warn!(model = %route.offered, "held back, it can't chat");
+            state.failures.insert(route.key(), FAILURES_TO_HOLD);
+        }
     }
 }
 
@@ -216,7 +240,7 @@ mod tests {
         assert_eq!(offered(&directory), ["m", "x"]);
         directory.failed(&route);
         assert_eq!(offered(&directory), ["x"]);
-        assert_eq!(directory.held(), [Arc::clone(&route)]);
+        assert_eq!(directory.to_try(), [Arc::clone(&route)]);
         directory.update(vec![listing(&["m", "x"]), None]);
         assert_eq!(offered(&directory), ["x"]);
         directory.succeeded(&route);
@@ -232,7 +256,9 @@ mod tests {
         };
         assert_eq!(order(&directory), [0, 1]);
         let first = directory.candidates(&"a/m".parse().unwrap()).remove(0);
-        directory.unfit(&first);
+        directory.doubt(&first);
+        assert_eq!(order(&directory), [0, 1], "a stranger's word alone takes no model off the market");
+        directory.failed_when_tried(&first);
         assert_eq!(order(&directory), [1, 0]);
         assert!(directory.candidates(&"m".parse().unwrap()).is_empty());
     }
@@ -242,7 +268,7 @@ mod tests {
         let directory = directory(true);
         directory.update(vec![listing(&["m"]), None]);
         assert!(offered(&directory).is_empty());
-        directory.held().iter().for_each(|route| directory.succeeded(route));
+        directory.to_try().iter().for_each(|route| directory.succeeded(route));
         directory.update(vec![listing(&["m"]), None]);
         assert_eq!(offered(&directory), ["m"]);
     }

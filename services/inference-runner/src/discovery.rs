@@ -14,6 +14,9 @@ use crate::catalogue::{ListedModel, Route};
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 
+/// The shortest time between two rounds.
+const SOONEST: Duration = Duration::from_millis(100);
+
 /// After a first miss the next round comes this many times sooner.
 const SOONER: u32 = 6;
 
@@ -40,17 +43,20 @@ impl Discovery {
         loop {
             let interval = self.limits.discovery_interval;
             let wait = if self.directory.has_fresh_miss() { interval / SOONER } else { interval };
-            self.clock.sleep(wait.max(Duration::from_millis(100))).await;
+            let wait = wait.max(SOONEST);
+            // One that is worried about is tried at once, and no more often than the shortest round.
+            let _whichever_is_first = timeout(self.clock.as_ref(), wait, self.directory.worried()).await;
             self.run_once().await;
+            self.clock.sleep(SOONEST.min(wait)).await;
         }
     }
 
-    /// One round: asks every backend for its models, and every held model for one token.
+    /// One round: asks every backend for its models, and every model in question for one token.
     pub(crate) async fn run_once(&self) {
         let before = self.directory.offered();
         let round = join_all(self.backends.iter().map(|backend| self.list(backend))).await;
         self.directory.update(round);
-        join_all(self.directory.held().into_iter().map(|route| self.probe(route))).await;
+        join_all(self.directory.to_try().into_iter().map(|route| self.probe(route))).await;
         let offered = self.directory.offered();
         if offered.is_empty() {
             let next_step = "start a backend that endpoints.json names, and load a model into it";
@@ -90,8 +96,10 @@ impl Discovery {
         };
         let answered = timeout(self.clock.as_ref(), self.limits.first_token, probe).await;
         if matches!(answered, Ok(Ok(_))) {
-            tracing::info!(model = %route.offered, "answers again");
+            tracing::info!(model = %route.offered, "answers");
             self.directory.succeeded(&route);
+        } else {
+            self.directory.failed_when_tried(&route);
         }
     }
 }

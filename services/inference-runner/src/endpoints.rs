@@ -12,7 +12,7 @@ use url::Url;
 const MAX_FILE_BYTES: usize = 4 << 20;
 
 /// What an entry may hold.
-const FIELDS: [&str; 4] = ["name", "url", "apiKey", "models"];
+const FIELDS: [&str; 5] = ["name", "url", "apiKey", "models", "fetchMedia"];
 
 /// One OpenAI-compatible backend.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub api_key: Option<SecretString>,
     /// Prices that the operator set, by the backend's own model name.
     pub prices: BTreeMap<ModelId, TokenPrices>,
+    /// Whether it may fetch pictures and other media from where a request says they are.
+    pub fetches_media: bool,
 }
 
 /// The backends of one runner, at least one, each with a name of its own.
@@ -154,13 +156,15 @@ impl Entry<'_> {
             problem: "expected an object with \"name\" and \"url\"".into(),
         })?;
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-            return Err(self.problem(unknown, "is not known; the fields are name, url, apiKey and models"));
+            return Err(self
+                .problem(unknown, "is not known; the fields are name, url, apiKey, models and fetchMedia"));
         }
         Ok(Endpoint {
             name: self.name(fields)?,
             url: self.url(fields)?,
             api_key: self.api_key(fields)?,
             prices: self.prices(fields)?,
+            fetches_media: self.fetches_media(fields)?,
         })
     }
 
@@ -202,6 +206,14 @@ impl Entry<'_> {
                 Ok(Some(key.clone().into()))
             }
             Some(_) => Err(self.problem("apiKey", problem)),
+        }
+    }
+
+    fn fetches_media(&self, fields: &Map<String, Value>) -> Result<bool, Problem> {
+        match fields.get("fetchMedia") {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(fetches)) => Ok(*fetches),
+            Some(_) => Err(self.problem("fetchMedia", "expected true or false")),
         }
     }
 

@@ -34,6 +34,7 @@ pub(crate) enum AnswerForm {
 pub(crate) struct ChatRequest {
     fields: RawObject,
     prompt: PromptSize,
+    names_media: bool,
 }
 
 impl ChatRequest {
@@ -48,12 +49,18 @@ impl ChatRequest {
         let messages = messages.transpose().map_err(unreadable)?.unwrap_or_default();
         let prompt = PromptSize::of(request.get().len(), &messages);
         limit_answer(&mut fields, cap)?;
-        Ok(Self { fields, prompt })
+        show_reasoning(&mut fields).map_err(unreadable)?;
+        Ok(Self { fields, prompt, names_media: names_media(&messages) })
     }
 
     /// How many answers were asked for.
     pub(crate) fn choices(&self) -> u64 {
         positive(&self.fields, "n").unwrap_or(1)
+    }
+
+    /// Whether a message names pictures or other media that the backend would have to fetch.
+    pub(crate) fn names_media(&self) -> bool {
+        self.names_media
     }
 
     /// How large the prompt can be.
@@ -69,7 +76,8 @@ impl ChatRequest {
     }
 }
 
-fn refused(message: String) -> RunnerError {
+/// A request that the operator does not let through.
+pub(crate) fn refused(message: String) -> RunnerError {
     RunnerError::BadRequest { status: 400, message, body: None }
 }
 
@@ -84,6 +92,44 @@ fn edit(fields: &mut RawObject, model: &str, form: AnswerForm) -> Result<(), ser
     let mut options: RawObject = given.unwrap_or_default();
     options.set_to("include_usage", &true)?;
     fields.set_to("stream_options", &options)
+}
+
+/// Takes out what hides the model's reasoning: it is work that is paid for, and what is not shown can't be counted.
+fn show_reasoning(fields: &mut RawObject) -> Result<(), serde_json::Error> {
+    fields.remove("include_reasoning");
+    let is_hidden = |format: &RawValue| format.get().contains("hidden");
+    if fields.get("reasoning_format").is_some_and(is_hidden) {
+        fields.remove("reasoning_format");
+    }
+    let given = fields.get("reasoning").and_then(|options| serde_json::from_str(options.get()).ok());
+    let Some(mut options): Option<RawObject> = given else { return Ok(()) };
+    if options.get("exclude").is_none() {
+        return Ok(());
+    }
+    options.remove("exclude");
+    fields.set_to("reasoning", &options)
+}
+
+/// Whether a part of a message is to be fetched from somewhere. A backend that did would knock at any door of its own
+/// network that a stranger names, and tell in its error what is behind it.
+fn names_media(messages: &Value) -> bool {
+    let parts = messages.as_array().into_iter().flatten().filter_map(|message| message.get("content"));
+    parts.filter(|content| !content.is_string()).any(names_address)
+}
+
+fn names_address(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(names_address),
+        Value::Object(fields) => fields.iter().any(|(name, value)| match value {
+            Value::String(text) => name.ends_with("url") && !is_data(text),
+            value => names_address(value),
+        }),
+        _ => false,
+    }
+}
+
+fn is_data(url: &str) -> bool {
+    url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
 }
 
 fn limit_answer(fields: &mut RawObject, cap: Option<u64>) -> Result<(), RunnerError> {
@@ -176,6 +222,36 @@ mod tests {
             let raw = RawValue::from_string(request.into()).unwrap();
             let refused = ChatRequest::parse(&raw, cap);
             assert!(matches!(refused, Err(RunnerError::BadRequest { status: 400, .. })), "{request}");
+        }
+    }
+
+    #[test]
+    fn reasoning_is_shown_because_it_is_paid_for() {
+        let request = json!({"include_reasoning": false, "reasoning_format": "hidden", "reasoning": {"effort": "low", "exclude": true}});
+        let expected = json!({"model": "backend-name", "stream": false, "reasoning": {"effort": "low"}});
+        assert_eq!(sent(&request, None, AnswerForm::Whole), expected);
+        let request = json!({"model": "backend-name", "stream": false, "reasoning_format": "deepseek", "reasoning": "x"});
+        assert_eq!(sent(&request, None, AnswerForm::Whole), request);
+    }
+
+    #[test]
+    fn media_that_would_have_to_be_fetched_are_seen() {
+        let named = |parts: Value| names_media(&json!([{"role": "user", "content": parts}]));
+        for url in
+            ["http://169.254.169.254/", "HTTPS://a", "file:///etc/passwd", "//a", " http://a", "", "data"]
+        {
+            assert!(named(json!([{"type": "image_url", "image_url": {"url": url}}])), "{url}");
+        }
+        assert!(named(json!([{"type": "video_url", "video_url": "http://a"}])));
+        assert!(named(json!({"type": "input_audio", "input_audio": [{"file_url": "http://a"}]})));
+        for parts in [
+            json!("see http://a"),
+            json!([{"type": "text", "text": "http://a"}]),
+            json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]),
+            json!([{"type": "image_url", "image_url": {"url": "DATA:image/png;base64,AA=="}}]),
+            json!(null),
+        ] {
+            assert!(!named(parts.clone()), "{parts}");
         }
     }
 

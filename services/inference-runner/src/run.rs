@@ -16,7 +16,7 @@ use crate::catalogue::Route;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 use crate::patience::{OutOfPatience, Patience};
-use crate::request::{AnswerForm, ChatRequest};
+use crate::request::{self, AnswerForm, ChatRequest};
 use crate::sse::SseReader;
 use crate::transcript::{Step, Terms, Transcript};
 
@@ -77,7 +77,7 @@ impl Run {
         match outcome {
             Ok(_) => self.directory.succeeded(route),
             Err(RunnerError::BadRequest { message, .. }) if message.contains("does not support chat") => {
-                self.directory.unfit(route);
+                self.directory.doubt(route);
             }
             Err(error) if is_backends_fault(error) && !is_slow => {
                 tracing::warn!(job = %self.call.job, model = %route.offered, %error, "a backend failed");
@@ -115,6 +115,10 @@ impl<'a> Attempt<'a> {
         let backend = self.run.backends.get(self.route.endpoint);
         let backend =
             backend.ok_or_else(|| RunnerError::UnknownModel { model: self.route.offered.clone() })?;
+        if self.request.names_media() && !backend.fetches_media() {
+            let message = "this provider fetches no media: send pictures and sounds as data: URLs";
+            return Err(request::refused(message.into()));
+        }
         let mut patience = Patience::new(self.run.clock.clone(), self.run.limits.first_token);
         let response = self.ask(backend, &mut patience).await?;
         let terms = Terms {

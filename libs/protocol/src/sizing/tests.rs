@@ -66,6 +66,28 @@ fn contents_of_every_shape_are_counted_as_the_reference_counts_them() {
 }
 
 #[test]
+fn what_stands_beside_the_content_counts_beyond_the_tools_of_an_agent() {
+    let with = |bytes: usize| {
+        let text = "x".repeat(bytes);
+        [
+            json!({"messages": [], "tools": [{"function": {"description": text}}]}),
+            json!({"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": text}}]}]}),
+            json!({"messages": [{"role": "user", "reasoning_content": text}]}),
+            json!({"messages": [{"role": "user", "content": [{"type": "refusal", "refusal": text}]}]}),
+            json!({"documents": [text]}),
+        ]
+    };
+    for request in with(15_000) {
+        assert!(estimate_prompt_tokens(&request) <= 1024, "{} tokens", estimate_prompt_tokens(&request));
+    }
+    for request in with(500_000) {
+        assert!(estimate_prompt_tokens(&request) > 120_000, "{} tokens", estimate_prompt_tokens(&request));
+    }
+    let picture = json!([{"type": "image_url", "image_url": {"url": "A".repeat(500_000)}}]);
+    assert_eq!(chars(picture), 4096, "a picture's bytes are no text");
+}
+
+#[test]
 fn requests_without_messages_are_estimated_at_the_least() {
     for request in [json!({}), json!({"messages": "x"}), json!({"messages": [null, 1]}), json!(null)] {
         assert_eq!(estimate_prompt_tokens(&request), MIN_PROMPT_TOKENS);

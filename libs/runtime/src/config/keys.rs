@@ -115,7 +115,7 @@ keys! {
     T4T_STAMP_TTL_DAYS: whole(1, 3650), Some("30"), "days", All, "For how long postage is bought or topped up.";
     T4T_STAMP_MIN_TTL_DAYS: whole(1, 3650), Some("7"), "days", All, "Postage with less time left is topped up.";
     T4T_STAMP_LABEL: Kind::Text, Some("t4t"), "", All, "The label of our postage batches.";
-    T4T_STAMP_MAX_UTILIZATION: Kind::Ratio { min: 0.0, max: 1.0 }, Some("0.5"), "", All, "A postage batch fuller than this is diluted.";
+    T4T_STAMP_MAX_UTILIZATION: Kind::Ratio { min: 0.0, max: 1.0 }, Some("0.5"), "", All, "A postage batch whose fullest bucket is fuller than this is diluted; a mutable one, as ours are, to a depth of 22 at most.";
     T4T_STAMP_MAX_DEPTH: whole(17, 255), Some("28"), "", All, "A postage batch is never diluted beyond this depth.";
     T4T_STAMP_DRY_RUN: Kind::Bool, Some("false"), "", All, "Whether stamp management only says what it would do.";
 

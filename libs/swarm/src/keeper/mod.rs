@@ -20,6 +20,9 @@ use crate::{Bee, BuyStamp, StampReceipt, StampState, SwarmError};
 /// Blocks of 5 s in a day.
 const BLOCKS_A_DAY: u128 = 17_280;
 const SECONDS_A_DAY: i64 = 86_400;
+/// From this depth on a mutable batch is large enough: 64 stamps in each of 65,536 buckets, so that an answer, whose chunks
+/// fall anywhere, is forgotten after four million others.
+const MUTABLE_DEPTH: u8 = 22;
 const POLL: Duration = Duration::from_millis(1500);
 /// A purchase or a top-up takes blocks to show: no second one before.
 const SETTLE: Duration = Duration::from_secs(600);
@@ -223,7 +226,7 @@ impl StampKeeper {
         if self.lacks_days(&stamp) {
             done.topped_up = self.top_up(&stamp, &mut spent).await?;
         }
-        if stamp.usage_ratio() >= self.config.max_utilization && stamp.depth < self.config.max_depth {
+        if stamp.usage_ratio() >= self.config.max_utilization && stamp.depth < self.deepest(&stamp) {
             done.diluted = self.dilute(&stamp).await?;
         }
         Ok(done)
@@ -245,6 +248,15 @@ impl StampKeeper {
         info!(batch = %stamp.batch_id, amount = %amount.plur(), "topping up");
         spent.top_up = Some(self.bee.clock().unix_millis());
         self.bee.top_up(&stamp.batch_id, amount).await.map(Some)
+    }
+
+    /// The depth beyond which a batch is not diluted.
+    ///
+    /// A full bucket of a mutable batch refuses nothing, it forgets its oldest stamp. And the bucket of a message is the
+    /// choice of whom it is for: without a bound, a stranger who has himself sent a few hundred would make this side pay
+    /// for all other buckets, twice as much each time.
+    fn deepest(&self, stamp: &StampState) -> u8 {
+        if stamp.immutable { self.config.max_depth } else { self.config.max_depth.min(MUTABLE_DEPTH) }
     }
 
     async fn dilute(&self, stamp: &StampState) -> Result<Option<StampReceipt>, SwarmError> {

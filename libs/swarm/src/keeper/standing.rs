@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use tracing::debug;
 
-use super::{SECONDS_A_DAY, StampKeeper};
+use super::{MUTABLE_DEPTH, SECONDS_A_DAY, StampKeeper};
 use crate::{StampState, SwarmError, Upload};
 
 /// With less time than this a batch counts as spent: what is uploaded now has to be there for as long as a job and its
@@ -124,6 +124,9 @@ impl StampKeeper {
             () if is_full && stamp.immutable && !self.may_dilute(stamp) => {
                 Standing::Spent(format!("the postage batch {batch} is full"))
             }
+            () if !stamp.immutable && stamp.depth >= MUTABLE_DEPTH && !self.lacks_days(stamp) => {
+                Standing::Good
+            }
             () if is_full && !self.may_dilute(stamp) => Standing::Ending(format!(
                 "the postage batch {batch} is full and lets go of its oldest content"
             )),
@@ -140,7 +143,7 @@ impl StampKeeper {
 
     /// Whether a full batch is diluted by itself.
     fn may_dilute(&self, stamp: &StampState) -> bool {
-        self.config.manage && !self.config.dry_run && stamp.depth < self.config.max_depth
+        self.config.manage && !self.config.dry_run && stamp.depth < self.deepest(stamp)
     }
 
     /// Takes note of what came of something that was to be paid.

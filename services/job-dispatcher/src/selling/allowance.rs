@@ -14,8 +14,18 @@ const NOTICES_A_MINUTE: u32 = 12_000;
 /// The same client is told about the same job at most this often: gateways repeat a notice every five seconds.
 const ANSWER_EVERY_MS: u64 = 2_000;
 
+/// How often a client is told about a job in answer to its notices: a gateway repeats one six times. Each message is mined,
+/// stamped and paid for, and falls where the asker says.
+const ANSWERS_A_JOB: u32 = 8;
+
+/// How long after a job was found notices about it are answered; the chain tells the same.
+const ANSWERED_FOR_MS: u64 = 30 * 60_000;
+
 /// Jobs of which it is remembered when their client was told.
 const ANSWERED_JOBS: usize = 4096;
+
+/// How often old jobs are forgotten.
+const SWEEP_EVERY_MS: u64 = 60_000;
 
 /// Looks at the chain that notices may ask for while no job comes: beyond it, one a minute.
 const LOOKS_IN_VAIN: u32 = 30;
@@ -55,27 +65,46 @@ pub(super) struct Courtesy(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
-    answered_ms: HashMap<JobId, u64>,
+    told: HashMap<JobId, Told>,
     swept_ms: u64,
     looked_ms: u64,
     looks_in_vain: u32,
 }
 
+/// When and how often a client was told about a job.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    found_ms: u64,
+    last_ms: u64,
+    times: u32,
+}
+
 impl Courtesy {
-    /// Whether a notice about a job is answered now.
-    pub(super) fn may_answer(&self, job: JobId, now_ms: u64) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now_ms.saturating_sub(last.swept_ms) >= ANSWER_EVERY_MS {
-            last.swept_ms = now_ms;
-            last.answered_ms.retain(|_, told_ms| now_ms.saturating_sub(*told_ms) < ANSWER_EVERY_MS);
-        }
-        let told_ms = last.answered_ms.get(&job).copied();
-        if told_ms.is_some_and(|told_ms| now_ms.saturating_sub(told_ms) < ANSWER_EVERY_MS)
-            || last.answered_ms.len() >= ANSWERED_JOBS
-        {
+    /// Whether a notice about a job that was found at `found_ms` is answered now.
+    pub(super) fn may_answer(&self, job: JobId, found_ms: u64, now_ms: u64) -> bool {
+        let is_old = |found_ms: u64| now_ms.saturating_sub(found_ms) >= ANSWERED_FOR_MS;
+        if is_old(found_ms) {
             return false;
         }
-        last.answered_ms.insert(job, now_ms);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_ms.saturating_sub(last.swept_ms) >= SWEEP_EVERY_MS {
+            last.swept_ms = now_ms;
+            last.told.retain(|_, told| !is_old(told.found_ms));
+        }
+        let has_room = last.told.len() < ANSWERED_JOBS;
+        match last.told.get_mut(&job) {
+            Some(told) => {
+                if told.times >= ANSWERS_A_JOB || now_ms.saturating_sub(told.last_ms) < ANSWER_EVERY_MS {
+                    return false;
+                }
+                told.times += 1;
+                told.last_ms = now_ms;
+            }
+            None if !has_room => return false,
+            None => {
+                last.told.insert(job, Told { found_ms, last_ms: now_ms, times: 1 });
+            }
+        }
         true
     }
 
@@ -101,19 +130,29 @@ impl Courtesy {
 mod tests {
     use super::*;
 
+    fn job(number: u32) -> JobId {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        JobId::new(bytes)
+    }
+
     #[test]
-    fn one_job_is_answered_now_and_then_however_often_its_client_asks() {
+    fn one_job_is_answered_a_few_times_however_often_its_client_asks() {
         let courtesy = Courtesy::default();
-        let job = |number: u32| {
-            let mut bytes = [0; 32];
-            bytes[..4].copy_from_slice(&number.to_be_bytes());
-            JobId::new(bytes)
-        };
-        let answers = (0..10_000).filter(|now_ms| courtesy.may_answer(job(0), 100_000 + now_ms)).count();
+        let answers =
+            (0..10_000).filter(|now_ms| courtesy.may_answer(job(0), 100_000, 100_000 + now_ms)).count();
         assert_eq!(answers, 5, "in ten seconds");
-        let answers = (1..10_000).filter(|number| courtesy.may_answer(job(*number), 200_000)).count();
-        assert!(answers <= ANSWERED_JOBS, "memory is bounded: {answers}");
-        assert!(courtesy.may_answer(job(1), 300_000), "and free again");
+        let asked_ms = (110_000..3 * ANSWERED_FOR_MS).step_by(1000);
+        let answers = asked_ms.filter(|now_ms| courtesy.may_answer(job(0), 100_000, *now_ms)).count();
+        assert_eq!(answers, 3, "for ever after");
+    }
+
+    #[test]
+    fn what_is_remembered_of_jobs_is_bounded_and_forgotten() {
+        let courtesy = Courtesy::default();
+        let told = |number, now_ms| courtesy.may_answer(job(number), now_ms, now_ms);
+        assert_eq!((0..10_000).filter(|number| told(*number, 200_000)).count(), ANSWERED_JOBS);
+        assert!(told(10_000, 200_000 + ANSWERED_FOR_MS));
     }
 
     #[test]

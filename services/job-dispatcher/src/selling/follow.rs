@@ -152,7 +152,9 @@ impl Seller {
         }
         // Only the row of the very client that signed the notice: nobody else's answer is announced to it.
         match self.ledger.store.selling_by_request(from, notify.request_hash).await {
-            Ok(Some(row)) if self.courtesy.may_answer(row.job, now_ms) => self.answer_notice(row),
+            Ok(Some(row)) if self.courtesy.may_answer(row.job, row.created_at_ms, now_ms) => {
+                self.answer_notice(row)
+            }
             Ok(_) => {}
             Err(error) => warn!(error = &error as &dyn std::error::Error, "a notice could not be matched"),
         }

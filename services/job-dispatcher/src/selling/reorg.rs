@@ -27,6 +27,20 @@ impl Seller {
         Ok(status_of(earlier, &terms) == JobStatus::None)
     }
 
+    /// Gives a job that was found just before this process's last end the answer that it was about to be given.
+    pub(super) async fn inherits_from_an_earlier_life(&self, row: &SellingJob) -> Result<bool, WorkError> {
+        if row.state != SellingState::Accepted || row.created_at_ms >= self.started_ms {
+            return Ok(false);
+        }
+        let earlier = self.ledger.store.selling_answered_before(row).await?;
+        let Some(earlier) = earlier else { return Ok(false) };
+        if !self.is_gone(&earlier).await? {
+            return Ok(false);
+        }
+        self.inherit(row, earlier).await?;
+        Ok(true)
+    }
+
     /// Gives a job the answer of the same request under an id that a reorganisation took away.
     pub(super) async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
         self.lose(&earlier, row.job).await?;

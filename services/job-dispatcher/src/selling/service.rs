@@ -115,7 +115,7 @@ pub(super) struct Seller {
     /// Claims that are in no block although their deadline comes near.
     pub(super) late: Late,
     pub(super) expired_at_ms: AtomicU64,
-    started_ms: u64,
+    pub(super) started_ms: u64,
     pub(super) sold: Sold,
     /// What a row holds where the client wrote a name that is none.
     pub(super) nameless: ModelId,

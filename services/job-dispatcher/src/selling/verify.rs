@@ -21,7 +21,7 @@ pub(super) fn judge(
     provider: Address,
     chain_now: UnixSeconds,
     config: &SellingConfig,
-    least_payment: Xbzz,
+    (least_payment, most_payment): (Xbzz, Xbzz),
     offers: impl Fn(&ModelId) -> bool,
 ) -> Verdict {
     let refuse = |reason: &str| Verdict::Refuse(reason.to_owned());
@@ -35,6 +35,9 @@ pub(super) fn judge(
     }
     if terms.max_payment < least_payment {
         return refuse("the payment is below the smallest that is served");
+    }
+    if terms.max_payment > most_payment {
+        return refuse("the payment is above what any answer costs, and so is the stake that it binds");
     }
     let Ok(model) = terms.model.parse::<ModelId>() else { return refuse("the model's name is not one") };
     if !offers(&model) {
@@ -76,7 +79,7 @@ mod tests {
     fn verdict(terms: &JobTerms) -> Verdict {
         let offers = |model: &ModelId| model.as_str() == "m";
         let config = SellingConfig::default();
-        judge(terms, US, UnixSeconds::new(1002), &config, config.min_payment, offers)
+        judge(terms, US, UnixSeconds::new(1002), &config, (config.min_payment, Xbzz::from_whole(5)), offers)
     }
 
     fn with(change: impl FnOnce(&mut JobTerms)) -> Verdict {
@@ -103,6 +106,7 @@ mod tests {
         let refused = [
             with(|terms| terms.max_payment = Xbzz::ZERO),
             with(|terms| terms.max_payment = Xbzz::from_plur(1)),
+            with(|terms| terms.max_payment = Xbzz::from_whole(6)),
             with(|terms| terms.model = "other".into()),
             with(|terms| terms.model = String::new()),
             with(|terms| terms.model = "m\n".into()),

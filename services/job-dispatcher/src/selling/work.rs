@@ -40,6 +40,12 @@ const TAKE_IN_MS: u64 = 60_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest prompt and the longest answer that models have, in tokens, with room to spare.
+const LONGEST_TOKENS: u64 = 1 << 20;
+
+/// The most that is taken for a model whose prices say little or nothing.
+const FREE_MODELS_MOST: Xbzz = Xbzz::from_plur(1_000_000_000_000_000);
+
 /// How long the reason of a refusal may take to upload.
 const EXPLANATION_LIMIT: Duration = Duration::from_secs(2);
 
@@ -118,10 +124,14 @@ impl Seller {
             None => (verdict, None),
         };
         let Some(row) = self.new_row(job, &terms, verdict) else { return Ok(()) };
-        self.ledger.found(&row).await?;
-        KillPoint::SellingFound.pass();
-        if let Some(earlier) = inherited {
-            self.inherit(&row, earlier).await?;
+        {
+            // No work begins before it is known whether an answer is there already.
+            let _inheriting = self.in_progress.enter(job);
+            self.ledger.found(&row).await?;
+            KillPoint::SellingFound.pass();
+            if let Some(earlier) = inherited {
+                self.inherit(&row, earlier).await?;
+            }
         }
         self.spawn_work(job);
         Ok(())
@@ -162,7 +172,7 @@ impl Seller {
     async fn verdict(&self, terms: &JobTerms) -> Result<Verdict, WorkError> {
         let chain_now = self.chain_now().await?;
         let offers = |model: &ModelId| self.offers(model);
-        let verdict = judge(terms, self.wallet, chain_now, &self.config, self.least_payment(terms), offers);
+        let verdict = judge(terms, self.wallet, chain_now, &self.config, self.payments(terms), offers);
         if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.runners.models().is_empty() {
             return Err(WorkError::NoRunnerYet);
         }
@@ -172,13 +182,21 @@ impl Seller {
         }
     }
 
-    /// The smallest payment served: what a short answer to a short prompt costs here, if that is below the setting.
-    fn least_payment(&self, terms: &JobTerms) -> Xbzz {
-        let short = TokenUsage { prompt: MIN_PROMPT_TOKENS, completion: 1 };
+    /// The smallest payment served: what a short answer to a short prompt costs here, if that is below the setting. And
+    /// the largest: what the longest prompt and answer would cost. A slash is two or three times the payment, so who
+    /// pays a thousand times too much into escrow is not after an answer.
+    fn payments(&self, terms: &JobTerms) -> (Xbzz, Xbzz) {
+        let (short, long) = (
+            TokenUsage { prompt: MIN_PROMPT_TOKENS, completion: 1 },
+            TokenUsage { prompt: LONGEST_TOKENS, completion: LONGEST_TOKENS },
+        );
         let prices = terms.model.parse().ok().map(|model| self.prices_of(&model));
-        let cost = prices.and_then(|prices| prices.cost_rounded_up(short));
+        let cost =
+            |usage| prices.and_then(|prices| prices.cost_rounded_up(usage)).filter(|cost| !cost.is_zero());
         // A model that is free still has to be paid for the claim's gas.
-        cost.filter(|cost| !cost.is_zero()).unwrap_or(self.config.min_payment).min(self.config.min_payment)
+        let least = cost(short).unwrap_or(self.config.min_payment).min(self.config.min_payment);
+        let most = cost(long).unwrap_or(FREE_MODELS_MOST).max(FREE_MODELS_MOST);
+        (least, most)
     }
 
     /// Works on a job unless somebody does already.
@@ -223,6 +241,9 @@ impl Seller {
     async fn serve(self: &Arc<Self>, row: &SellingJob) -> Result<(), WorkError> {
         if row.runs >= MAX_RUNS {
             return self.decide_refusal(row, "the process ended twice while a backend was asked").await;
+        }
+        if self.inherits_from_an_earlier_life(row).await? {
+            return Ok(());
         }
         let patience = self.patience(row).await?;
         let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
@@ -436,11 +457,12 @@ impl Seller {
         }
         // Best effort: the refund must not wait for the explanation.
         let reason_at = match row.sealed_answer.clone() {
-            Some(sealed) => {
+            // An answer that came too late is no reason, and not to be had for nothing.
+            Some(sealed) if row.usage.is_none() => {
                 let uploading = Box::pin(self.courier.upload(sealed));
                 timeout(&*self.clock, EXPLANATION_LIMIT, uploading).await.ok().and_then(Result::ok)
             }
-            None => None,
+            _ => None,
         };
 
         let intent = match reason_at {
