@@ -76,6 +76,25 @@ impl Rpc {
         Ok(found.is_some())
     }
 
+    /// [`Self::transaction_count`] by every endpoint that answers.
+    pub async fn transaction_counts(&self, address: Address, at: BlockTag) -> Vec<u64> {
+        let counts = self.ask_all::<Number>("eth_getTransactionCount", json!([address, at.to_param()])).await;
+        counts.into_iter().map(|count| count.0).collect()
+    }
+
+    /// [`Self::receipt`] by every endpoint that answers.
+    pub async fn receipts_by_all(&self, tx: TxHash) -> Vec<Option<Receipt>> {
+        let receipts = self.ask_all::<Option<RawReceipt>>("eth_getTransactionReceipt", json!([tx])).await;
+        receipts.into_iter().map(|raw| raw.map(Receipt::from)).collect()
+    }
+
+    /// [`Self::transaction_known`] by every endpoint that answers.
+    pub async fn transaction_known_by(&self, tx: TxHash) -> Vec<bool> {
+        let found =
+            self.ask_all::<Option<serde::de::IgnoredAny>>("eth_getTransactionByHash", json!([tx])).await;
+        found.into_iter().map(|found| found.is_some()).collect()
+    }
+
     /// Runs a view function and returns its ABI-encoded result.
     pub async fn eth_call(&self, to: Address, data: &[u8], at: BlockTag) -> Result<Vec<u8>, ChainError> {
         let (method, params) = call_question(None, to, data, at);

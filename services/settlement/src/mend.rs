@@ -1,9 +1,10 @@
 //! Transactions that no block has yet: the same bytes again, a higher fee at the same nonce, or a new nonce.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use t4t_api::settlement::SettlementError;
-use t4t_chain::{BlockTag, Fees};
+use t4t_chain::{BlockTag, Fees, Receipt};
 use t4t_store::transactions::{StoredTransaction, StoredVersion};
 
 use crate::calls::is_harmless_twice;
@@ -12,6 +13,9 @@ use crate::error;
 use crate::gap;
 use crate::pacing::Sent;
 use crate::send::Sending;
+
+/// How often a payment is signed for another nonce. Another program that uses the wallet takes one now and then.
+const MOST_NEW_NONCES: usize = 3;
 
 /// What a transaction without a receipt needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,13 +191,52 @@ impl Core {
     }
 
     /// Whether no version can be mined any more, or it does no harm if one is.
+    ///
+    /// A payment that is signed anew is paid twice if one endpoint made up that its nonce is gone: it takes all that
+    /// answer. And where there is but one, it can do so a few times.
     async fn is_nonce_lost(&self, row: &StoredTransaction) -> Result<bool, SettlementError> {
-        let waits_nowhere = row.versions.iter().all(|version| version.refused);
-        if waits_nowhere || is_harmless_twice(&intent_of(row)?) {
+        if is_harmless_twice(&intent_of(row)?) {
             return Ok(true);
         }
+        let nonces: HashSet<u64> = row.versions.iter().map(|version| version.nonce).collect();
+        if nonces.len() > MOST_NEW_NONCES {
+            tracing::error!(
+                key = row.key,
+                nonce = row.nonce,
+                "the chain's node says again and again that another transaction used the nonce: name a second node in \
+                 GNOSIS_RPC_URL"
+            );
+            return Ok(false);
+        }
+        let waits_nowhere = row.versions.iter().all(|version| version.refused);
         let deep = self.heads.number().saturating_sub(self.config.pace.confirmations);
-        Ok(self.mined_count(BlockTag::Number(deep)).await? > row.nonce)
+        let at = if waits_nowhere { BlockTag::Latest } else { BlockTag::Number(deep) };
+        let counts = self.rpc.transaction_counts(self.scope.wallet, at).await;
+        if !self.rpc.are_witnesses(counts.len()) || counts.iter().any(|count| *count <= row.nonce) {
+            return Ok(false);
+        }
+        for version in &row.versions {
+            let known = self.rpc.transaction_known_by(version.hash).await;
+            if !self.rpc.are_witnesses(known.len()) || known.contains(&true) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a receipt is believed. One that says that a payment failed makes its owner pay another provider, so all
+    /// endpoints that answer have to say it.
+    pub(crate) async fn is_believed(
+        &self,
+        row: &StoredTransaction,
+        receipt: &Receipt,
+    ) -> Result<bool, SettlementError> {
+        if receipt.success || is_harmless_twice(&intent_of(row)?) {
+            return Ok(true);
+        }
+        let receipts = self.rpc.receipts_by_all(receipt.tx).await;
+        let has_failed = |receipt: &Option<Receipt>| receipt.as_ref().is_some_and(|receipt| !receipt.success);
+        Ok(self.rpc.are_witnesses(receipts.len()) && receipts.iter().all(has_failed))
     }
 
     async fn mined_count(&self, at: BlockTag) -> Result<u64, SettlementError> {

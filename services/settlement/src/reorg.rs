@@ -72,7 +72,9 @@ impl Core {
     async fn follow(&self, moved: &[&StoredTransaction]) -> Result<(), SettlementError> {
         let receipts = self.receipts(moved).await?;
         for row in moved {
-            if let Some(receipt) = receipt_of(row, &receipts) {
+            if let Some(receipt) = receipt_of(row, &receipts)
+                && self.is_believed(row, receipt).await?
+            {
                 self.include(row, receipt).await?;
                 continue;
             }

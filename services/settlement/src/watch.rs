@@ -97,8 +97,8 @@ impl Core {
         let asked = rows.len();
         for row in rows {
             match receipt_of(row, &receipts) {
-                Some(receipt) => self.include(row, receipt).await?,
-                None => {
+                Some(receipt) if self.is_believed(row, receipt).await? => self.include(row, receipt).await?,
+                _ => {
                     self.pacing.missed(row.id, &self.heads, self.now_ms());
                     missing.push(row);
                 }

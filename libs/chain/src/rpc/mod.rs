@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -126,6 +126,25 @@ impl Rpc {
     ) -> Result<T, ChainError> {
         let raw = self.single(&(method, params)).await?;
         serde_json::from_str(raw.get()).map_err(|cause| ChainError::malformed(method, cause.to_string()))
+    }
+
+    /// Puts one question to every endpoint, once, and returns the answers of those that gave one: for what is too dear to
+    /// take one endpoint's word.
+    pub(crate) async fn ask_all<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Vec<T> {
+        let question = [(method, params)];
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(self.inner.endpoints.len());
+        for endpoint in &self.inner.endpoints {
+            asked.push(self.inner.send(endpoint, &question));
+        }
+        let answers =
+            future::join_all(asked).await.into_iter().filter_map(|answers| answers.ok()?.pop()?.ok());
+        answers.filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+    }
+
+    /// Whether so many answers are enough to believe what could cost money twice: two, where there are two endpoints.
+    pub fn are_witnesses(&self, answers: usize) -> bool {
+        answers >= self.inner.endpoints.len().min(2)
     }
 
     /// Asks several questions in as few HTTP requests as the endpoint allows; answers come in the order of the

@@ -7,7 +7,7 @@ use serde_json::json;
 use t4t_chain::{BlockTag, Fees, RpcCounts, TransactionRequest, deploy};
 use t4t_settlement::{SettlementConfig, SettlementService};
 
-use crate::world::{CLIENT, World, done, eventually, is_mined, job_of, known, outcome, submit};
+use crate::world::{CLIENT, Sends, World, done, eventually, is_mined, job_of, known, outcome, submit};
 
 #[actix_web::test]
 async fn fifty_parallel_posts_have_consecutive_nonces_after_one_approval_and_all_mine() {
@@ -92,6 +92,41 @@ async fn a_nonce_that_another_program_used_is_replaced_once() {
     let posted = outcome(&running.settlement, "post:2").await;
     assert!(is_mined(&posted), "{posted:?}");
     assert_eq!((posted.nonce, world.posted().await), (3, 2));
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn one_node_that_denies_a_payment_does_not_make_it_twice() {
+    let world = World::with_provider().await;
+    let rpc = world.rpc_of_two();
+    let running = world.start_with(CLIENT, rpc.clone()).await;
+    done(&running.settlement, "post:0", world.job().await).await;
+    world.proxy.set(Sends::Deny);
+    submit(&running.settlement, "post:1", world.job().await).await.unwrap();
+    let counted = || rpc.counts().methods.get("eth_getTransactionCount").copied().unwrap_or(0);
+    let before = counted();
+    eventually("the other node was asked, and more than once", || async { counted() > before + 8 }).await;
+    assert_eq!(world.posted().await, 2);
+    world.proxy.set(Sends::Pass);
+    assert!(is_mined(&outcome(&running.settlement, "post:1").await));
+    assert_eq!(world.posted().await, 2);
+    running.stop().await;
+}
+
+#[actix_web::test]
+async fn one_node_that_says_a_payment_failed_is_not_believed() {
+    let world = World::with_provider().await;
+    let rpc = world.rpc_of_two();
+    let running = world.start_with(CLIENT, rpc.clone()).await;
+    done(&running.settlement, "post:0", world.job().await).await;
+    world.proxy.set(Sends::Fail);
+    submit(&running.settlement, "post:1", world.job().await).await.unwrap();
+    let receipts = || rpc.counts().methods.get("eth_getTransactionReceipt").copied().unwrap_or(0);
+    let before = receipts();
+    eventually("both nodes were asked", || async { receipts() > before + 3 }).await;
+    assert!(!is_mined(&known(&running.settlement, "post:1").await));
+    world.proxy.set(Sends::Pass);
+    assert!(is_mined(&outcome(&running.settlement, "post:1").await), "and not said to have failed either");
     running.stop().await;
 }
 

@@ -50,6 +50,25 @@ pub(crate) enum Sends {
     Block = 1,
     /// Hands them on and loses the answer.
     LoseAnswer = 2,
+    /// Hands them on, says that their nonce is used, and knows nothing of them ever after.
+    Deny = 3,
+    /// Hands them on, and says of each that it failed.
+    Fail = 4,
+}
+
+/// What a lying node makes of a true answer.
+fn lie(mode: u8, question: &Value, answer: &mut Value) {
+    let method = question["method"].as_str().unwrap_or_default();
+    let is_about_one = matches!(method, "eth_getTransactionByHash" | "eth_getTransactionReceipt");
+    if mode == Sends::Deny as u8 && method == "eth_sendRawTransaction" {
+        let error = json!({"code": -32000, "message": "nonce too low"});
+        *answer = json!({"jsonrpc": "2.0", "id": question["id"], "error": error});
+    } else if mode == Sends::Deny as u8 && is_about_one {
+        answer["result"] = Value::Null;
+    } else if mode == Sends::Fail as u8 && answer["result"]["status"].is_string() {
+        answer["result"]["status"] = json!("0x0");
+        answer["result"]["logs"] = json!([]);
+    }
 }
 
 /// A proxy in front of the node.
@@ -113,18 +132,26 @@ async fn forward(
 ) -> HttpResponse {
     let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
     let is_send = parsed["method"] == "eth_sendRawTransaction";
-    let mode = if is_send { mode.load(Ordering::SeqCst) } else { 0 };
+    let mode = mode.load(Ordering::SeqCst);
     if is_send {
         sent.lock().unwrap().push(parsed["params"][0].as_str().unwrap().to_owned());
     }
-    if mode == Sends::Block as u8 {
+    if is_send && mode == Sends::Block as u8 {
         return HttpResponse::BadGateway().finish();
     }
     let request = http.post(node).header("content-type", "application/json").body(body);
     let answer = request.send().await.unwrap().bytes().await.unwrap();
-    if mode == Sends::LoseAnswer as u8 {
+    if is_send && mode == Sends::LoseAnswer as u8 {
         return HttpResponse::BadGateway().finish();
     }
+    let mut told: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    match (&parsed, &mut told) {
+        (Value::Array(questions), Value::Array(answers)) => {
+            questions.iter().zip(answers).for_each(|(question, answer)| lie(mode, question, answer));
+        }
+        (question, answer) => lie(mode, question, answer),
+    }
+    let answer = told.to_string();
     HttpResponse::Ok().content_type("application/json").body(answer)
 }
 
@@ -191,6 +218,15 @@ impl World {
             backoff: Duration::from_millis(10),
             max_backoff: Duration::from_millis(50),
             ..RpcConfig::new([self.proxy.url.clone()])
+        };
+        Rpc::new(config, SystemClock::shared()).unwrap()
+    }
+
+    /// A client of the chain that prefers the proxy and knows the node as well.
+    pub(crate) fn rpc_of_two(&self) -> Rpc {
+        let config = RpcConfig {
+            deadline: Duration::from_secs(3),
+            ..RpcConfig::new([self.proxy.url.clone(), self.anvil.rpc_url()])
         };
         Rpc::new(config, SystemClock::shared()).unwrap()
     }
