@@ -1,5 +1,6 @@
 //! Jobs of the buying side: one row for each attempt to have a request answered.
 
+use bytes::Bytes;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use t4t_protocol::job::BuyingState;
@@ -37,7 +38,7 @@ pub struct BuyingJob {
     /// Until when the provider must have claimed.
     pub delivery_deadline: UnixSeconds,
     /// The request, sealed to the provider, while somebody may need it.
-    pub sealed_request: Option<Vec<u8>>,
+    pub sealed_request: Option<Bytes>,
     /// The job on the chain, once posted.
     pub job: Option<JobId>,
     /// Where the sealed answer lies, once known.
@@ -80,7 +81,7 @@ fn read(row: &SqliteRow) -> Result<BuyingJob, StoreError> {
         request_hash: row.id("request_hash")?,
         max_payment: row.amount("max_payment")?,
         delivery_deadline: UnixSeconds::new(row.count("delivery_deadline")?),
-        sealed_request: row.try_get("sealed_request")?,
+        sealed_request: row.try_get::<Option<Vec<u8>>, _>("sealed_request")?.map(Bytes::from),
         job: row.maybe_id("job")?,
         response_hash: row.maybe_id("response_hash")?,
         paid: row.maybe_amount("paid")?,
@@ -138,7 +139,7 @@ impl Store {
             .bind(job.request_hash.routing_id().as_bytes().as_slice())
             .bind(job.max_payment.to_be_bytes().to_vec())
             .bind(integer(job.delivery_deadline.get()))
-            .bind(&job.sealed_request)
+            .bind(job.sealed_request.as_deref())
             .bind(integer(job.created_at_ms))
             .bind(integer(job.created_at_ms))
             .execute(&self.pool)
@@ -268,7 +269,7 @@ mod tests {
             request_hash: SwarmRef::new([5; 32]),
             max_payment: Xbzz::from_whole(5000),
             delivery_deadline: UnixSeconds::new(u64::MAX / 2),
-            sealed_request: Some(vec![9; 100]),
+            sealed_request: Some(vec![9; 100].into()),
             job: None,
             response_hash: None,
             paid: None,

@@ -1,9 +1,13 @@
 //! `POST /v1/chat/completions`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use actix_web::body::SizedStream;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::Stream;
 use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError};
 use t4t_types::RequestId;
 
@@ -11,9 +15,9 @@ use crate::body::{self, ReadBody};
 use crate::config::ProgressMode;
 use crate::error::GatewayError;
 use crate::idempotency;
-use crate::purchase::{Purchase, Terms};
+use crate::purchase::{Kept, Purchase, Terms};
 use crate::state::Edge;
-use crate::streaming;
+use crate::streaming::{self, WRITE_BYTES};
 use crate::transcript::Transcript;
 use crate::wire::answer::Answer;
 use crate::wire::chunk::ChunkHead;
@@ -92,7 +96,7 @@ async fn answer(
 }
 
 /// The provider's answer as it came, once it is known to be one.
-fn whole(id: RequestId, answer: BoughtAnswer) -> Result<HttpResponse, GatewayError> {
+fn whole(id: RequestId, (answer, kept): (BoughtAnswer, Kept)) -> Result<HttpResponse, GatewayError> {
     Answer::parse(answer.response.get())?;
     let mut response = HttpResponse::Ok();
     response
@@ -105,5 +109,18 @@ fn whole(id: RequestId, answer: BoughtAnswer) -> Result<HttpResponse, GatewayErr
         response.insert_header(("x-t4t-job", job.to_string()));
     }
     let json: Box<str> = answer.response.into();
-    Ok(response.body(String::from(json)))
+    Ok(response.body(in_pieces(String::from(json).into(), kept)))
+}
+
+/// A body that goes out piece by piece, so that whoever reads slowly holds what is accounted for and no copy of it.
+fn in_pieces(whole: Bytes, kept: Kept) -> SizedStream<impl Stream<Item = Result<Bytes, Infallible>>> {
+    let length = whole.len() as u64;
+    let pieces = async_stream::stream! {
+        let _kept = kept;
+        let mut rest = whole;
+        while !rest.is_empty() {
+            yield Ok(rest.split_to(rest.len().min(WRITE_BYTES)));
+        }
+    };
+    SizedStream::new(length, Box::pin(pieces))
 }

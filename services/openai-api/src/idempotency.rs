@@ -21,7 +21,7 @@ const MAX_KEY_BYTES: usize = 255;
 /// Keys whose bodies are remembered.
 const REMEMBERED: usize = 4096;
 
-/// The ids of the keys seen last and the hashes of the bodies they came with.
+/// The hashes of the keys seen last and the hashes of the bodies they came with.
 ///
 /// It only tells an app that it used one key for two requests. That a request sent twice is paid once is the buyer's
 /// promise, kept by the id.
@@ -32,8 +32,8 @@ pub(crate) struct Idempotency {
 
 #[derive(Debug, Default)]
 struct Seen {
-    bodies: HashMap<RequestId, [u8; 32]>,
-    order: VecDeque<RequestId>,
+    bodies: HashMap<[u8; 32], [u8; 32]>,
+    order: VecDeque<[u8; 32]>,
 }
 
 /// Reads the app's key, if it sent one.
@@ -64,13 +64,15 @@ impl Idempotency {
     /// # Errors
     /// The key came with another body before.
     pub(crate) fn id(&self, key: &str, body_hash: [u8; 32]) -> Result<RequestId, GatewayError> {
-        let id = RequestId::new(keccak256([DOMAIN, key.as_bytes()].concat()));
+        let key_hash = keccak256([DOMAIN, key.as_bytes()].concat());
+        // The body is part of it: what was forgotten here must not get another request's answer.
+        let id = RequestId::new(keccak256([key_hash, body_hash].concat()));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.bodies.get(&id) {
+        match seen.bodies.get(&key_hash) {
             Some(before) if *before != body_hash => Err(GatewayError::KeyReused),
             Some(_) => Ok(id),
             None => {
-                seen.remember(id, body_hash);
+                seen.remember(key_hash, body_hash);
                 Ok(id)
             }
         }
@@ -78,14 +80,14 @@ impl Idempotency {
 }
 
 impl Seen {
-    fn remember(&mut self, id: RequestId, body_hash: [u8; 32]) {
+    fn remember(&mut self, key_hash: [u8; 32], body_hash: [u8; 32]) {
         if self.order.len() >= REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
             self.bodies.remove(&oldest);
         }
-        self.order.push_back(id);
-        self.bodies.insert(id, body_hash);
+        self.order.push_back(key_hash);
+        self.bodies.insert(key_hash, body_hash);
     }
 }
 

@@ -100,11 +100,12 @@ impl Purchase {
         Kept { _slot: slot, _held: held }
     }
 
-    /// Waits for the answer.
-    pub(crate) async fn answer(mut self) -> Result<BoughtAnswer, GatewayError> {
+    /// Waits for the answer; with it comes what it takes until it is delivered.
+    pub(crate) async fn answer(mut self) -> Result<(BoughtAnswer, Kept), GatewayError> {
         loop {
             if let BuyingProgress::Answered(answer) = self.next().await? {
-                return Ok(answer);
+                let kept = self.release(answer.response.get().len());
+                return Ok((answer, kept));
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::wire::answer::Answer;
 use crate::wire::chunk::KEEP_ALIVE;
 
 /// Chunks that are ready together are written together, up to about this many bytes.
-const WRITE_BYTES: usize = 16 << 10;
+pub(crate) const WRITE_BYTES: usize = 16 << 10;
 
 /// The events of a purchase. Nothing is asked of the purchase before the client has taken what came before.
 pub(crate) fn events(

@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use super::answer::{self, Answer, AnswerError};
 use super::board::Purchase;
 use super::service::Buyer;
+use super::sweep::NEVER_PAID_AFTER_MS;
 use super::trust::Offence;
 
 /// How long one look for an answer lasts, once it is known where it lies.
@@ -104,7 +105,7 @@ impl Buyer {
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
             max_payment,
             delivery_deadline: head.now().plus(delivery_seconds),
-            sealed_request: Some(sealed),
+            sealed_request: Some(sealed.into()),
             job: None,
             response_hash: None,
             paid: None,
@@ -156,7 +157,7 @@ impl Buyer {
         mut rows: watch::Receiver<BuyingJob>,
         purchase: &Purchase,
     ) -> Result<Answer, Failed> {
-        let mut told = BuyingState::Planned;
+        let (mut told, mut is_doubted) = (BuyingState::Planned, false);
         let mut now = self.reread(row).await;
         loop {
             if now.state == BuyingState::Acked && told != BuyingState::Acked {
@@ -166,7 +167,15 @@ impl Buyer {
             // Whoever announced what is not there must not hold up what it then claims.
             tokio::select! {
                 biased;
-                end = self.judge(&now) => if let Some(end) = end { return end },
+                end = self.judge(&now) => match end {
+                    Some(end) => return end,
+                    None if now.state == BuyingState::Delivered && !is_doubted => {
+                        // It may still come, but others are asked first meanwhile.
+                        is_doubted = true;
+                        self.trust.failed(now.provider);
+                    }
+                    None => {}
+                },
                 () = names_another(rows.clone(), now.response_hash) => {}
             }
             // The database is asked again now and then: an answer that was not there yet, a change told by nobody.
@@ -357,7 +366,9 @@ impl Buyer {
     /// Brings the request of a row that was found after a restart to its provider.
     pub(super) async fn deliver_request(&self, row: &BuyingJob) {
         if self.upload_request(row).await {
-            self.notify(row).await;
+            // Where nothing was ever paid, nothing comes: then the row must not look as if somebody waited for it.
+            let limit = Duration::from_millis(NEVER_PAID_AFTER_MS);
+            let _told_or_not = timeout(&*self.clock, limit, Box::pin(self.notify(row))).await;
         }
     }
 

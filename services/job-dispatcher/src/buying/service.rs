@@ -13,7 +13,7 @@ use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
 use t4t_swarm::{LinkState, SwarmError};
 use t4t_types::{Address, Overlay, Xbzz};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
@@ -98,6 +98,8 @@ pub(super) struct Buyer {
     pub(super) config: BuyingConfig,
     pub(super) ledger: Ledger,
     pub(super) board: Board,
+    /// For purchases under way.
+    pub(super) room: Arc<Semaphore>,
     pub(super) capacity: Capacity,
     pub(super) trust: Trust,
     /// Escrow transactions that wait for their block, so that their event tells the job before settlement does.
@@ -169,6 +171,8 @@ impl BuyingService {
         deps: BuyingDeps,
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Buying>,
     ) -> Result<Running, BuyingError> {
+        // Each may outlive its reader, for whom a slot is kept.
+        let purchases = config.slots.saturating_mul(2).min(Semaphore::MAX_PERMITS);
         let trust = Trust::load(deps.store.clone(), Arc::clone(&deps.clock)).await?;
         let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
         let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock));
@@ -185,6 +189,7 @@ impl BuyingService {
             config,
             ledger,
             board: Board::default(),
+            room: Arc::new(Semaphore::new(purchases)),
             posting: Posting::default(),
         });
         // Listening begins before anything is asked, so that no answer is missed.
@@ -251,10 +256,20 @@ impl ServeStream<BuyCompletion> for Front {
     async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, CallError> {
         let (purchase, is_new) = self.0.board.join(call.id);
         let progress = Box::pin(purchase.read());
-        if is_new {
-            // Detached from the reader: once something is paid, its end matters even when the app has hung up.
-            tokio::spawn(Arc::clone(&self.0).run_purchase(call, purchase));
+        if !is_new {
+            return Ok(progress);
         }
+        let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {
+            let reason = "too many purchases are under way whose apps hung up: try again in a minute".into();
+            self.0.board.finish(call.id, Err(CallError::Unavailable { reason }));
+            return Ok(progress);
+        };
+        // Detached from the reader: once something is paid, its end matters even when the app has hung up.
+        let running = Arc::clone(&self.0).run_purchase(call, purchase);
+        tokio::spawn(async move {
+            let _room = room;
+            running.await;
+        });
         Ok(progress)
     }
 }

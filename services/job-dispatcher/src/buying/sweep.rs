@@ -26,7 +26,7 @@ const LOOK_AFTER_MS: u64 = 35_000;
 const DELIVERED_GRACE_SECONDS: u64 = 600;
 
 /// A row without a transaction is given up once it is this old: submitting one takes at most two minutes.
-const NEVER_PAID_AFTER_MS: u64 = 180_000;
+pub(super) const NEVER_PAID_AFTER_MS: u64 = 180_000;
 
 /// How often the same job is taken back at most; more than once only after reorganisations.
 const MOST_TIMES: u32 = 8;
@@ -154,7 +154,10 @@ impl Buyer {
         if is_acked && row.state == BuyingState::Posted {
             self.record(row, BuyingEvent::Acked, BuyingChange::default()).await;
         }
-        let grace = if row.state == BuyingState::Delivered { DELIVERED_GRACE_SECONDS } else { 0 };
+        // A purchase that still waits has not seen the answer that was announced: then there may be none.
+        let has_answer =
+            row.state == BuyingState::Delivered && !self.ledger.is_watched((row.request_id, row.attempt));
+        let grace = if has_answer { DELIVERED_GRACE_SECONDS } else { 0 };
         let (deadline, key, intent) = if is_acked {
             let deadline = terms.delivery_deadline.plus(grace);
             (deadline, TransactionKey::time_out(job), TransactionIntent::TimeOutJob { job })
