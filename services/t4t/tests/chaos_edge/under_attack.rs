@@ -78,6 +78,7 @@ async fn withstands_all(attacks: &[Attack]) -> anyhow::Result<()> {
     }
     scene.world.anvil.set_block_time(Some(1)).await?;
     scene.closed().await.with_context(|| scene.gateway.process.story())?;
+    scene.world.keeps_its_keys()?;
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }
