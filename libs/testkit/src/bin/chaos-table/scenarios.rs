@@ -26,7 +26,11 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
          (test: 30 s)",
     ),
     scenario(2, "RPC faults at 20 %", "every job ends; 0 double posts; 0 slashed"),
-    scenario(3, "reorg depth 1–5 at post, ack, claim", "job found again; nothing shown as paid that is not"),
+    scenario(
+        3,
+        "reorg depth 1–5 at post, ack, claim; at refusal, cancel",
+        "job found again; nothing shown as paid that is not",
+    ),
     scenario(
         4,
         "stuck, dropped, replaced transactions, foreign nonce",
