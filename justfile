@@ -40,7 +40,7 @@ chaos form="short" *suites:
 layers:
     cargo test --locked -p t4t --test layers
 
-# Runs the benchmarks on a release build, or some: mining directory at-once blocks chain-calls.
+# Runs the benchmarks on a release build, or some: mining directory at-once blocks chain-calls; soak only where named.
 bench *parts:
     cargo bench --locked -p t4t --bench market -- {{parts}}
 

@@ -27,7 +27,7 @@ export CARGO_TARGET_DIR="$root/target/fuzz"
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 coverage+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 coverage+=" -Cllvm-args=-sanitizer-coverage-trace-compares"
-RUSTFLAGS="$coverage" cargo build --release --bins --target "$system"
+RUSTFLAGS="$coverage" cargo build --locked --release --bins --target "$system"
 
 if [ $# -eq 0 ]; then
     set -- $(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' Cargo.toml)

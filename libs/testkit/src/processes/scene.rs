@@ -10,7 +10,6 @@ use super::{Gateway, PATIENCE, Provider, Question, Reply, RoleSpec, World, World
 use crate::backend::{Behaviour, ScriptedBackend};
 use crate::eventually;
 use crate::ledger::{JobEntry, Ledger};
-use crate::secrets::Secrets;
 
 /// The scripted backend's model.
 pub const ECHO: &str = "echo";
@@ -89,18 +88,11 @@ impl Scene {
         scenario: impl AsyncFnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let end = match scenario(self).await {
-            Ok(end) => self.keeps_its_keys().map(|()| end),
+            Ok(end) => self.world.keeps_its_keys().map(|()| end),
             Err(error) => Err(error),
         };
         let stories = || format!("{}\n{}", self.gateway.process.story(), self.provider.process.story());
         end.map_err(|error| error.context(stories()))
-    }
-
-    /// Whether each key is in its own file alone: not in a log, a database, or any other file of the world.
-    fn keeps_its_keys(&self) -> anyhow::Result<()> {
-        let keys = Secrets::new().keys_below(self.world.home())?;
-        ensure!(keys.count() >= 4, "there are {} keys, and two roles have two each", keys.count());
-        keys.stay_in_their_files()
     }
 
     /// Asks the gateway.

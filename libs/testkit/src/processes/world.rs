@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use t4t_bee_dev::{BeeDev, BeeDevConfig, Faults};
 use t4t_chain::contracts::JobStatus;
 use t4t_types::{Address, Xbzz};
@@ -14,6 +14,7 @@ use super::{App, Process, Recipe};
 use crate::anvil::{Anvil, AnvilConfig, Market, dev_key};
 use crate::eventually;
 use crate::ledger::Ledger;
+use crate::secrets::Secrets;
 
 /// How long a process may take for what is asked of it; a busy machine needs some seconds.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -119,6 +120,17 @@ impl World {
     /// The books of this world's money.
     pub fn ledger(&self) -> Ledger {
         Ledger::new(self.anvil.rpc().clone(), self.market.addresses)
+    }
+
+    /// Whether each key is in its own file alone, once a gateway and a provider have traded: not in a log, a database,
+    /// or any other file of the world.
+    ///
+    /// # Errors
+    /// Names what was found and where, but not the key; or there are fewer keys than two roles have.
+    pub fn keeps_its_keys(&self) -> anyhow::Result<()> {
+        let keys = Secrets::new().keys_below(self.home())?;
+        ensure!(keys.count() >= 4, "there are {} keys, and two roles have two each", keys.count());
+        keys.stay_in_their_files()
     }
 
     /// Waits until these wallets sell something, by the chain.

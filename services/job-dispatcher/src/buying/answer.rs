@@ -76,7 +76,8 @@ impl std::fmt::Display for Decline {
 }
 
 impl Decline {
-    /// The error for the app, if the request itself is at fault, so that no other provider need be tried.
+    /// The error for the app, if the request itself is said to be at fault: it is told once a second provider says so,
+    /// or if there is none.
     pub(super) fn as_bad_request(&self) -> Option<BuyingError> {
         (self.kind.as_deref() == Some("invalid_request_error")).then(|| BuyingError::BadRequest {
             message: self.to_string(),
@@ -130,4 +131,33 @@ fn check(row: &BuyingJob, payload: ResponsePayload) -> Result<Answer, AnswerErro
         cost: cost.unwrap_or_default(),
         is_counted: cost.is_some(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decline(message: &str, kind: &str) -> Decline {
+        Decline { message: message.into(), kind: Some(kind.into()), param: None }
+    }
+
+    #[test]
+    fn of_a_providers_words_500_characters_are_kept_on_one_line() {
+        let long = format!("first\r\nsecond\u{1b}[31m{}", "ä".repeat(1_000_000));
+        let kept = decline(&long, "server_error").to_string();
+        assert!(kept.starts_with("firstsecond[31mää"), "{kept}");
+        assert_eq!(kept.chars().count(), MAX_WORDS);
+        assert_eq!(decline("\n\t \0", "server_error").to_string(), "it refused the job");
+    }
+
+    #[test]
+    fn what_reaches_the_app_of_a_refusal_is_bounded_too() {
+        let long = "x\n".repeat(10_000);
+        let mut declined = decline(&long, "invalid_request_error");
+        declined.param = Some(long);
+        let Some(BuyingError::BadRequest { message, param: Some(param) }) = declined.as_bad_request() else {
+            panic!("the request is blamed");
+        };
+        assert_eq!((message, param), ("x".repeat(MAX_WORDS), "x".repeat(MAX_WORDS)));
+    }
 }

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_forgiven_with_the_next_answer_and_a_price_too_high_is_noted() {
+    async fn a_failure_is_forgiven_with_the_next_answer_and_a_price_too_high_bars_from_the_second_time_on() {
         let folder = tempfile::tempdir().unwrap();
         let trust = trust(&folder).await;
         let id = (RequestId::ZERO, 1);
@@ -221,5 +221,10 @@ mod tests {
         trust.answered(ROGUE, id, Xbzz::from_plur(5));
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
+        trust.charged(id, Xbzz::from_plur(6)).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Behind, "the same claim counts once");
+        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        trust.charged(id, Xbzz::from_plur(6)).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
     }
 }

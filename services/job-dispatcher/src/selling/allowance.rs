@@ -137,6 +137,24 @@ mod tests {
     }
 
     #[test]
+    fn a_wallet_has_1200_notices_taken_a_minute_and_all_together_12000() {
+        let sender = |number: u32| {
+            let mut bytes = [0; 20];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            Address::new(bytes)
+        };
+        let mut allowance = Allowance::default();
+        let now_ms = 60_000_000;
+        let taken = (0..5000).filter(|_| allowance.take(sender(0), now_ms)).count();
+        assert_eq!(taken, 1200, "of one wallet");
+        let others = (0..50_000).filter(|number| allowance.take(sender(1 + number % 30), now_ms)).count();
+        assert_eq!(others, 12_000 - 1200, "of all others, whatever was refused of the first");
+        assert!(allowance.by_sender.len() <= 12_000, "memory is bounded");
+        assert!(!allowance.take(sender(99), now_ms + 59_999), "until the minute is over");
+        assert!(allowance.take(sender(0), now_ms + 60_000), "and free again");
+    }
+
+    #[test]
     fn one_job_is_answered_a_few_times_however_often_its_client_asks() {
         let courtesy = Courtesy::default();
         let answers =

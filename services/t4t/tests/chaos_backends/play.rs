@@ -96,6 +96,7 @@ pub(crate) async fn play(scene: &mut Scene, play: &Play) -> anyhow::Result<Found
 
     let grown = memory.growth()?;
     let jobs = scene.closed().await?;
+    scene.world.keeps_its_keys()?;
     let [wrong, right] = &jobs[before..] else { anyhow::bail!("not two jobs: {:?}", &jobs[before..]) };
     ensure!(jobs[before..].iter().all(|job| job.slashed.is_zero()), "stake was burned: {jobs:?}");
     let prices = recount::prices(scene).await?;

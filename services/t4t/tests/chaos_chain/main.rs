@@ -34,7 +34,7 @@ async fn a_block_taken_back_at_any_moment_costs_nobody_anything() -> anyhow::Res
     let form = Form::from_env();
     let plays = match form {
         Form::Short => Reorg::every_depth(),
-        Form::Full => Reorg::random(seed()?, form.runs(15, 300)?),
+        Form::Full => Reorg::random(seed()?, form.runs(17, 300)?),
     };
     let plays = chosen(plays);
     let found = Reorgs::default();

@@ -76,7 +76,7 @@ pub(crate) struct Reorg {
 const FATES: [Fate; 4] = [Fate::Gone, Fate::Moved, Fate::Shuffled, Fate::Late];
 
 impl Reorg {
-    /// Each of the three moments that move money, at each depth.
+    /// Each of the three moments of a job that goes well, at each depth; a refusal and a cancellation.
     pub(crate) fn every_depth() -> Vec<Self> {
         let moments = [Moment::Post, Moment::Ack, Moment::Claim];
         let all = moments.into_iter().enumerate().flat_map(|(number, moment)| {
@@ -90,7 +90,17 @@ impl Reorg {
                 seed: 0,
             })
         });
-        all.collect()
+        let ends_badly = [(Moment::Refusal, Fate::Late), (Moment::Cancel, Fate::Gone)];
+        let ends_badly = ends_badly.into_iter().map(|(moment, fate)| Self {
+            moment,
+            depth: 3,
+            wait: 1,
+            fate,
+            stranger: false,
+            apps: 1,
+            seed: 0,
+        });
+        all.chain(ends_badly).collect()
     }
 
     /// So many scenarios by dice.

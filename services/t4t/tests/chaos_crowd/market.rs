@@ -101,9 +101,11 @@ impl Market {
             .fold(ledger, |ledger, provider| ledger.seller(provider.wallet, &provider.database))
     }
 
-    /// Waits until all jobs are over, and checks the books.
+    /// Waits until all jobs are over, checks the books, and that no key left its file.
     pub(crate) async fn closed(&self) -> anyhow::Result<Vec<JobEntry>> {
-        Ok(self.ledger().closed(PATIENCE * 2).await?)
+        let jobs = self.ledger().closed(PATIENCE * 2).await?;
+        self.world.keeps_its_keys()?;
+        Ok(jobs)
     }
 
     /// Requests that the backends work on now.

@@ -208,6 +208,7 @@ async fn what_means_two_things_is_refused_and_nothing_hidden_is_executed() -> an
     // A smuggled purchase would be under way by now, and this one comes after it.
     scene.ask(&Question::new(ECHO, "and now?")).await?.answer()?;
     let after = scene.closed().await?.len();
+    scene.world.keeps_its_keys()?;
     ensure!(after == jobs + 1, "{} purchases were smuggled in", after - jobs - 1);
     ensure!(
         scene.backend.calls() == calls + 1,

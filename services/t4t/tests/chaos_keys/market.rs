@@ -1,4 +1,5 @@
-//! A market trades and is disturbed; then keys, passwords and tokens are searched for everywhere.
+//! A market trades and is disturbed; then keys, passwords and tokens are searched for everywhere, and what was asked and
+//! answered in all files.
 
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use t4t_testkit::rpc_proxy::{RpcFault, RpcProxy};
 use t4t_testkit::secrets::{Found, Secrets, no_secret};
 use url::Url;
 
-use super::core_files::{FATAL, allow_core_files, ends_without_core};
+use super::core_files::{FATAL, allow_core_files, core_files_are_allowed, ends_without_core};
 use super::files::private;
 use super::{PASSWORD, ROW, T4T};
 
@@ -29,6 +30,9 @@ const BACKEND_KEY: &str = "sk-backend-0b7f3e6d11c4";
 
 /// The key in the address of the chain's endpoint, as those who sell endpoints have it.
 const ENDPOINT_KEY: &str = "endpoint-a84f02c6be97d3";
+
+/// What every question has in it, and so every answer of a backend that echoes.
+const SAID: &str = "whisper-5b1e88c0d7f2";
 
 /// Logs everything, what libraries say among it.
 const EVERYTHING: &str = "trace,actix_server=trace,actix_http=trace,mio=trace,hyper=trace,hyper_util=trace,\
@@ -69,7 +73,7 @@ impl App {
     /// Asks until there is an answer.
     async fn ask(&mut self, gateway: &Url) -> anyhow::Result<()> {
         self.asked += 1;
-        let text = format!("question {}", self.asked);
+        let text = format!("{SAID} {}", self.asked);
         let body = json!({
             "model": ECHO, "max_tokens": 32, "stream": self.asked.is_multiple_of(2),
             "messages": [{ "role": "user", "content": text }],
@@ -79,7 +83,7 @@ impl App {
         eventually(PATIENCE * 2, "an answer", async || {
             tried += 1;
             let request = self.http.post(url.clone()).bearer_auth(APP_KEY).json(&body);
-            let request = request.header("Idempotency-Key", format!("{text}, {tried}"));
+            let request = request.header("Idempotency-Key", format!("question {}, {tried}", self.asked));
             (self.answers.take(request).await.ok()?.0 == 200).then_some(())
         })
         .await
@@ -170,6 +174,8 @@ async fn after_a_disturbed_market_keys_are_in_their_files_alone() -> anyhow::Res
     ledger.seller(provider.wallet, &provider.database).closed(PATIENCE).await?;
 
     let secrets = secrets_of(&world)?;
+    let shown = secrets.said.in_bytes("an HTTP answer", &app.answers.0);
+    ensure!(!shown.is_empty(), "no app was shown what is searched for");
     let processes: Vec<&Process> =
         [&gateway.process, &provider.process].into_iter().chain(&apart.processes).collect();
     let in_memory = search(&world, &secrets, &app.answers.0, &processes)?;
@@ -180,10 +186,16 @@ async fn after_a_disturbed_market_keys_are_in_their_files_alone() -> anyhow::Res
         ends_without_core(process, FATAL[number % FATAL.len()]).await?;
     }
     no_secret(&secrets.everything.in_folder(world.home())?)?;
+    no_secret(&secrets.said.in_folder(world.home())?)?;
     let logs: u64 = sizes(world.home())?;
+    let ended = if core_files_are_allowed() {
+        format!("{count} processes ended by SIGSEGV or SIGABRT left 0 core files")
+    } else {
+        "core files not shown: this system's hard limit of them is 0".to_owned()
+    };
     let found = format!(
         "0 hits of {} secrets in {:.1} MB of logs, databases and other files, {:.1} MB of HTTP answers, cmdline and \
-         environ; {count} processes ended by SIGSEGV or SIGABRT left 0 core files; {in_memory}",
+         environ, and none of questions and answers in the files; {ended}; {in_memory}",
         secrets.everything.count(),
         megabytes(logs),
         megabytes(app.answers.0.len() as u64),
@@ -232,6 +244,8 @@ struct Searched {
     of_files: Secrets,
     /// The wallets' keys.
     wallets: Secrets,
+    /// What questions and answers hold: apps are shown it, and files may have it sealed only.
+    said: Secrets,
 }
 
 fn secrets_of(world: &World) -> anyhow::Result<Searched> {
@@ -243,7 +257,9 @@ fn secrets_of(world: &World) -> anyhow::Result<Searched> {
     let of_files = of_files.text("the keystore's password", PASSWORD).text("the backend's key", BACKEND_KEY);
     let everything =
         of_files.clone().text("the gateway's key", APP_KEY).text("the services' token", SERVICE_TOKEN);
-    Ok(Searched { everything: everything.text("the endpoint's key", ENDPOINT_KEY), of_files, wallets })
+    let everything = everything.text("the endpoint's key", ENDPOINT_KEY);
+    let said = Secrets::new().text("a question or its answer", SAID);
+    Ok(Searched { everything, of_files, wallets, said })
 }
 
 /// Searches everywhere while the processes run; what their memory shows to root.
@@ -254,6 +270,7 @@ fn search(
     processes: &[&Process],
 ) -> anyhow::Result<String> {
     let mut found: Vec<Found> = secrets.everything.in_folder(world.home())?;
+    found.extend(secrets.said.in_folder(world.home())?);
     found.extend(secrets.everything.in_bytes("an HTTP answer", answers));
     let mut shown = 0;
     for process in processes {

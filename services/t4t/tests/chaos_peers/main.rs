@@ -8,6 +8,7 @@ mod cases;
 mod clients;
 mod crowd;
 mod dice;
+mod kept;
 mod messages;
 mod providers;
 mod rogue;

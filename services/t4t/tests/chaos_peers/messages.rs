@@ -9,7 +9,7 @@ use t4t_testkit::processes::{ECHO, PATIENCE, Question, Scene};
 use t4t_types::SwarmRef;
 
 use super::stranger::{PAYMENT, Stranger};
-use super::{scene, unharmed};
+use super::{kept, scene, unharmed};
 
 #[actix_web::test]
 async fn forged_bent_and_repeated_messages_change_nothing_even_after_a_restart() -> anyhow::Result<()> {
@@ -19,32 +19,53 @@ async fn forged_bent_and_repeated_messages_change_nothing_even_after_a_restart()
             let provider = scene.provider.wallet;
             let stranger = Stranger::new(&scene.world, 3).await?;
             let (hash, job) = stranger.buy(provider, "once").await?;
-            let good = stranger.sign(MessageKind::JobNotify, provider, &stranger.notice(hash, PAYMENT)?)?;
-            let text = String::from_utf8(good.clone())?;
+            let notice = stranger.notice(hash, PAYMENT)?;
+            let good = stranger.sign(MessageKind::JobNotify, provider, &notice)?;
+            // Another one, so that what is made of it would leave a row of its own.
+            let spoilt = stranger.sign(MessageKind::JobNotify, provider, &notice)?;
+            let text = String::from_utf8(spoilt.clone())?;
             let forged = text.replace(&stranger.address().to_string(), &scene.gateway.wallet.to_string());
-            let bent = text.replace("\"v\":1", "\"v\":1 ").replace("300", "301");
-            let mut flipped = good.clone();
+            let bent = text.replace(&PAYMENT.plur().to_string(), &(PAYMENT.plur() + 1).to_string());
+            ensure!(bent != text && forged != text, "nothing is bent: {text}");
+            let mut flipped = spoilt.clone();
             let middle = flipped.len() / 2;
             flipped[middle] ^= 1;
             let bad = [
                 forged.into_bytes(),
                 bent.into_bytes(),
                 flipped,
-                good[..good.len() / 2].to_vec(),
+                spoilt[..spoilt.len() / 2].to_vec(),
                 b"{}".to_vec(),
                 vec![0xff; 2000],
                 b"[".repeat(3000),
             ];
-            for bytes in bad.into_iter().chain((0..10).map(|_| good.clone())) {
-                stranger.tell_provider(provider, bytes).await?;
+            for bytes in &bad {
+                stranger.tell_provider(provider, bytes.clone()).await?;
             }
+            let database = scene.provider.database.clone();
+            let other = stranger.notice(SwarmRef::new([5; 32]), PAYMENT)?;
+            let last = stranger.sign(MessageKind::JobNotify, provider, &other)?;
+            stranger.tell_provider(provider, last.clone()).await?;
+            kept::taken(&database, &last).await?;
+            kept::none_taken(&database, &bad).await?;
+            ensure!(kept::notices(&database, hash).await? == 0, "a notice is kept that nobody signed");
+            for _ in 0..10 {
+                stranger.tell_provider(provider, good.clone()).await?;
+            }
+            kept::taken(&database, &good).await?;
             let job = stranger.over(&scene.world, job).await?;
             ensure!(!job.paid.is_zero(), "{job:?}");
             scene.provider.process.restart(&[])?;
             scene.provider.started().await?;
+            // Whoever took it a second time would keep it again.
+            kept::forget_notices(&database, hash).await?;
             for _ in 0..10 {
                 stranger.tell_provider(provider, good.clone()).await?;
             }
+            let last = stranger.sign(MessageKind::JobNotify, provider, &other)?;
+            stranger.tell_provider(provider, last.clone()).await?;
+            kept::taken(&database, &last).await?;
+            ensure!(kept::notices(&database, hash).await? == 0, "a repeated notice was taken again");
             scene.ask(&Question::new(ECHO, "does it live?")).await?.answer()?;
             let jobs = unharmed(scene).await?;
             ensure!(

@@ -133,10 +133,11 @@ impl Siege {
         world.anvil.mine(1).await
     }
 
-    /// After all attacks: every job is over, nothing was burned and nothing is open.
+    /// After all attacks: every job is over, nothing was burned, nothing is open, and no key left its file.
     pub(crate) async fn end(&mut self) -> anyhow::Result<Vec<JobEntry>> {
         // Deadlines that only time brings.
         let jobs = self.scene.closed().await?;
+        self.scene.world.keeps_its_keys()?;
         let registry = self.scene.world.market.addresses.registry();
         let provider = self.scene.provider.wallet;
         let burned = jobs.iter().filter(|job| job.provider == provider && !job.slashed.is_zero()).count();

@@ -20,7 +20,6 @@ async fn a_claim_that_came_back_as_another_requests_is_in_the_books() -> anyhow:
     let mut scene = scene().await?;
     scene
         .play(async |scene: &mut Scene| {
-            let provider = scene.provider.wallet;
             let stranger = Stranger::new(&scene.world, 3).await?;
             let first = request(&stranger, scene, "the first", 300).await?;
             let second = request(&stranger, scene, "the second", 400).await?;

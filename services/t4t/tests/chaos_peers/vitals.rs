@@ -21,7 +21,8 @@ pub(crate) struct Watched {
 struct Seen {
     is_over: AtomicBool,
     peak_kib: AtomicU64,
-    dialled: Mutex<HashSet<SocketAddr>>,
+    /// Nothing until its open files could be listed.
+    dialled: Mutex<Option<HashSet<SocketAddr>>>,
     udp_sockets: AtomicU64,
 }
 
@@ -55,8 +56,9 @@ impl Watched {
         self.seen.peak_kib.swap(0, Ordering::Relaxed)
     }
 
-    /// Whom it dialled, as far as the looks caught it.
-    pub(crate) fn dialled(&self) -> HashSet<SocketAddr> {
+    /// Whom it dialled, as far as the looks caught it; nothing where its sockets can't be told from others: only root
+    /// may list another process's open files, even its own user may not.
+    pub(crate) fn dialled(&self) -> Option<HashSet<SocketAddr>> {
         self.seen.dialled.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -79,7 +81,7 @@ impl Drop for Watched {
 
 impl Seen {
     fn look_at_connections(&self, process: u32) {
-        let own = sockets_of(process);
+        let Some(own) = sockets_of(process) else { return };
         let table = |name: &str| {
             let text = std::fs::read_to_string(format!("/proc/{process}/net/{name}")).unwrap_or_default();
             text.lines()
@@ -93,7 +95,9 @@ impl Seen {
             tcp.iter().filter(|row| row.is_listening).map(|row| row.local.port()).collect();
         let out = tcp.iter().filter(|row| !row.is_listening && !listening.contains(&row.local.port()));
         let out = out.map(|row| row.remote);
-        self.dialled.lock().unwrap_or_else(PoisonError::into_inner).extend(out);
+        let mut dialled = self.dialled.lock().unwrap_or_else(PoisonError::into_inner);
+        dialled.get_or_insert_default().extend(out);
+        drop(dialled);
         let udp = [table("udp"), table("udp6")].concat();
         self.udp_sockets.fetch_add(udp.len() as u64, Ordering::Relaxed);
     }
@@ -106,13 +110,13 @@ pub(crate) fn memory_kib(process: u32) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-fn sockets_of(process: u32) -> HashSet<u64> {
-    let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return HashSet::new() };
+fn sockets_of(process: u32) -> Option<HashSet<u64>> {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
     let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
     let inode = |target: std::path::PathBuf| {
         target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
-    targets.filter_map(inode).collect()
+    Some(targets.filter_map(inode).collect())
 }
 
 /// A line of `/proc/net/tcp` and its siblings.

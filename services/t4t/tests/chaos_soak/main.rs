@@ -46,7 +46,7 @@ const FLAT: f64 = 1.0;
 const TELLING: f64 = 3600.0;
 
 /// What a process may take after the warm-up in a run that is too short for a slope, in MB.
-const SETTLING: f64 = 40.0;
+const SETTLING: f64 = 16.0;
 
 /// Files, threads and tasks that a process may have more at the end than when it was warm: connections that are kept open.
 const MORE: u64 = 24;

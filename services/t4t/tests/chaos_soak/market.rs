@@ -108,6 +108,7 @@ impl Market {
         }
         // One provider: whatever it refuses is offered to nobody else.
         ensure!(jobs.len() as u64 <= asked + 2, "{asked} requests and {} jobs", jobs.len());
+        self.scene.world.keeps_its_keys()?;
         Ok(jobs.len())
     }
 

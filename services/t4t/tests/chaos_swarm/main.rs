@@ -112,6 +112,8 @@ struct Found {
     answered: usize,
     /// Jobs on the chain, all of which ended.
     jobs: usize,
+    /// Those that were paid for; the others' money went back.
+    paid: usize,
     /// From the question until the app was told.
     longest: Duration,
 }
@@ -121,17 +123,20 @@ impl Found {
         self.asked += other.asked;
         self.answered += other.answered;
         self.jobs += other.jobs;
+        self.paid += other.paid;
         self.longest = self.longest.max(other.longest);
     }
 
     fn said(&self) -> String {
         format!(
-            "{} of {} told, {} answered, the others refunded; {} jobs, all ended; 0 double posts, 0 slashed, 0 hangs beyond \
-             the deadline + 60 s; longest from question to end {:.1} s",
+            "{} of {} told, {} answered; {} jobs, all ended: {} paid, {} refunded; 0 double posts, 0 slashed, 0 hangs \
+             beyond the deadline + 60 s; longest from question to end {:.1} s",
             self.asked,
             self.asked,
             self.answered,
             self.jobs,
+            self.paid,
+            self.jobs - self.paid,
             self.longest.as_secs_f64()
         )
     }
@@ -162,11 +167,12 @@ async fn play(weather: &Weather, seed: u64, asked: usize) -> anyhow::Result<(Fou
             let longest = replies.iter().map(|(_, took)| *took).max().unwrap_or_default();
             let late = Duration::from_secs(DEADLINE_SECONDS + GRACE_SECONDS);
             ensure!(longest <= late, "a request took {longest:?}");
+            ensure!(paid <= answered, "{paid} jobs paid and {answered} requests answered: {jobs:?}");
             let said = format!(
                 "{answered} answered and {paid} paid of {asked}, {} jobs, longest {longest:.1?}",
                 jobs.len()
             );
-            Ok((Found { asked, answered, jobs: jobs.len(), longest }, said))
+            Ok((Found { asked, answered, jobs: jobs.len(), paid, longest }, said))
         })
         .await
 }

@@ -41,7 +41,9 @@ fn a_bad_value_says_what_would_be_right() {
 #[test]
 fn a_gateway_that_anyone_could_use_does_not_start() {
     let home = tempfile::tempdir().unwrap();
+    assert!(t4t(home.path(), &["wallet", "new"], &[]).status.success());
     let output = t4t(home.path(), &["gateway"], &[("T4T_GATEWAY_HOST", "0.0.0.0")]);
+    assert!(!output.status.success(), "{}", errors(&output));
     assert!(errors(&output).contains("set T4T_GATEWAY_API_KEY"), "{}", errors(&output));
 }
 

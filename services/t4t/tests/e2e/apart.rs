@@ -42,7 +42,7 @@ async fn services_apart_answer_and_are_paid_to_the_plur() -> anyhow::Result<()> 
         world.ledger().buyer(gateway.wallet, &gateway.database).seller(provider.wallet, &provider.database);
     let jobs = ledger.closed(PATIENCE).await.with_context(stories)?;
     ensure!(jobs.iter().map(|job| job.paid).sum::<t4t_types::Xbzz>() == cost, "{jobs:?} for {cost}");
-    Ok(())
+    world.keeps_its_keys()
 }
 
 #[actix_web::test]

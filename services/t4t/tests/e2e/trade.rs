@@ -78,7 +78,7 @@ async fn a_real_backend_is_paid_by_what_it_counted() -> anyhow::Result<()> {
         world.ledger().buyer(gateway.wallet, &gateway.database).seller(provider.wallet, &provider.database);
     let jobs = ledger.closed(PATIENCE).await?;
     ensure!(jobs.len() == 2 && paid(&jobs) == cost, "{jobs:?} for {cost}");
-    Ok(())
+    world.keeps_its_keys()
 }
 
 #[actix_web::test]

@@ -37,6 +37,7 @@ pub(crate) async fn without_chain() -> anyhow::Result<String> {
         board::shows(board, None).await?;
     }
     world.app.ask(&boards[0], &Question::new(ECHO, "and now?")).await?.answer()?;
+    world.keeps_its_keys()?;
     Ok("waited, said so, came up".to_owned())
 }
 

@@ -71,6 +71,11 @@ impl MessageTrick {
         Self::WrongTopic,
         Self::AfterTheFact,
     ];
+
+    /// Whether none of its messages may be taken, and each that was would leave its nonce.
+    pub(crate) fn leaves_no_row(self) -> bool {
+        matches!(self, Self::ForgedSender | Self::CutShort | Self::ForSomebodyElse)
+    }
 }
 
 /// What a bad message is made of.

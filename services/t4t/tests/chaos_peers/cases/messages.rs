@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde_json::json;
 use t4t_clock::{Clock, SystemClock};
-use t4t_protocol::{client_topic, provider_topic};
+use t4t_protocol::{JobDeliver, MessageKind, client_topic, provider_topic};
 use t4t_swarm::{Bee, BeeConfig};
 use t4t_testkit::eventually;
 use t4t_testkit::processes::{ECHO, PATIENCE, Question};
 use t4t_types::{Address, Overlay, SwarmRef};
 
 use super::super::dice::Dice;
+use super::super::kept;
 use super::super::siege::Siege;
 use super::super::stranger::PAYMENT;
 use super::bent::{Base, LONGEST, MessageTrick, letters};
@@ -77,6 +78,15 @@ async fn disturb_provider(
         siege.restart_provider().await?;
         send(siege, &topics, overlay, &sent).await?;
     }
+    if trick.leaves_no_row() {
+        let other = siege.stranger.notice(SwarmRef::new(dice.hash()), PAYMENT)?;
+        let last = siege.stranger.sign(MessageKind::JobNotify, to, &other)?;
+        send(siege, &topics, overlay, std::slice::from_ref(&last)).await?;
+        let database = &siege.scene.provider.database;
+        kept::taken(database, &last).await?;
+        kept::none_taken(database, &sent).await?;
+        ensure!(kept::notices(database, hash).await? == 0, "a notice is kept that nobody signed");
+    }
     let job = siege.stranger.over(&siege.scene.world, job).await?;
     ensure!(!job.paid.is_zero() && job.claims == 1, "the stranger's own job was not served: {job:?}");
     Ok(())
@@ -101,6 +111,15 @@ async fn disturb_gateway(
     let again = lied.context("the lie could not be told")?;
     let reply = reply?;
     ensure!(reply.answer()?.trim() == text, "another answer: {}", reply.body);
+    if trick.leaves_no_row() {
+        let other = SwarmRef::new(dice.hash());
+        let body = JobDeliver { routing_id: other.routing_id(), response_hash: other, ext: None };
+        let last = siege.stranger.sign(MessageKind::JobDeliver, siege.scene.gateway.wallet, &body)?;
+        send(siege, &again.topics, again.overlay, std::slice::from_ref(&last)).await?;
+        let database = &siege.scene.gateway.database;
+        kept::taken(database, &last).await?;
+        kept::none_taken(database, &again.letters).await?;
+    }
     if trick == MessageTrick::RepeatedAfterARestart {
         siege.restart_gateway().await?;
         send(siege, &again.topics, again.overlay, &again.letters).await?;
