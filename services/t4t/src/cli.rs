@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use t4t_runtime::Settings;
 use t4t_runtime::config::{Flag, keys};
 
-use crate::commands::{config, doctor, jobs, role, wallet};
+use crate::commands::{config, doctor, jobs, role, stake, wallet};
 use crate::dev;
 
 /// The version, with the commit where the build knows it.
@@ -42,6 +42,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Lists jobs, or shows one.
     Jobs(jobs::JobsArgs),
+    /// Shows the stake, adds to it, or takes it back.
+    Stake(stake::StakeArgs),
     /// Checks everything that a role needs and says what to do about what is missing.
     Doctor(doctor::DoctorArgs),
     /// Shows the version.
@@ -59,6 +61,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Wallet(args)) => wallet::run(args, load(Vec::new())?),
         Some(Command::Config(args)) => config::run(&args, cli.config.as_deref()),
         Some(Command::Jobs(args)) => jobs::run(args, load(Vec::new())?),
+        Some(Command::Stake(args)) => stake::run(args, load(Vec::new())?),
         Some(Command::Doctor(args)) => doctor::run(args, load(Vec::new())?),
         Some(Command::Version) => {
             crate::output::line(format!("t4t {}", *VERSION))?;

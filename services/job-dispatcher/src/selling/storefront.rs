@@ -125,12 +125,15 @@ impl Seller {
             return self.register().await;
         };
         if !listing.active {
-            let next_step = "withdraw the stake once it is free; it is registered again after that";
+            let next_step =
+                "withdraw the stake once it is free (`t4t stake`); it is registered again after that";
             return Err(Obstacle::certain("this provider has left the market", next_step));
         }
         if listing.sealing_key != self.sealing_key.public() {
             let reason = "the registry holds another encryption key than pss.key";
-            return Err(Obstacle::certain(reason, "restore that file"));
+            let next_step =
+                "restore that file, or leave (`t4t stake leave`) and register again with the new one";
+            return Err(Obstacle::certain(reason, next_step));
         }
         let offerings = self.wanted_offerings();
         if !matches_listing(&offerings, &listing) {

@@ -22,6 +22,9 @@ use crate::output::{self, Table};
 /// The database's name in its folder.
 pub(crate) const DATABASE: &str = "t4t.db";
 
+/// The database's name where settlement is a process of its own.
+pub(crate) const SETTLEMENT_DATABASE: &str = "settlement.db";
+
 /// Rows among which an id is looked for.
 const SEARCHED: u32 = 10_000;
 
@@ -185,7 +188,7 @@ fn digits_of(id: &str) -> String {
 async fn ids_of_transaction(databases: &[PathBuf], digits: &str) -> anyhow::Result<Vec<String>> {
     let mut ids = Vec::new();
     for path in databases {
-        let apart = path.with_file_name("settlement.db");
+        let apart = path.with_file_name(SETTLEMENT_DATABASE);
         for path in [path.clone(), apart].iter().filter(|path| path.exists()) {
             let store =
                 Store::open_existing(path).await.with_context(|| format!("can't open {}", path.display()))?;

@@ -5,3 +5,4 @@ mod dev;
 mod messages;
 mod rig;
 mod roles;
+mod stake;

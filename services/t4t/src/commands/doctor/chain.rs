@@ -99,12 +99,20 @@ fn judged(
 ) -> Finding {
     let send = |amount: String| format!("send {amount} to {wallet} on Gnosis Chain");
     if record.is_registered() && is_provider {
+        let missing = min_stake.saturating_sub(record.stake);
         return match record.active {
-            true => Finding::good("xBZZ", format!("{held} xBZZ, registered with {} at stake", record.stake)),
+            true if missing.is_zero() => {
+                Finding::good("xBZZ", format!("{held} xBZZ, registered with {} at stake", record.stake))
+            }
+            true => Finding::bad(
+                "xBZZ",
+                format!("{} at stake, too little to get jobs", record.stake),
+                format!("run `t4t stake add {missing}`"),
+            ),
             false => Finding::bad(
                 "xBZZ",
-                "this wallet left the market, which can't be undone",
-                "use another wallet: `t4t wallet new` with another WALLET_KEY_FILE",
+                "this wallet left the market",
+                "run `t4t stake`: it says when the stake can be withdrawn and whether the wallet can come back",
             ),
         };
     }
@@ -116,4 +124,33 @@ fn judged(
         return Finding::bad("xBZZ", "0 xBZZ", send("xBZZ".into()));
     }
     Finding::good("xBZZ", format!("{held} xBZZ"))
+}
+
+#[cfg(test)]
+mod tests {
+    use t4t_types::UnixSeconds;
+
+    use super::*;
+
+    #[test]
+    fn a_provider_that_gets_no_jobs_is_told_what_its_stake_lacks() {
+        let judged_with = |stake: u64, active| {
+            let record = ProviderRecord {
+                owner: Address::new([1; 20]),
+                encryption_key: [1; 32].into(),
+                overlay: [2; 32].into(),
+                metadata_uri: String::new(),
+                stake: Xbzz::from_whole(stake),
+                last_heartbeat: UnixSeconds::new(1),
+                total_jobs: 0,
+                successful_jobs: 0,
+                active,
+                max_concurrent_jobs: 0,
+            };
+            judged(record.owner, true, Xbzz::ZERO, &record, Xbzz::from_whole(100)).next_step
+        };
+        assert_eq!(judged_with(100, true), None);
+        assert_eq!(judged_with(98, true).unwrap(), "run `t4t stake add 2`");
+        assert!(judged_with(100, false).unwrap().contains("run `t4t stake`"));
+    }
 }

@@ -1,0 +1,119 @@
+//! `t4t stake`: what a provider has at stake, and how it grows and comes back.
+
+mod change;
+mod standing;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
+use t4t_clock::SystemClock;
+use t4t_crypto::WalletKey;
+use t4t_runtime::config::{ChainSettings, WalletSettings};
+use t4t_runtime::{Settings, process, wallet};
+use t4t_types::Xbzz;
+
+use self::change::{Change, Changed};
+use self::standing::Standing;
+use crate::output;
+
+/// Shows the stake, adds to it, or takes it back.
+#[derive(Debug, Args)]
+pub(crate) struct StakeArgs {
+    #[command(subcommand)]
+    command: Option<StakeCommand>,
+    /// Writes JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum StakeCommand {
+    /// Adds to the stake; the provider must be stopped meanwhile.
+    Add {
+        /// How much, in xBZZ.
+        #[arg(value_parser = amount, allow_negative_numbers = true)]
+        amount: Xbzz,
+    },
+    /// Leaves the market: no job is posted to this wallet any more, and its stake is free two days later.
+    Leave {
+        /// Leaves even where the registry never takes a wallet back.
+        #[arg(long)]
+        for_good: bool,
+    },
+    /// Takes the stake back into the wallet, once it is free.
+    Withdraw,
+}
+
+/// Runs `t4t stake`.
+pub(crate) fn run(args: StakeArgs, mut settings: Settings) -> anyhow::Result<ExitCode> {
+    let key = wallet::open(&WalletSettings::from_settings(&mut settings)?)?;
+    process::run(async move {
+        let change = match args.command {
+            None => return show(&settings, &key, args.json).await,
+            Some(StakeCommand::Add { amount }) => Change::Add(amount),
+            Some(StakeCommand::Leave { for_good }) => Change::Leave { for_good },
+            Some(StakeCommand::Withdraw) => Change::Withdraw,
+        };
+        let changed = Box::pin(change::make(change, &settings, key)).await?;
+        tell(change, &changed, args.json)
+    })??;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An amount that is worth a transaction.
+fn amount(text: &str) -> Result<Xbzz, String> {
+    let amount: Xbzz = text.parse().map_err(|error: t4t_types::ParseXbzzError| error.to_string())?;
+    if amount.is_zero() {
+        Err("nothing would be added: name an amount such as 50".into())
+    } else {
+        Ok(amount)
+    }
+}
+
+async fn show(settings: &Settings, key: &WalletKey, json: bool) -> anyhow::Result<()> {
+    let market = MarketView::open(settings)?;
+    let standing = Standing::read(&market, key.address()).await?;
+    if json {
+        return Ok(output::json(&standing)?);
+    }
+    Ok(output::line(standing.lines().join("\n"))?)
+}
+
+fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
+    if json {
+        return Ok(output::json(changed)?);
+    }
+    let amount = changed.amount.map_or_else(|| "the stake".to_owned(), |amount| format!("{amount} xBZZ"));
+    let done = match change {
+        Change::Add(_) => format!("added {amount} to the stake"),
+        Change::Leave { .. } => "left the market".to_owned(),
+        Change::Withdraw => format!("{amount} came back into the wallet"),
+    };
+    output::line(format!("{done}: transaction {}, block {}", changed.transaction, changed.block))?;
+    match &changed.standing {
+        Some(standing) => output::line(standing.lines().join("\n"))?,
+        None => output::line("next: `t4t stake` shows the stake when the chain answers again")?,
+    }
+    Ok(())
+}
+
+/// The chain and the market on it, to be read.
+#[derive(Debug)]
+struct MarketView {
+    rpc: Rpc,
+    chain_id: u64,
+    contracts: ContractAddresses,
+}
+
+impl MarketView {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let chain = ChainSettings::from_settings(settings)?;
+        let config = RpcConfig { deadline: standing::PATIENCE, ..RpcConfig::new(chain.rpc_urls) };
+        let rpc = Rpc::new(config, SystemClock::shared()).context("GNOSIS_RPC_URL can't be used")?;
+        let contracts =
+            ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
+        Ok(Self { rpc, chain_id: chain.chain_id, contracts })
+    }
+}
