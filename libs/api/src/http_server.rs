@@ -177,3 +177,27 @@ fn line<T: Serialize, E: Serialize>(line: &Line<T, E>) -> Result<Bytes, serde_js
     bytes.push(b'\n');
     Ok(bytes.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn no_web_page_gives_orders() {
+        let guard = Guard::new("settlement", None);
+        let json = || TestRequest::post().insert_header(("content-type", "application/json"));
+        let is_refused = |request: TestRequest| guard.check(&request.to_http_request()).is_err();
+        assert!(!is_refused(json()), "whoever reaches the port, where there is no token");
+        assert!(!is_refused(
+            TestRequest::post().insert_header(("content-type", "application/json; charset=utf-8"))
+        ));
+        assert!(is_refused(json().insert_header(("origin", "https://a.example"))));
+        assert!(is_refused(json().insert_header(("origin", "null"))));
+        for simple in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+            assert!(is_refused(TestRequest::post().insert_header(("content-type", simple))), "{simple}");
+        }
+        assert!(is_refused(TestRequest::post()));
+    }
+}

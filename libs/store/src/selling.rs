@@ -352,5 +352,17 @@ mod tests {
         let kept = store.selling_by_request(row.client, row.request_hash).await.unwrap().unwrap();
         assert_eq!((kept.job, kept.state), (aside, SellingState::Lost));
         assert_eq!(kept.sealed_answer, Some(vec![1, 2]), "the answer is there for the next id");
+        let next = SellingJob { job: JobId::new([8; 32]), ..row.clone() };
+        let found = store.selling_answered_before(&next).await.unwrap().unwrap();
+        assert_eq!(found.job, aside);
+        assert!(
+            store.selling_answered_before(&kept).await.unwrap().is_none(),
+            "its own answer is no other's"
+        );
+        let by_terms = |hash, deadline| store.selling_list_like(row.client, hash, deadline);
+        let nothing = SwarmRef::ZERO;
+        assert_eq!(by_terms(nothing, row.delivery_deadline).await.unwrap().first(), Some(&kept));
+        assert_eq!(by_terms(row.request_hash, UnixSeconds::new(1)).await.unwrap(), [kept]);
+        assert!(by_terms(nothing, UnixSeconds::new(1)).await.unwrap().is_empty());
     }
 }

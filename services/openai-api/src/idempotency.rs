@@ -113,7 +113,8 @@ mod tests {
         let seen = ids.seen.lock().unwrap();
         assert_eq!((seen.bodies.len(), seen.order.len()), (REMEMBERED, REMEMBERED));
         drop(seen);
-        assert!(ids.id("0", [1; 32]).is_ok());
+        let first = Idempotency::default().id("0", [0; 32]).unwrap();
+        assert_ne!(ids.id("0", [1; 32]).unwrap(), first, "what is forgotten gets nobody else's answer");
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl Buyer {
                     }
                     None => {}
                 },
-                () = names_another(rows.clone(), now.response_hash) => {}
+                () = is_moot(rows.clone(), now.response_hash) => {}
             }
             // The database is asked again now and then: an answer that was not there yet, a change told by nobody.
             now = match timeout(&*self.clock, LOOK_AGAIN, rows.changed()).await {
@@ -412,11 +412,15 @@ impl Buyer {
     }
 }
 
-/// Returns once a row names another answer than this.
-async fn names_another(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) {
+/// Returns once a row names another answer than this, or its payment is on its way back.
+async fn is_moot(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) {
     while rows.changed().await.is_ok() {
-        let named = rows.borrow_and_update().response_hash;
-        if named.is_some() && named != known {
+        let (named, state) = {
+            let row = rows.borrow_and_update();
+            (row.response_hash, row.state)
+        };
+        let is_over = matches!(state, BuyingState::Cancelled | BuyingState::TimedOut);
+        if is_over || (named.is_some() && named != known) {
             return;
         }
     }

@@ -49,6 +49,9 @@ impl fmt::Display for Play {
 /// Time enough for two providers.
 const AMPLE: &str = "180";
 
+/// Time enough for another provider once the first one's is over.
+const ENOUGH: &str = "90";
+
 /// The shortest deadline.
 const SHORT: &str = "60";
 
@@ -57,6 +60,7 @@ async fn a_rogue_takes_one_price_at_most_and_the_next_provider_answers() -> anyh
     play_all(
         &[
             Play { trick: Trick::AcknowledgesOnly, deadline: SHORT, end: End::CleanError },
+            Play { trick: Trick::AnnouncesNothing, deadline: ENOUGH, end: End::NextAnswers },
             Play { trick: Trick::ClaimsWithAMissingAnswer, deadline: AMPLE, end: End::NextAnswers },
             Play { trick: Trick::Silent, deadline: AMPLE, end: End::NextAnswers },
             Play { trick: Trick::DeliversGarbage, deadline: AMPLE, end: End::NextAnswers },

@@ -35,6 +35,8 @@ pub(crate) enum Trick {
     ClaimsAnotherReference,
     /// Delivers garbage and never claims.
     DeliversGarbageAndWaits,
+    /// Announces an answer that is not there, for the price of a message.
+    AnnouncesNothing,
     /// Never says anything.
     Silent,
     /// Acknowledges and never answers.
@@ -165,6 +167,7 @@ impl Rogue {
         let all = job.max_payment;
         match trick {
             Trick::Silent => Ok(()),
+            Trick::AnnouncesNothing => self.deliver(job.client, request_hash, SwarmRef::new([7; 32])).await,
             Trick::AcknowledgesOnly => self.acknowledge(job, request_hash).await,
             Trick::ClaimsWithoutAnswer => self.claim(job, SwarmRef::ZERO, all).await,
             Trick::ClaimsWithAMissingAnswer => self.claim(job, SwarmRef::new([5; 32]), all).await,
