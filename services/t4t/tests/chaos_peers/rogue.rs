@@ -90,6 +90,8 @@ impl Rogue {
         };
         rogue.transact(&contracts.registry().register(&registration)).await?;
         rogue.offer(terms).await?;
+        // Events that a node shows late are read with the next block, and this chain makes one only when something is sent.
+        world.anvil.mine(1).await?;
         Ok(rogue)
     }
 
