@@ -10,6 +10,7 @@ use rig::{BOTH, PATIENCE, Rig, Way, config, content, endpoints, impatient, say};
 use serde_json::json;
 use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_testkit::backend::{Behaviour, Listing, ScriptedBackend};
+use t4t_testkit::eventually;
 use t4t_types::{TokenPrices, Xbzz};
 
 async fn two_backends() -> (ScriptedBackend, ScriptedBackend) {
@@ -108,9 +109,9 @@ async fn a_model_that_keeps_failing_is_not_offered_until_it_answers_again() {
             assert!(rig.run(say("hi")).await.end.is_err());
             assert_eq!(rig.models().await.len(), offered);
         }
-        rig.running.discover().await;
+        let is_tried = async || (backend.calls() == 4).then_some(());
+        eventually(PATIENCE, "a try at once", is_tried).await.unwrap();
         assert!(rig.models().await.is_empty());
-        assert_eq!(backend.calls(), 4);
         backend.set(Behaviour::Good);
         rig.running.discover().await;
         assert_eq!(rig.models().await, ["echo"]);
@@ -126,7 +127,8 @@ async fn a_model_that_can_not_chat_is_not_offered() {
     let backend = ScriptedBackend::start(Behaviour::Refuse(400, body)).await.unwrap();
     let rig = Rig::start(Way::Mailbox, config(&endpoints(&[backend.url()]))).await;
     assert!(matches!(rig.run(say("hi")).await.error(), RunnerError::BadRequest { .. }));
-    assert!(rig.models().await.is_empty());
+    let is_gone = async || rig.models().await.is_empty().then_some(());
+    eventually(PATIENCE, "its failure when it was tried", is_gone).await.unwrap();
 }
 
 #[actix_web::test]
