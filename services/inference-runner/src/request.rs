@@ -76,7 +76,7 @@ impl ChatRequest {
     }
 }
 
-/// A request that the operator does not let through.
+/// What is said of a request that no backend is asked with.
 pub(crate) fn refused(message: String) -> RunnerError {
     RunnerError::BadRequest { status: 400, message, body: None }
 }
