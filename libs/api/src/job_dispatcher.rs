@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use t4t_protocol::Refusal;
 use t4t_types::{Address, JobId, ModelId, RequestId, TokenPrices, TokenUsage, TxHash, Xbzz};
 use url::Url;
 
@@ -135,6 +136,12 @@ pub enum BuyingError {
         /// Which parameter.
         param: Option<String>,
     },
+    /// A backend refused the request, and no other provider would do better.
+    #[error("{}", .refusal.message)]
+    Refused {
+        /// What it said, with the status for the app.
+        refusal: Refusal,
+    },
     /// Every provider tried failed; what was in escrow comes back.
     #[error("{}: {reason}", who_failed(*attempts))]
     ProvidersFailed {
@@ -179,6 +186,7 @@ impl ServiceError for BuyingError {
             Self::EscrowTooLarge { .. } => 413,
             Self::OutOfFunds { .. } => 402,
             Self::BadRequest { .. } => 400,
+            Self::Refused { refusal } => refusal.status.unwrap_or(400),
             Self::ProvidersFailed { .. } => 502,
             Self::TimedOut { .. } => 504,
             Self::Transport { cause } => cause.status(),

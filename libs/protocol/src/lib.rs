@@ -11,6 +11,7 @@ mod fields;
 pub mod job;
 mod limits;
 mod payload;
+mod refusal;
 mod sizing;
 mod topic;
 
@@ -22,6 +23,7 @@ pub use limits::{
     MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES,
 };
 pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
+pub use refusal::Refusal;
 pub use sizing::{
     EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, estimate_prompt_tokens, max_tokens_of,
     output_cap, ratio_to_ppm,

@@ -166,6 +166,7 @@ fn buying_facts(error: &BuyingError) -> Facts {
         BuyingError::UnknownModel { .. } => Facts::client(status, "model_not_found"),
         BuyingError::EscrowTooLarge { .. } => Facts::client(status, "escrow_too_large"),
         BuyingError::BadRequest { .. } => Facts { code: None, ..Facts::client(status, "") },
+        BuyingError::Refused { .. } => Facts { code: None, ..Facts::client(status, "") },
         BuyingError::OutOfFunds { .. } => {
             Facts { kind: "insufficient_quota", ..Facts::client(status, "insufficient_quota") }.final_word()
         }
