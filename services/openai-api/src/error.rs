@@ -167,7 +167,7 @@ fn buying_facts(error: &BuyingError) -> Facts {
         BuyingError::EscrowTooLarge { .. } => Facts::client(status, "escrow_too_large"),
         BuyingError::BadRequest { .. } => Facts { code: None, ..Facts::client(status, "") },
         BuyingError::Refused { .. } => Facts { code: None, ..Facts::client(status, "") },
-        BuyingError::OutOfFunds { .. } => {
+        BuyingError::OutOfFunds { .. } | BuyingError::DayLimit { .. } => {
             Facts { kind: "insufficient_quota", ..Facts::client(status, "insufficient_quota") }.final_word()
         }
         // Prices change with the market, not within an app's patience.
