@@ -13,6 +13,9 @@ use super::ledger::AttemptId;
 /// An answered job is taken off the directory's count for at most this long, should its claim never be seen.
 const ANSWERED_COUNTS_MS: u64 = 60_000;
 
+/// For so long a claim is waited for before a provider may have another job in its place.
+const UNCLAIMED_COUNTS_MS: u64 = 30 * 60_000;
+
 /// What this gateway has with each provider.
 #[derive(Clone, Debug)]
 pub(super) struct Capacity {
@@ -25,6 +28,8 @@ struct Ours {
     running: Vec<AttemptId>,
     /// Answered, and perhaps still open on the chain; with when they are forgotten.
     answered: Vec<(AttemptId, u64)>,
+    /// Answered, and what is taken for it is not known yet; with when they are forgotten.
+    unclaimed: Vec<(AttemptId, u64)>,
 }
 
 impl Ours {
@@ -32,8 +37,10 @@ impl Ours {
     /// may have of this gateway's at a time.
     fn fill(&mut self, candidate: &Candidate, at_a_time: u32, now_ms: u64) -> bool {
         self.answered.retain(|(_, until_ms)| *until_ms > now_ms);
+        self.unclaimed.retain(|(_, until_ms)| *until_ms > now_ms);
         let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
-        if count(self.running.len()) >= at_a_time {
+        // Until a claim is seen, nobody knows whether an answer was worth it.
+        if count(self.running.len() + self.unclaimed.len()) >= at_a_time {
             return true;
         }
         let working = candidate.open_jobs.saturating_sub(count(self.answered.len()));
@@ -75,7 +82,10 @@ impl Capacity {
 
     /// The chain shows a job as settled: the directory no longer counts it.
     pub(super) fn settled(&self, provider: Address, id: AttemptId) {
-        self.with(provider, |ours| ours.answered.retain(|(answered, _)| *answered != id));
+        self.with(provider, |ours| {
+            ours.answered.retain(|(answered, _)| *answered != id);
+            ours.unclaimed.retain(|(unclaimed, _)| *unclaimed != id);
+        });
     }
 
     fn with<T>(&self, provider: Address, change: impl FnOnce(&mut Ours) -> T) -> T {
@@ -95,8 +105,11 @@ pub(super) struct Reservation {
 impl Reservation {
     /// The provider answered: its slot is free, though the chain does not say so yet.
     pub(super) fn answered(self) {
-        let until_ms = self.of.clock.unix_millis().saturating_add(ANSWERED_COUNTS_MS);
-        self.of.with(self.provider, |ours| ours.answered.push((self.id, until_ms)));
+        let now_ms = self.of.clock.unix_millis();
+        self.of.with(self.provider, |ours| {
+            ours.answered.push((self.id, now_ms.saturating_add(ANSWERED_COUNTS_MS)));
+            ours.unclaimed.push((self.id, now_ms.saturating_add(UNCLAIMED_COUNTS_MS)));
+        });
     }
 }
 
@@ -153,6 +166,11 @@ mod tests {
         let first = capacity.reserve(&boasting, 1, (RequestId::ZERO, 1)).unwrap();
         assert!(capacity.reserve(&boasting, 1, (RequestId::ZERO, 2)).is_none());
         first.answered();
+        assert!(
+            capacity.reserve(&boasting, 1, (RequestId::ZERO, 2)).is_none(),
+            "what it takes is not known yet"
+        );
+        capacity.settled(Address::ZERO, (RequestId::ZERO, 1));
         assert!(capacity.reserve(&boasting, 1, (RequestId::ZERO, 2)).is_some());
     }
 }

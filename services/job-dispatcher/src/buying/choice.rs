@@ -110,8 +110,8 @@ impl Buyer {
         self.capacity.reserve(&offer.known.candidate, self.at_a_time(offer), id)
     }
 
-    /// How many jobs of this gateway a provider may have at a time: a stranger one, and two more for each answer, so that
-    /// whoever takes payments for nothing takes one.
+    /// How many jobs of this gateway a provider may have at a time, those whose claim was not seen among them: a stranger
+    /// one, and two more for each answer, so that whoever takes payments for nothing takes one.
     fn at_a_time(&self, offer: &Offer) -> u32 {
         match self.config.strategy {
             Strategy::Manual(_) => u32::MAX,

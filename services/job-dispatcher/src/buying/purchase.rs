@@ -198,8 +198,7 @@ impl Buyer {
                     if answer.is_empty && tries.empty.is_none() {
                         let reason = "its answer was empty".to_owned();
                         self.ledger.chronicle.note(&row, "answered", reason.clone());
-                        self.trust.failed(provider);
-                        self.trust.expects(provider, (row.request_id, row.attempt), answer.worth);
+                        self.trust.answered_nothing(provider, (row.request_id, row.attempt), answer.worth);
                         purchase.push(BuyingProgress::Retrying { provider, reason });
                         tries.empty = Some((row, answer));
                         continue;
@@ -272,9 +271,9 @@ impl Buyer {
         let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
         let id = (row.request_id, row.attempt);
         if answer.is_empty {
-            self.trust.expects(row.provider, id, answer.worth);
+            self.trust.answered_nothing(row.provider, id, answer.worth);
         } else {
-            self.trust.answered(row.provider, id, answer.worth).await;
+            self.trust.answered(row.provider, id, answer.worth);
         }
         if let Some(paid) = newest.as_ref().and_then(|row| row.paid) {
             self.trust.charged(id, paid).await;

@@ -109,11 +109,20 @@ pub(super) struct Worth {
     pub(super) escrow: Xbzz,
 }
 
+/// A claim that is to come.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    provider: Address,
+    worth: Worth,
+    /// Whether the answer said something.
+    is_of_use: bool,
+}
+
 #[derive(Debug, Default)]
 struct Known {
     providers: HashMap<Address, Record>,
     /// What answers are worth whose claims have not been seen.
-    expected: HashMap<AttemptId, (Address, Worth)>,
+    expected: HashMap<AttemptId, Expected>,
 }
 
 /// What providers did.
@@ -153,7 +162,7 @@ impl Trust {
         }
     }
 
-    /// Usable answers that a provider gave since it last took something for nothing.
+    /// Answers that a provider gave and took no more for than they are worth, since it last took something for nothing.
     pub(super) fn answers(&self, provider: Address) -> u32 {
         self.known().providers.get(&provider).map_or(0, |record| record.answered)
     }
@@ -181,29 +190,40 @@ impl Trust {
         record.behind_until_ms = now_ms.saturating_add(BEHIND_MS.saturating_mul(factor).min(HOUR_MS));
     }
 
-    /// A provider answered.
-    pub(super) async fn answered(&self, provider: Address, id: AttemptId, worth: Worth) {
-        let learnt = {
-            let mut known = self.known();
-            let record = known.providers.entry(provider).or_default();
+    /// A provider answered. What it is worth shows with its claim.
+    pub(super) fn answered(&self, provider: Address, id: AttemptId, worth: Worth) {
+        if let Some(record) = self.known().providers.get_mut(&provider) {
             (record.failures, record.behind_until_ms, record.silences) = (0, 0, 0);
-            let learnt = record.answered < MOST_ANSWERS;
-            record.answered = record.answered.saturating_add(1).min(MOST_ANSWERS);
-            learnt.then_some(record.answered)
-        };
-        self.expects(provider, id, worth);
-        if let Some(answered) = learnt {
-            self.keep_experience(provider, answered).await;
         }
+        self.expects(id, Expected { provider, worth, is_of_use: true });
     }
 
-    /// What a provider may claim for an attempt.
-    pub(super) fn expects(&self, provider: Address, id: AttemptId, worth: Worth) {
+    /// A provider answered with nothing.
+    pub(super) fn answered_nothing(&self, provider: Address, id: AttemptId, worth: Worth) {
+        self.failed(provider);
+        self.expects(id, Expected { provider, worth, is_of_use: false });
+    }
+
+    fn expects(&self, id: AttemptId, expected: Expected) {
         let mut known = self.known();
         if known.expected.len() >= EXPECTED {
             known.expected.clear();
         }
-        known.expected.insert(id, (provider, worth));
+        known.expected.insert(id, expected);
+    }
+
+    /// A provider took what its answer was worth.
+    async fn learn(&self, provider: Address) {
+        let answered = {
+            let mut known = self.known();
+            let record = known.providers.entry(provider).or_default();
+            if record.answered >= MOST_ANSWERS {
+                return;
+            }
+            record.answered += 1;
+            record.answered
+        };
+        self.keep_experience(provider, answered).await;
     }
 
     async fn keep_experience(&self, provider: Address, answered: u32) {
@@ -215,13 +235,16 @@ impl Trust {
     /// A provider took this for an attempt; called again and again for the same one.
     pub(super) async fn charged(&self, id: AttemptId, paid: Xbzz) {
         let expected = self.known().expected.remove(&id);
-        let Some((provider, worth)) = expected else { return };
+        let Some(Expected { provider, worth, is_of_use }) = expected else { return };
         let is_whole = worth.stated.is_none() && paid >= worth.escrow;
         let offence = if paid > worth.at_most || is_whole {
             Offence::Overbilled
         } else if worth.stated.is_some_and(|stated| paid > stated) {
             Offence::Overcharged
         } else {
+            if is_of_use {
+                self.learn(provider).await;
+            }
             return;
         };
         warn!(%provider, %paid, ?worth, "a provider took more than its answer cost");
@@ -301,16 +324,16 @@ mod tests {
         };
         trust.failed(ROGUE);
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
-        trust.answered(ROGUE, id, worth).await;
+        trust.answered(ROGUE, id, worth);
         assert_eq!(trust.standing(ROGUE), Standing::Good);
         trust.charged(id, Xbzz::from_plur(5)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Good);
-        trust.answered(ROGUE, id, worth).await;
+        trust.answered(ROGUE, id, worth);
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind, "the same claim counts once");
-        trust.answered(ROGUE, id, worth).await;
+        trust.answered(ROGUE, id, worth);
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
     }
@@ -321,8 +344,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let trust = trust(&folder).await;
             let worth = Worth { stated, at_most: Xbzz::from_plur(at_most), escrow: Xbzz::from_plur(20) };
-            trust.answered(ROGUE, (RequestId::ZERO, 1), worth).await;
-            assert_eq!(trust.answers(ROGUE), 1);
+            trust.answered(ROGUE, (RequestId::ZERO, 1), worth);
             trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(paid)).await;
             assert_eq!(
                 trust.standing(ROGUE),
@@ -338,9 +360,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let trust = trust(&folder).await;
         let worth = Worth { stated: None, at_most: Xbzz::from_plur(9), escrow: Xbzz::from_plur(20) };
-        trust.answered(ROGUE, (RequestId::ZERO, 1), worth).await;
+        trust.answered(ROGUE, (RequestId::ZERO, 1), worth);
+        assert_eq!(trust.answers(ROGUE), 0, "not before its claim");
         trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(9)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Good);
+        assert_eq!(trust.answers(ROGUE), 1);
     }
 
     #[tokio::test]

@@ -1,13 +1,14 @@
 //! Hostile prices: what a provider asks and what record it has made for itself decide nothing beyond the bounds.
 
 use anyhow::{Context, ensure};
+use t4t_testkit::chaos::Row;
 use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::processes::{ECHO, Question, RoleSpec, Scene, SceneSpec};
 use t4t_testkit::{eventually, processes::PATIENCE};
 use t4t_types::{JobStatus, SwarmRef, TokenPrices, Xbzz};
 
 use super::T4T;
-use super::rogue::{Rogue, Trick};
+use super::rogue::{Rogue, Terms, Trick};
 use super::stranger::Stranger;
 
 /// Jobs with which a provider has a record.
@@ -35,7 +36,8 @@ async fn scene(gateway: RoleSpec<'_>) -> anyhow::Result<Scene> {
 
 /// A provider that has paid itself for a good record, which costs gas and nothing else.
 async fn seasoned(scene: &Scene, wallet: u32, friend: &Stranger) -> anyhow::Result<Rogue> {
-    let rogue = Rogue::register(&scene.world, wallet).await?;
+    let terms = Terms { models: &[ECHO], metadata_uri: "", divisor: 1 };
+    let rogue = Rogue::enter(&scene.world, wallet, &terms).await?;
     for number in 1..=RECORD {
         let [low, high] = u16::from(number).to_be_bytes();
         let mut hash = [0; 32];
@@ -59,8 +61,8 @@ async fn given(scene: &Scene, rogue: &Rogue) -> anyhow::Result<Vec<JobEntry>> {
 async fn a_record_made_for_gas_wins_at_no_price_above_the_others() -> anyhow::Result<()> {
     let mut scene = scene(RoleSpec::gateway()).await?;
     let friend = Stranger::new(&scene.world, 4).await?;
-    let rogue = seasoned(&scene, 3, &friend).await?;
-    let second = seasoned(&scene, 5, &friend).await?;
+    let rogue = seasoned(&scene, 101, &friend).await?;
+    let second = seasoned(&scene, 102, &friend).await?;
     scene
         .play(async |scene: &mut Scene| {
             // Far above everything, at the ceiling, and at three times the honest price.
@@ -79,7 +81,13 @@ async fn a_record_made_for_gas_wins_at_no_price_above_the_others() -> anyhow::Re
                     ensure!(given.is_empty(), "at {factor} times the rogue got {given:?}");
                 }
             }
-            Ok(())
+            Row::new(
+                15,
+                "two rogues with good records, at 3, 10 and 1,000,000 times the price",
+                6,
+                "0 jobs given",
+            )
+            .report()
         })
         .await
 }
@@ -96,7 +104,7 @@ async fn the_only_offer_of_a_model_is_not_bought_above_the_ceiling() -> anyhow::
             let named = reply.body.contains("T4T_MAX_PRICE_PER_MILLION_TOKENS");
             ensure!(reply.status == 503 && named, "status {}: {}", reply.status, reply.body);
             ensure!(given(scene, &rogue).await?.is_empty(), "something was paid");
-            Ok(())
+            Row::new(15, "the only offer, above the ceiling", 1, "refused before anything was paid").report()
         })
         .await
 }
@@ -118,7 +126,7 @@ async fn what_may_be_spent_in_a_day_holds_over_restarts_and_names_its_setting() 
             }
             let jobs = scene.world.ledger().jobs().await?;
             ensure!(jobs.len() == 1, "more was bought: {jobs:?}");
-            Ok(())
+            Row::new(15, "a day's limit, over two restarts", 2, "0 xBZZ beyond it").report()
         })
         .await
 }
@@ -163,5 +171,6 @@ async fn a_whole_escrow_for_an_answer_without_a_usable_usage_is_taken_once() -> 
             .await
             .with_context(|| format!("{trick:?}"))?;
     }
-    Ok(())
+    let tried = "escrows claimed whole for answers without a usable usage";
+    Row::new(15, tried, NO_USAGE.len() as u64, "one price each, barred after it").report()
 }

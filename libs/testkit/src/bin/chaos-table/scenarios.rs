@@ -1,4 +1,4 @@
-//! The fourteen ways in which the market is tried, and what must hold in each.
+//! The ways in which the market is tried, and what must hold in each.
 //!
 //! Where a test is content with less, since nothing fails for being slow on a busy machine, its own bound stands beside
 //! in brackets.
@@ -18,7 +18,7 @@ const fn scenario(number: u8, tried: &'static str, must_hold: &'static str) -> S
 }
 
 /// All of them, in the order of their numbers.
-pub(crate) const SCENARIOS: [Scenario; 14] = [
+pub(crate) const SCENARIOS: [Scenario; 17] = [
     scenario(
         1,
         "kill -9 at every kill point",
@@ -51,4 +51,11 @@ pub(crate) const SCENARIOS: [Scenario; 14] = [
          ledger exact",
     ),
     scenario(14, "fuzz", "0 crashes"),
+    scenario(15, "hostile prices", "no stranger takes more than one request's capped price"),
+    scenario(
+        16,
+        "hostile endpoints",
+        "one false endpoint beside an honest one costs nothing and stops nobody",
+    ),
+    scenario(17, "hostile environments", "all jobs answered, spread even"),
 ];
