@@ -27,6 +27,10 @@ dev *args:
 contracts:
     bash .ci/test contracts
 
+# Tries the contracts' tests on mutants of slither-mutate and of our own: full, short as in CI, or list.
+mutants form="full":
+    bash contracts/mutants.sh {{form}}
+
 # Tests the market end to end, with the money checked.
 e2e:
     cargo test --locked -p t4t --test e2e

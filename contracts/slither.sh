@@ -6,10 +6,8 @@ cd "$(dirname "$0")"
 # shellcheck source=tools/env.sh
 source tools/env.sh
 
-if [ ! -x .venv/bin/slither ]; then
-    python3 -m venv .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check slither-analyzer==0.11.6
-fi
+# shellcheck source=tools/slither_env.sh
+source tools/slither_env.sh
 slither="$PWD/.venv/bin/slither"
 copy="$(mktemp -d)"
 trap 'rm -rf "$copy"' EXIT

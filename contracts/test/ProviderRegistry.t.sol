@@ -503,6 +503,42 @@ contract ProviderRegistryTest is Market {
         assertEq(page[0].owner, other);
     }
 
+    /// @dev From each place of the list one leaves, then the others, in every order.
+    function test_listProviders_whoeverLeavesTheOthersStay() public {
+        registerProvider(other, STAKE);
+        registerProvider(third, STAKE);
+        address[3] memory wallets = [provider, other, third];
+        for (uint256 i = 0; i < 6; ++i) {
+            uint256 snapshot = vm.snapshotState();
+            (uint256 a, uint256 b) = (i % 3, (i + 1 + i / 3) % 3);
+            leave(wallets[a]);
+            assertEq(registry.providerCount(), 2);
+            assertEq(listed(wallets[a]), 0);
+            assertEq(listed(wallets[b]), 1);
+            leave(wallets[b]);
+            assertEq(registry.providerCount(), 1);
+            assertEq(listed(wallets[3 - a - b]), 1);
+            leave(wallets[3 - a - b]);
+            assertEq(registry.providerCount(), 0);
+            vm.revertToState(snapshot);
+        }
+    }
+
+    function leave(address wallet) private {
+        vm.startPrank(wallet);
+        registry.deactivate();
+        vm.warp(block.timestamp + 2 days);
+        registry.withdrawStake();
+        vm.stopPrank();
+    }
+
+    function listed(address wallet) private view returns (uint256 times) {
+        (IProviderRegistry.Provider[] memory page,) = registry.listProviders(0, 10);
+        for (uint256 i = 0; i < page.length; ++i) {
+            if (page[i].owner == wallet) ++times;
+        }
+    }
+
     function test_views_ofAnUnknownWalletAreZeros() public view {
         IProviderRegistry.Provider memory zeros;
         assertEq(abi.encode(registry.getProvider(other)), abi.encode(zeros));
@@ -535,6 +571,7 @@ contract ProviderRegistryTest is Market {
 
     /// forge-config: default.fuzz.runs = 128
     /// forge-config: ci.fuzz.runs = 256
+    /// forge-config: mutants.fuzz.runs = 8
     function test_fuzz_updateOfferings_readBack(IProviderRegistry.Offering[] memory list) public {
         vm.assume(list.length <= 64);
         for (uint256 i = 0; i < list.length; ++i) {
