@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use t4t_types::UnixSeconds;
 
 use crate::block::{BlockHash, BlockHeader, BlockTag, Log, RawBlock, RawLog};
 use crate::contracts::ContractAddresses;
@@ -21,6 +23,9 @@ const LARGEST_PAGE: u64 = 2000;
 /// back, or the old head was a lie.
 const STALE_PASSES_BELIEVED: u32 = 10;
 
+/// Seconds by which blocks of two honest endpoints differ at most, and by which a block comes early.
+const PLAUSIBLE_SECONDS: u64 = 60;
+
 /// Reads the market's events in order, and notices those that a reorganisation took back.
 ///
 /// Nothing is missed as long as passes succeed now and then. After a restart the events of the last blocks before the
@@ -35,6 +40,8 @@ pub struct LogScanner {
     next_from: Option<u64>,
     /// Head of the last pass.
     head: Option<u64>,
+    /// Its time.
+    head_time: Option<UnixSeconds>,
     /// Milliseconds since 1970 of the last pass.
     passed_at: u64,
     stale_passes: u32,
@@ -94,6 +101,7 @@ impl LogScanner {
             page: LARGEST_PAGE,
             next_from,
             head: None,
+            head_time: None,
             passed_at: 0,
             stale_passes: 0,
             reported: BTreeMap::new(),
@@ -113,6 +121,15 @@ impl LogScanner {
     /// Reads on. In the ordinary case this is one HTTP request; while catching up, one page of blocks. An error
     /// changes nothing, the next pass reads the same again.
     pub async fn poll(&mut self) -> Result<ScanPass, ChainError> {
+        let polled = self.pass().await;
+        if let Err(ChainError::Malformed { .. }) = &polled {
+            // Whoever answers nonsense is not asked first again.
+            self.rpc.prefer_next();
+        }
+        polled
+    }
+
+    async fn pass(&mut self) -> Result<ScanPass, ChainError> {
         let window = match self.next_from.filter(|_| self.is_near_head()) {
             Some(from) => match self.read_to_head(from).await {
                 Err(error) if is_range_too_large(&error) => self.read_page().await?,
@@ -147,6 +164,7 @@ impl LogScanner {
         let head: RawBlock = parsed("eth_getBlockByNumber", answers.next())?;
         let head = BlockHeader::from(head);
         self.refuse_stale(&head)?;
+        self.refuse_future(&head).await?;
         let logs: Vec<RawLog> = parsed("eth_getLogs", answers.next())?;
         let to = head.number;
         Ok(self.window(head, from, to, mined(logs)))
@@ -156,6 +174,7 @@ impl LogScanner {
     async fn read_page(&mut self) -> Result<Window, ChainError> {
         let head = self.rpc.latest_block().await?;
         self.refuse_stale(&head)?;
+        self.refuse_future(&head).await?;
         let from = self.next_from.unwrap_or(head.number.saturating_sub(self.overlap)).min(head.number);
         loop {
             let to = from.saturating_add(self.page - 1).min(head.number);
@@ -205,6 +224,30 @@ impl LogScanner {
         Err(ChainError::StaleHead { seen, got: head.number })
     }
 
+    /// A head whose time is further on than our own has gone is believed once another endpoint knows of such a time:
+    /// deadlines are judged by it, and a provider that takes a job for lost lets its stake burn.
+    async fn refuse_future(&self, head: &BlockHeader) -> Result<(), ChainError> {
+        let now = self.rpc.clock().unix_millis();
+        let since = Duration::from_millis(now.saturating_sub(self.passed_at)).as_secs();
+        let due = self.head_time.map(|time| time.plus(since.saturating_add(PLAUSIBLE_SECONDS)));
+        if self.rpc.endpoints() < 2 || due.is_some_and(|due| head.timestamp <= due) {
+            return Ok(());
+        }
+        let each = self.rpc.each_ready();
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in &each {
+            asked.push(rpc.latest_block());
+        }
+        let times: Vec<UnixSeconds> =
+            join_all(asked).await.into_iter().flatten().map(|known| known.timestamp).collect();
+        let agree = times.iter().filter(|time| time.plus(PLAUSIBLE_SECONDS) >= head.timestamp).count();
+        if times.len() < 2 || agree >= 2 {
+            return Ok(());
+        }
+        tracing::warn!(block = head.number, "an endpoint of the chain shows a time that no other one knows");
+        Err(ChainError::malformed("the newest block", "no second endpoint knows of its time"))
+    }
+
     /// Events that were reported inside of the window and are gone because their block is. Logs may be served by
     /// another machine than blocks, one that lags, so a missing log alone proves nothing.
     async fn vanished(&self, window: &Window) -> Result<Vec<LoggedEvent>, ChainError> {
@@ -244,6 +287,7 @@ impl LogScanner {
         self.reported.retain(|(height, ..), _| *height >= next_from);
         self.next_from = Some(next_from);
         self.head = Some(window.head.number);
+        self.head_time = Some(window.head.timestamp);
         self.passed_at = self.rpc.clock().unix_millis();
         ScanPass { head: window.head, added, removed, scanned_to: window.to }
     }
