@@ -33,6 +33,10 @@ const PLAUSIBLE_SECONDS: u64 = 60;
 #[derive(Debug)]
 pub struct LogScanner {
     rpc: Rpc,
+    /// Who is asked in this pass.
+    asked: Rpc,
+    /// Passes so far.
+    passes: usize,
     addresses: ContractAddresses,
     overlap: u64,
     page: u64,
@@ -95,6 +99,8 @@ impl LogScanner {
     pub fn new(rpc: Rpc, addresses: ContractAddresses, cursor: Option<u64>, overlap: u64) -> Self {
         let next_from = cursor.map(|cursor| cursor.saturating_sub(overlap));
         Self {
+            asked: rpc.clone(),
+            passes: 0,
             rpc,
             addresses,
             overlap,
@@ -121,12 +127,30 @@ impl LogScanner {
     /// Reads on. In the ordinary case this is one HTTP request; while catching up, one page of blocks. An error
     /// changes nothing, the next pass reads the same again.
     pub async fn poll(&mut self) -> Result<ScanPass, ChainError> {
+        if let Some(turn) = self.whose_turn() {
+            self.asked = turn;
+            if let Ok(found) = self.pass().await {
+                return Ok(found);
+            }
+        }
+        self.asked = self.rpc.clone();
         let polled = self.pass().await;
         if let Err(ChainError::Malformed { .. }) = &polled {
             // Whoever answers nonsense is not asked first again.
             self.rpc.prefer_next();
         }
         polled
+    }
+
+    /// Near the head, the endpoints are asked in turn: the last blocks are read again in each pass, so what one of them
+    /// leaves out is known a pass later.
+    fn whose_turn(&mut self) -> Option<Rpc> {
+        if self.rpc.endpoints() < 2 || !self.is_near_head() {
+            return None;
+        }
+        let mut each = self.rpc.each_ready();
+        self.passes = self.passes.wrapping_add(1);
+        (each.len() > 1).then(|| each.swap_remove(self.passes % each.len()))
     }
 
     async fn pass(&mut self) -> Result<ScanPass, ChainError> {
@@ -160,7 +184,7 @@ impl LogScanner {
     /// Head and logs in one request.
     async fn read_to_head(&mut self, from: u64) -> Result<Window, ChainError> {
         let questions = vec![block_question(BlockTag::Latest), self.filter(from, None).question()];
-        let mut answers = self.rpc.batch(questions).await?.into_iter();
+        let mut answers = self.asked.batch(questions).await?.into_iter();
         let head: RawBlock = parsed("eth_getBlockByNumber", answers.next())?;
         let head = BlockHeader::from(head);
         self.refuse_stale(&head)?;
@@ -172,7 +196,7 @@ impl LogScanner {
 
     /// The head, then one page of logs.
     async fn read_page(&mut self) -> Result<Window, ChainError> {
-        let head = self.rpc.latest_block().await?;
+        let head = self.asked.latest_block().await?;
         self.refuse_stale(&head)?;
         self.refuse_future(&head).await?;
         let from = self.next_from.unwrap_or(head.number.saturating_sub(self.overlap)).min(head.number);
@@ -182,10 +206,10 @@ impl LogScanner {
             // A page must reach beyond the overlap, or the scan would not get on.
             let smallest = self.page <= self.overlap.saturating_add(4);
             let (method, params) = filter.question();
-            let logs = match self.rpc.call::<Vec<RawLog>>(method, params).await {
+            let logs = match self.asked.call::<Vec<RawLog>>(method, params).await {
                 Ok(logs) => mined(logs),
                 Err(error) if !is_range_too_large(&error) => return Err(error),
-                Err(_) if smallest => self.rpc.logs(&filter).await?,
+                Err(_) if smallest => self.asked.logs(&filter).await?,
                 Err(_) => {
                     self.page = (self.page / 2).max(self.overlap.saturating_add(4));
                     continue;
@@ -262,7 +286,7 @@ impl LogScanner {
         let heights: BTreeSet<u64> = missing.iter().map(|event| event.block_number).collect();
         let questions = heights.iter().map(|height| block_question(BlockTag::Number(*height))).collect();
         let mut canonical = BTreeMap::new();
-        for (height, answer) in heights.iter().zip(self.rpc.batch(questions).await?) {
+        for (height, answer) in heights.iter().zip(self.asked.batch(questions).await?) {
             let block: Option<RawBlock> = parsed("eth_getBlockByNumber", Some(answer))?;
             canonical.insert(*height, block.map(|block| BlockHeader::from(block).hash));
         }

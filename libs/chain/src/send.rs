@@ -145,7 +145,8 @@ impl Rpc {
         for _ in 0..self.config().attempts.max(1) {
             *heard =
                 self.tell_all("eth_sendRawTransaction", params.clone(), |heard| is_taken(heard, hash)).await;
-            let is_answer = |heard: &Heard| is_taken(heard, hash) || matches!(heard, Err(ChainError::Answer { .. }));
+            let is_answer =
+                |heard: &Heard| is_taken(heard, hash) || matches!(heard, Err(ChainError::Answer { .. }));
             if heard.iter().any(is_answer) {
                 return;
             }
@@ -154,8 +155,7 @@ impl Rpc {
 
     /// What it means that nobody took it.
     async fn refusal(&self, hash: TxHash, heard: Vec<Heard>) -> Result<TxHash, SendError> {
-        let asked = heard.len();
-        let mut refusals = Vec::with_capacity(asked);
+        let mut refusals = Vec::with_capacity(heard.len());
         let mut lost = None;
         for heard in heard {
             match heard {
@@ -168,15 +168,16 @@ impl Rpc {
             && refusals.iter().all(|(verdict, _)| *verdict == Verdict::NonceTooLow);
         let telling =
             |verdict: &Verdict| TELLING.iter().position(|known| known == verdict).unwrap_or(TELLING.len());
-        let Some((verdict, message)) = refusals.into_iter().min_by_key(|(verdict, _)| telling(verdict)) else {
-            return Err(SendError::Unanswered(lost.unwrap_or_else(|| self.another_hash())));
+        let Some((verdict, message)) = refusals.into_iter().min_by_key(|(verdict, _)| telling(verdict))
+        else {
+            return Err(SendError::Unanswered(lost.unwrap_or_else(|| self.nobody_answered())));
         };
         match verdict {
             Verdict::Known => Ok(hash),
             // An attempt before this one may have reached the chain although its answer got lost.
             Verdict::NonceTooLow => match self.transaction_known_by(hash).await {
                 known if known.contains(&true) => Ok(hash),
-                known if known.is_empty() => Err(SendError::Unanswered(self.another_hash())),
+                known if known.is_empty() => Err(SendError::Unanswered(self.nobody_answered())),
                 _ => Err(SendError::NonceTooLow { by_all, message }),
             },
             Verdict::NonceGap => Err(SendError::NonceGap { message }),
@@ -185,6 +186,11 @@ impl Rpc {
             Verdict::FeeTooLow => Err(SendError::FeeTooLow { message }),
             Verdict::Refused => Err(SendError::Refused { message }),
         }
+    }
+
+    fn nobody_answered(&self) -> ChainError {
+        let fault = EndpointFault::Timeout(self.config().deadline);
+        ChainError::Unreachable { endpoint: "each of them".into(), fault }
     }
 
     fn another_hash(&self) -> ChainError {

@@ -165,8 +165,8 @@ async fn answer(shared: &Shared, body: &[u8]) -> Option<(u16, Vec<u8>)> {
     let mut answers = Vec::with_capacity(questions.len());
     for question in &questions {
         let place = honest.iter().position(|answer| answer["id"] == question["id"]);
-        let mut answer =
-            place.map_or_else(|| json!({ "jsonrpc": "2.0", "id": question["id"] }), |at| honest.swap_remove(at));
+        let mut answer = place
+            .map_or_else(|| json!({ "jsonrpc": "2.0", "id": question["id"] }), |at| honest.swap_remove(at));
         if let Some(lie) = &manner.lie {
             lie(question, &mut answer);
         }

@@ -30,7 +30,11 @@ fn safer(one: JobTerms, other: JobTerms) -> JobTerms {
             if progress(one.status) < progress(other.status) { one } else { other }
         }
         _ if one.max_payment != other.max_payment => {
-            if one.max_payment < other.max_payment { one } else { other }
+            if one.max_payment < other.max_payment {
+                one
+            } else {
+                other
+            }
         }
         _ if other.delivery_deadline < one.delivery_deadline => other,
         _ => one,

@@ -122,7 +122,8 @@ impl Core {
 
     /// Places from `used` on that nothing open holds, below a nonce.
     pub(crate) fn holes(used: u64, below: u64, open: &[StoredTransaction]) -> u64 {
-        let held: BTreeSet<u64> = open.iter().flat_map(nonces).filter(|nonce| (used..below).contains(nonce)).collect();
+        let held: BTreeSet<u64> =
+            open.iter().flat_map(nonces).filter(|nonce| (used..below).contains(nonce)).collect();
         below.saturating_sub(used).saturating_sub(held.len() as u64)
     }
 }
@@ -141,7 +142,8 @@ fn nonces(row: &StoredTransaction) -> Vec<u64> {
         TransactionState::Included { inclusion, .. } => Some(inclusion.hash),
         TransactionState::Pending => None,
     };
-    let of_mined = row.versions.iter().filter(|version| Some(version.hash) == mined).map(|version| version.nonce);
+    let of_mined =
+        row.versions.iter().filter(|version| Some(version.hash) == mined).map(|version| version.nonce);
     std::iter::once(row.nonce).chain(of_mined).collect()
 }
 

@@ -45,6 +45,8 @@ impl Core {
         for row in missing {
             match self.need(row) {
                 Need::Nothing => {}
+                Need::Resend
+                    if self.pacing.get(row.id).is_some() && self.include_shown_by_any(row).await? => {}
                 Need::Resend => self.resend(row).await,
                 Need::Raise => self.raise(row).await?,
                 Need::Unblock => {
@@ -200,7 +202,11 @@ impl Core {
             return self.move_down(row, used.count).await;
         }
         if self.can_no_longer_pay(&intent) {
-            tracing::warn!(key = row.key, nonce = row.nonce, "a payment was never mined, and its deadline has passed");
+            tracing::warn!(
+                key = row.key,
+                nonce = row.nonce,
+                "a payment was never mined, and its deadline has passed"
+            );
             self.close(row, gap::NEVER_MINED).await?;
             return Ok(true);
         }
@@ -209,7 +215,9 @@ impl Core {
 
     /// Signs what does no harm twice for a lower nonce.
     async fn move_down(&self, row: &StoredTransaction, from: u64) -> Result<bool, SettlementError> {
-        let Some(version) = self.store_again(row, from, |nonce| nonce < row.nonce).await? else { return Ok(false) };
+        let Some(version) = self.store_again(row, from, |nonce| nonce < row.nonce).await? else {
+            return Ok(false);
+        };
         tracing::warn!(
             key = row.key,
             from = row.nonce,
@@ -231,6 +239,10 @@ impl Core {
     /// The nonce is used up. Unless one of our versions did it, the intent moves to a new one, once that is certain.
     async fn replace_nonce(&self, row: &StoredTransaction, used: u64) -> Result<(), SettlementError> {
         if self.include_mined(vec![row]).await?.is_empty() {
+            return Ok(());
+        }
+        // Signed anew while one endpoint hides what is mined, it would be sent again and again.
+        if self.include_shown_by_any(row).await? {
             return Ok(());
         }
         let was_told = self.pacing.get(row.id).is_some_and(|sent| sent.nonce_taken);
@@ -297,12 +309,34 @@ impl Core {
         row: &StoredTransaction,
         receipt: &Receipt,
     ) -> Result<bool, SettlementError> {
-        if receipt.success || is_harmless_twice(&intent_of(row)?) {
+        if receipt.success {
             return Ok(true);
         }
         let receipts = self.rpc.receipts_by_all(receipt.tx).await;
+        if is_harmless_twice(&intent_of(row)?) {
+            return Ok(!receipts.iter().flatten().any(|receipt| receipt.success));
+        }
         let has_failed = |receipt: &Option<Receipt>| receipt.as_ref().is_some_and(|receipt| !receipt.success);
         Ok(self.rpc.are_witnesses(receipts.len()) && receipts.iter().all(has_failed))
+    }
+
+    /// Whether another endpoint than the one that is asked first shows a version in a block, and it is noted.
+    async fn include_shown_by_any(&self, row: &StoredTransaction) -> Result<bool, SettlementError> {
+        if self.rpc.endpoints() == 1 {
+            return Ok(false);
+        }
+        let mut shown = Vec::new();
+        for version in &row.versions {
+            shown.extend(self.rpc.receipts_by_all(version.hash).await.into_iter().flatten());
+        }
+        let best = shown.iter().find(|receipt| receipt.success).or(shown.first());
+        let Some(receipt) = best else { return Ok(false) };
+        if !self.is_believed(row, receipt).await? {
+            return Ok(false);
+        }
+        self.include(row, receipt).await?;
+        self.announce();
+        Ok(true)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
-use futures_util::future::{self, FutureExt};
 use futures_util::StreamExt;
+use futures_util::future::{self, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -115,7 +115,11 @@ impl Rpc {
             }
             Err(failure) => {
                 if let Failure::Retry { retry_after, .. } = &failure {
-                    endpoint.failed(self.inner.clock.unix_millis(), *retry_after, self.inner.transport.random());
+                    endpoint.failed(
+                        self.inner.clock.unix_millis(),
+                        *retry_after,
+                        self.inner.transport.random(),
+                    );
                 }
                 Err(failure.into_error(endpoint))
             }
@@ -125,5 +129,7 @@ impl Rpc {
 
 /// Runs to its end, whether it is waited for or not.
 async fn carried_on(one: impl Future<Output = Heard> + Send + 'static, method: &'static str) -> Heard {
-    tokio::spawn(one).await.unwrap_or_else(|_| Err(ChainError::malformed(method, "the question was broken off")))
+    tokio::spawn(one)
+        .await
+        .unwrap_or_else(|_| Err(ChainError::malformed(method, "the question was broken off")))
 }

@@ -1,5 +1,9 @@
 //! Whose fault an error is that an endpoint answered: its own, or perhaps the call's.
 
+use serde_json::Value;
+
+use crate::revert::Revert;
+
 /// Codes by which endpoints say that they can't do their work now: internal error, a limit, a resource that is not
 /// there, and those of the large relays ("cannot fulfill request", "temporary internal error").
 const CODES: &[i64] = &[429, 401, 403, 19, -32603, -32005, -32002, -32001, -32046, -32052, -32097];
@@ -48,22 +52,28 @@ const WORDS: &[&str] = &[
 ];
 
 /// Words about a query of logs that a smaller one may avoid: no endpoint's fault.
-const RANGE_WORDS: &[&str] =
-    &["range", "results", "response size", "more than", "too large", "blocks", "logs", "timeout", "timed out"];
-
-/// Words about what was called, which no other endpoint will see differently.
-const CALL_WORDS: &[&str] = &["revert", "out of gas", "outofgas", "invalid opcode", "gas required exceeds"];
+const RANGE_WORDS: &[&str] = &[
+    "range",
+    "results",
+    "response size",
+    "more than",
+    "too large",
+    "blocks",
+    "logs",
+    "timeout",
+    "timed out",
+];
 
 /// Whether an endpoint says with this error that it does not do its work, whatever was asked. All other errors may be
 /// about the call.
-pub(super) fn is_endpoints(method: &str, code: i64, message: &str) -> bool {
+pub(super) fn is_endpoints(method: &str, code: i64, message: &str, data: Option<&Value>) -> bool {
     let lower = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let is_calls = match method {
         // Its texts are told apart where it is sent.
         "eth_sendRawTransaction" => true,
         "eth_getLogs" => says(RANGE_WORDS),
-        "eth_call" | "eth_estimateGas" => code == 3 || says(CALL_WORDS),
+        "eth_call" | "eth_estimateGas" => Revert::from_answer(code, message, data).is_some(),
         _ => false,
     };
     !is_calls && (CODES.contains(&code) || says(WORDS))
@@ -85,7 +95,7 @@ mod tests {
         ];
         for method in ["eth_call", "eth_getLogs", "eth_getTransactionCount", "eth_estimateGas"] {
             for (code, message) in refusals {
-                assert!(is_endpoints(method, code, message), "{method}: {message}");
+                assert!(is_endpoints(method, code, message, None), "{method}: {message}");
             }
         }
     }
@@ -95,6 +105,7 @@ mod tests {
         let calls = [
             ("eth_call", 3, "execution reverted: BadStatus()"),
             ("eth_estimateGas", -32603, "VM execution error: revert"),
+            ("eth_call", -32603, "EVM error InvalidFEOpcode"),
             ("eth_call", -32000, "out of gas: gas required exceeds allowance: 0"),
             ("eth_getLogs", -32005, "query returned more than 10000 results"),
             ("eth_getLogs", -32602, "block range is too large, max is 300"),
@@ -104,7 +115,7 @@ mod tests {
             ("eth_getBalance", -32000, "header not found"),
         ];
         for (method, code, message) in calls {
-            assert!(!is_endpoints(method, code, message), "{method}: {message}");
+            assert!(!is_endpoints(method, code, message, None), "{method}: {message}");
         }
     }
 }

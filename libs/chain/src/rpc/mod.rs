@@ -276,7 +276,9 @@ impl Inner {
     ) -> Result<(usize, Vec<Answer>), Unanswered> {
         let mut opinions = Opinions::default();
         for _ in 0..self.config.attempts.max(1) {
-            let Some(index) = self.next_to_ask(&opinions, last).await.map_err(Unanswered::Error)? else { break };
+            let Some(index) = self.next_to_ask(&opinions, last).await.map_err(Unanswered::Error)? else {
+                break;
+            };
             let endpoint = &self.endpoints[index];
             let limit = endpoint.batch_limit();
             opinions.asks(index);
@@ -397,7 +399,9 @@ impl Inner {
         };
         wire::answers(&bytes, first_id, questions).map_err(|unusable| match (unusable, refused) {
             (Unusable::BatchRefused, _) => Failure::BatchRefused,
-            (Unusable::Error { code, message }, _) => Failure::retry(EndpointFault::Refuses { code, message }),
+            (Unusable::Error { code, message }, _) => {
+                Failure::retry(EndpointFault::Refuses { code, message })
+            }
             (Unusable::RateLimited, _) => Failure::retry(EndpointFault::RateLimited),
             (Unusable::Garbage(_), Some(_)) if questions.len() > 1 => Failure::BatchRefused,
             (Unusable::Garbage(_), Some(status)) => Failure::retry(EndpointFault::Status(status)),

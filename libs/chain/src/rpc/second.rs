@@ -77,7 +77,9 @@ impl Opinions {
             (Ok(_), _) => old,
             (Err(_), Ok(_)) => new,
             // A refusal with what the contract said tells more than one without.
-            (Err(ChainError::Answer { data: None, .. }), Err(ChainError::Answer { data: Some(_), .. })) => new,
+            (Err(ChainError::Answer { data: None, .. }), Err(ChainError::Answer { data: Some(_), .. })) => {
+                new
+            }
             (Err(_), Err(_)) => old,
         }
     }

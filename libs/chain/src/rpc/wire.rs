@@ -89,17 +89,13 @@ pub(crate) fn answers(body: &[u8], first_id: u64, questions: &[Question]) -> Res
         return Err(Unusable::RateLimited);
     }
     if questions.len() > 1 {
-        let error = response.error.filter(|error| is_endpoints("", error.code, &error.message));
+        let error = response.error.filter(|error| error.is_endpoints(""));
         return Err(error.map_or(Unusable::BatchRefused, ErrorObject::into_unusable));
     }
     ordered(vec![response], first_id, questions)
 }
 
-fn ordered(
-    responses: Vec<Response>,
-    first_id: u64,
-    questions: &[Question],
-) -> Result<Vec<Answer>, Unusable> {
+fn ordered(responses: Vec<Response>, first_id: u64, questions: &[Question]) -> Result<Vec<Answer>, Unusable> {
     let count = questions.len();
     let mut found: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for response in responses {
@@ -121,7 +117,7 @@ fn ordered(
 impl Response {
     fn into_answer(self, method: &str) -> Result<Answer, Unusable> {
         match (self.error, self.result) {
-            (Some(error), _) if is_endpoints(method, error.code, &error.message) => Err(error.into_unusable()),
+            (Some(error), _) if error.is_endpoints(method) => Err(error.into_unusable()),
             (Some(error), _) => Ok(Err(error.into())),
             (None, Some(result)) => Ok(Ok(result)),
             (None, None) => Err(Unusable::Garbage("neither result nor error".into())),
@@ -130,6 +126,10 @@ impl Response {
 }
 
 impl ErrorObject {
+    fn is_endpoints(&self, method: &str) -> bool {
+        is_endpoints(method, self.code, &self.message, self.data.as_ref())
+    }
+
     fn into_unusable(self) -> Unusable {
         Unusable::Error { code: self.code, message: shortened(&self.message) }
     }

@@ -78,7 +78,9 @@ impl Beside {
             "eth_chainId" => assert_eq!(rpc.chain_id().await?, self.fixture.anvil.chain_id()),
             "eth_getBlockByNumber" => assert!(rpc.latest_block().await?.number > 0),
             "eth_getBalance" => assert!(rpc.balance(wallet).await? > 0),
-            "eth_getTransactionCount" => assert_eq!(rpc.transaction_count(wallet, BlockTag::Latest).await?, 2),
+            "eth_getTransactionCount" => {
+                assert_eq!(rpc.transaction_count(wallet, BlockTag::Latest).await?, 2)
+            }
             "eth_getTransactionReceipt" => assert!(rpc.receipt(self.mined).await?.is_some()),
             "eth_getTransactionByHash" => assert!(rpc.transaction_known(self.mined).await?),
             "eth_call" => assert_eq!(addresses.escrow().job_counter(rpc).await?, 1),
@@ -108,7 +110,10 @@ async fn whatever_one_endpoint_refuses_is_answered_by_the_honest_one_beside_it()
                     assert_eq!(read, Ok(()), "{method}: {status} {code} {message}, first: {is_first}");
                 }
                 let asked = beside.faulty.asked(method) - before;
-                assert!(asked <= 1, "{method}: the endpoint that answered {message:?} was asked {asked} times");
+                assert!(
+                    asked <= 1,
+                    "{method}: the endpoint that answered {message:?} was asked {asked} times"
+                );
             }
         }
     }
@@ -181,9 +186,10 @@ async fn a_transaction_reaches_the_chain_whatever_one_endpoint_says_of_it() {
             let rpc = beside.rpc(is_first);
             assert_eq!(rpc.send_raw(&raw.bytes).await, Ok(raw.hash), "{message}, first: {is_first}");
             // The other one may have been told last.
-            let mined = t4t_testkit::eventually(std::time::Duration::from_secs(10), "it is mined", async || {
-                anvil.rpc().receipt(raw.hash).await.ok().flatten()
-            });
+            let mined =
+                t4t_testkit::eventually(std::time::Duration::from_secs(10), "it is mined", async || {
+                    anvil.rpc().receipt(raw.hash).await.ok().flatten()
+                });
             assert!(mined.await.unwrap().success, "{message}, first: {is_first}");
             sent += 1;
         }

@@ -276,7 +276,8 @@ fn stake_trouble(listing: &ProviderListing) -> Option<Trouble> {
     }
     let (stake, least) = (listing.stake, listing.min_stake);
     let with_margin = missing.saturating_add(STAKE_MARGIN);
-    let reason = format!("the stake is {stake} xBZZ, below the registry's minimum of {least}: no jobs can be posted");
+    let reason =
+        format!("the stake is {stake} xBZZ, below the registry's minimum of {least}: no jobs can be posted");
     let next_step = format!(
         "stop the provider, run `t4t stake add {missing}` (better {with_margin}, so that the next burned payment does not do \
          it again), and start it"
@@ -334,7 +335,9 @@ mod tests {
         assert!(stake_trouble(&listing(Xbzz::from_whole(100))).is_none());
         let short = Xbzz::from_whole(100).saturating_sub(Xbzz::from_plur(1));
         let trouble = format!("{:?}", stake_trouble(&listing(short)).unwrap());
-        assert!(trouble.contains("99.9999999999999999") && trouble.contains("`t4t stake add 0.0000000000000001`"));
+        assert!(
+            trouble.contains("99.9999999999999999") && trouble.contains("`t4t stake add 0.0000000000000001`")
+        );
     }
 
     #[test]

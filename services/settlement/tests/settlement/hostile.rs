@@ -66,7 +66,11 @@ async fn no_false_count_of_one_node_moves_the_sequence_or_costs_a_transaction() 
             }
             running.stop().await;
         }
-        assert_eq!((world.posted().await, sent(&world).await), (6, 7), "six payments and an approval: {count:?}");
+        assert_eq!(
+            (world.posted().await, sent(&world).await),
+            (6, 7),
+            "six payments and an approval: {count:?}"
+        );
     }
 }
 
@@ -92,7 +96,9 @@ async fn a_false_allowance_of_one_node_is_not_paid_for_again_and_again() {
     let liar = LyingRpc::start(world.anvil.rpc_url()).await.unwrap();
     liar.lie(|question, answer| {
         let data = question["params"][0]["data"].as_str().unwrap_or_default();
-        if question["method"] == "eth_call" && (data.starts_with("0xdd62ed3e") || data.starts_with("0x70a08231")) {
+        if question["method"] == "eth_call"
+            && (data.starts_with("0xdd62ed3e") || data.starts_with("0x70a08231"))
+        {
             answer["result"] = json!(format!("0x{:064x}", 0));
         }
     });

@@ -62,7 +62,10 @@ async fn endpoints(rpc: &Rpc) -> Finding {
             format!("{answering} of {all} answer, and what costs money takes two that agree"),
             "correct GNOSIS_RPC_URL: with the others away, new providers' keys and new nonces are not confirmed",
         ),
-        (all, _) => Finding::good("endpoints", format!("{answering} of {all} answer: no single one is believed alone")),
+        (all, _) => Finding::good(
+            "endpoints",
+            format!("{answering} of {all} answer: no single one is believed alone"),
+        ),
     }
 }
 
@@ -130,15 +133,21 @@ fn judged(
         return match record.active {
             true if missing.is_zero() => {
                 let margin = record.stake.saturating_sub(min_stake);
-                let said = format!("{held} xBZZ, registered with {} at stake, {margin} above the minimum", record.stake);
+                let said = format!(
+                    "{held} xBZZ, registered with {} at stake, {margin} above the minimum",
+                    record.stake
+                );
                 let is_thin = margin < THIN_MARGIN;
-                let thin = "; one burned payment may take it off the market: `t4t stake add 10` gives it a margin";
+                let thin =
+                    "; one burned payment may take it off the market: `t4t stake add 10` gives it a margin";
                 Finding::good("xBZZ", if is_thin { said + thin } else { said })
             }
             true => Finding::bad(
                 "xBZZ",
                 format!("{} at stake, too little to get jobs (the minimum is {min_stake})", record.stake),
-                format!("run `t4t stake add {missing}`, or more, so that the next burned payment does not do it again"),
+                format!(
+                    "run `t4t stake add {missing}`, or more, so that the next burned payment does not do it again"
+                ),
             ),
             false => Finding::bad(
                 "xBZZ",
