@@ -61,6 +61,8 @@ impl Core {
         self.store.transactions_finalize(&[row.id]).await.map_err(|cause| error::store(&cause))?;
         self.pacing.forget(row.id);
         self.purse.forget();
+        // Its nonce is free again.
+        self.reset_lane().await;
         self.announce();
         Ok(())
     }

@@ -179,7 +179,7 @@ async fn a_head_far_back_is_not_believed_and_the_next_endpoint_is_asked() {
                 assert_eq!(pass.head.number, 101);
                 added.extend(heights(&pass).0);
             }
-            Err(error) => assert_eq!(error, ChainError::StaleHead { seen: 100, got: 80 }),
+            Err(error) => assert!(matches!(error, ChainError::StaleHead { got: 80, .. }), "{error}"),
         }
     }
     assert_eq!(added, [101]);
