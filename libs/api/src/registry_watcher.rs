@@ -97,6 +97,8 @@ pub struct ProviderListing {
     pub metadata_uri: String,
     /// What it has at stake.
     pub stake: Xbzz,
+    /// With less at stake than this, no job can be posted to it.
+    pub min_stake: Xbzz,
     /// Whether it has not left the market.
     pub active: bool,
     /// Whether it is active and its last heartbeat is recent by chain time.

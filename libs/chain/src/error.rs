@@ -28,7 +28,7 @@ pub enum ChainError {
         /// When it may be asked again.
         retry_after: Duration,
     },
-    /// The node answered with a JSON-RPC error; the same question gets the same answer.
+    /// The node answered with a JSON-RPC error that may be about the call, and no other endpoint had a better answer.
     #[error("the node refused: {message} (code {code})")]
     Answer {
         /// JSON-RPC error code.
@@ -100,6 +100,14 @@ pub enum EndpointFault {
     /// The endpoint limits the rate of requests.
     #[error("rate limited")]
     RateLimited,
+    /// The endpoint answers that it does not do its work: an internal error, a quota, a missing right.
+    #[error("it refuses: {message} (code {code})")]
+    Refuses {
+        /// JSON-RPC error code.
+        code: i64,
+        /// Its text, cut to 1,000 characters.
+        message: String,
+    },
     /// Bytes that are no answer to what was asked: HTML, broken JSON, an unknown id.
     #[error("not an answer: {0}")]
     Garbage(String),

@@ -26,8 +26,8 @@ impl Rpc {
 
     /// The newest block.
     pub async fn latest_block(&self) -> Result<BlockHeader, ChainError> {
-        let newest = self.block(BlockTag::Latest).await?;
-        newest.ok_or_else(|| ChainError::malformed("eth_getBlockByNumber", "there is no newest block"))
+        let (method, params) = block_question(BlockTag::Latest);
+        Ok(self.call::<RawBlock>(method, params).await?.into())
     }
 
     /// The block at a height, or `None` above the head.

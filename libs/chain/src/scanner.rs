@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use t4t_types::UnixSeconds;
 
 use crate::block::{BlockHash, BlockHeader, BlockTag, Log, RawBlock, RawLog};
 use crate::contracts::ContractAddresses;
@@ -21,6 +23,9 @@ const LARGEST_PAGE: u64 = 2000;
 /// back, or the old head was a lie.
 const STALE_PASSES_BELIEVED: u32 = 10;
 
+/// Seconds by which blocks of two honest endpoints differ at most, and by which a block comes early.
+const PLAUSIBLE_SECONDS: u64 = 60;
+
 /// Reads the market's events in order, and notices those that a reorganisation took back.
 ///
 /// Nothing is missed as long as passes succeed now and then. After a restart the events of the last blocks before the
@@ -28,6 +33,10 @@ const STALE_PASSES_BELIEVED: u32 = 10;
 #[derive(Debug)]
 pub struct LogScanner {
     rpc: Rpc,
+    /// Who is asked in this pass.
+    asked: Rpc,
+    /// Passes so far.
+    passes: usize,
     addresses: ContractAddresses,
     overlap: u64,
     page: u64,
@@ -35,6 +44,8 @@ pub struct LogScanner {
     next_from: Option<u64>,
     /// Head of the last pass.
     head: Option<u64>,
+    /// Its time.
+    head_time: Option<UnixSeconds>,
     /// Milliseconds since 1970 of the last pass.
     passed_at: u64,
     stale_passes: u32,
@@ -88,12 +99,15 @@ impl LogScanner {
     pub fn new(rpc: Rpc, addresses: ContractAddresses, cursor: Option<u64>, overlap: u64) -> Self {
         let next_from = cursor.map(|cursor| cursor.saturating_sub(overlap));
         Self {
+            asked: rpc.clone(),
+            passes: 0,
             rpc,
             addresses,
             overlap,
             page: LARGEST_PAGE,
             next_from,
             head: None,
+            head_time: None,
             passed_at: 0,
             stale_passes: 0,
             reported: BTreeMap::new(),
@@ -113,6 +127,33 @@ impl LogScanner {
     /// Reads on. In the ordinary case this is one HTTP request; while catching up, one page of blocks. An error
     /// changes nothing, the next pass reads the same again.
     pub async fn poll(&mut self) -> Result<ScanPass, ChainError> {
+        if let Some(turn) = self.whose_turn() {
+            self.asked = turn;
+            if let Ok(found) = self.pass().await {
+                return Ok(found);
+            }
+        }
+        self.asked = self.rpc.clone();
+        let polled = self.pass().await;
+        if let Err(ChainError::Malformed { .. }) = &polled {
+            // Whoever answers nonsense is not asked first again.
+            self.rpc.prefer_next();
+        }
+        polled
+    }
+
+    /// Near the head, the endpoints are asked in turn: the last blocks are read again in each pass, so what one of them
+    /// leaves out is known a pass later.
+    fn whose_turn(&mut self) -> Option<Rpc> {
+        if self.rpc.endpoints() < 2 || !self.is_near_head() {
+            return None;
+        }
+        let mut each = self.rpc.each_ready();
+        self.passes = self.passes.wrapping_add(1);
+        (each.len() > 1).then(|| each.swap_remove(self.passes % each.len()))
+    }
+
+    async fn pass(&mut self) -> Result<ScanPass, ChainError> {
         let window = match self.next_from.filter(|_| self.is_near_head()) {
             Some(from) => match self.read_to_head(from).await {
                 Err(error) if is_range_too_large(&error) => self.read_page().await?,
@@ -143,10 +184,11 @@ impl LogScanner {
     /// Head and logs in one request.
     async fn read_to_head(&mut self, from: u64) -> Result<Window, ChainError> {
         let questions = vec![block_question(BlockTag::Latest), self.filter(from, None).question()];
-        let mut answers = self.rpc.batch(questions).await?.into_iter();
+        let mut answers = self.asked.batch(questions).await?.into_iter();
         let head: RawBlock = parsed("eth_getBlockByNumber", answers.next())?;
         let head = BlockHeader::from(head);
         self.refuse_stale(&head)?;
+        self.refuse_future(&head).await?;
         let logs: Vec<RawLog> = parsed("eth_getLogs", answers.next())?;
         let to = head.number;
         Ok(self.window(head, from, to, mined(logs)))
@@ -154,8 +196,9 @@ impl LogScanner {
 
     /// The head, then one page of logs.
     async fn read_page(&mut self) -> Result<Window, ChainError> {
-        let head = self.rpc.latest_block().await?;
+        let head = self.asked.latest_block().await?;
         self.refuse_stale(&head)?;
+        self.refuse_future(&head).await?;
         let from = self.next_from.unwrap_or(head.number.saturating_sub(self.overlap)).min(head.number);
         loop {
             let to = from.saturating_add(self.page - 1).min(head.number);
@@ -163,10 +206,10 @@ impl LogScanner {
             // A page must reach beyond the overlap, or the scan would not get on.
             let smallest = self.page <= self.overlap.saturating_add(4);
             let (method, params) = filter.question();
-            let logs = match self.rpc.call::<Vec<RawLog>>(method, params).await {
+            let logs = match self.asked.call::<Vec<RawLog>>(method, params).await {
                 Ok(logs) => mined(logs),
                 Err(error) if !is_range_too_large(&error) => return Err(error),
-                Err(_) if smallest => self.rpc.logs(&filter).await?,
+                Err(_) if smallest => self.asked.logs(&filter).await?,
                 Err(_) => {
                     self.page = (self.page / 2).max(self.overlap.saturating_add(4));
                     continue;
@@ -205,6 +248,30 @@ impl LogScanner {
         Err(ChainError::StaleHead { seen, got: head.number })
     }
 
+    /// A head whose time is further on than our own has gone is believed once another endpoint knows of such a time:
+    /// deadlines are judged by it, and a provider that takes a job for lost lets its stake burn.
+    async fn refuse_future(&self, head: &BlockHeader) -> Result<(), ChainError> {
+        let now = self.rpc.clock().unix_millis();
+        let since = Duration::from_millis(now.saturating_sub(self.passed_at)).as_secs();
+        let due = self.head_time.map(|time| time.plus(since.saturating_add(PLAUSIBLE_SECONDS)));
+        if self.rpc.endpoints() < 2 || due.is_some_and(|due| head.timestamp <= due) {
+            return Ok(());
+        }
+        let each = self.rpc.each_ready();
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in &each {
+            asked.push(rpc.latest_block());
+        }
+        let times: Vec<UnixSeconds> =
+            join_all(asked).await.into_iter().flatten().map(|known| known.timestamp).collect();
+        let agree = times.iter().filter(|time| time.plus(PLAUSIBLE_SECONDS) >= head.timestamp).count();
+        if times.len() < 2 || agree >= 2 {
+            return Ok(());
+        }
+        tracing::warn!(block = head.number, "an endpoint of the chain shows a time that no other one knows");
+        Err(ChainError::malformed("the newest block", "no second endpoint knows of its time"))
+    }
+
     /// Events that were reported inside of the window and are gone because their block is. Logs may be served by
     /// another machine than blocks, one that lags, so a missing log alone proves nothing.
     async fn vanished(&self, window: &Window) -> Result<Vec<LoggedEvent>, ChainError> {
@@ -219,7 +286,7 @@ impl LogScanner {
         let heights: BTreeSet<u64> = missing.iter().map(|event| event.block_number).collect();
         let questions = heights.iter().map(|height| block_question(BlockTag::Number(*height))).collect();
         let mut canonical = BTreeMap::new();
-        for (height, answer) in heights.iter().zip(self.rpc.batch(questions).await?) {
+        for (height, answer) in heights.iter().zip(self.asked.batch(questions).await?) {
             let block: Option<RawBlock> = parsed("eth_getBlockByNumber", Some(answer))?;
             canonical.insert(*height, block.map(|block| BlockHeader::from(block).hash));
         }
@@ -244,6 +311,7 @@ impl LogScanner {
         self.reported.retain(|(height, ..), _| *height >= next_from);
         self.next_from = Some(next_from);
         self.head = Some(window.head.number);
+        self.head_time = Some(window.head.timestamp);
         self.passed_at = self.rpc.clock().unix_millis();
         ScanPass { head: window.head, added, removed, scanned_to: window.to }
     }

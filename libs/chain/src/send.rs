@@ -1,11 +1,12 @@
 //! Sending of signed transactions, and the nodes' many words for why they refuse.
 
 use serde_json::json;
+use t4t_clock::timeout;
 use t4t_types::TxHash;
 
 use crate::encoding::bytes;
 use crate::error::{ChainError, EndpointFault};
-use crate::rpc::Rpc;
+use crate::rpc::{Heard, Rpc};
 use crate::tx::RawTransaction;
 
 /// Why a signed transaction was not taken.
@@ -14,6 +15,8 @@ pub enum SendError {
     /// Another transaction has used the nonce; read the wallet's transaction count again.
     #[error("the nonce is used already: {message}")]
     NonceTooLow {
+        /// Whether every endpoint said so, so that the transaction waits nowhere.
+        by_all: bool,
         /// The node's text.
         message: String,
     },
@@ -95,33 +98,87 @@ const TEXTS: &[(&str, Verdict)] = &[
     ("tip too low", Verdict::FeeTooLow),
 ];
 
+/// Whether an endpoint has the transaction, by its word.
+fn is_taken(heard: &Heard, hash: TxHash) -> bool {
+    match heard {
+        Ok(raw) => serde_json::from_str::<TxHash>(raw.get()).is_ok_and(|reported| reported == hash),
+        Err(ChainError::Answer { message, .. }) => verdict(message) == Verdict::Known,
+        Err(_) => false,
+    }
+}
+
 fn verdict(message: &str) -> Verdict {
     let lower = message.to_ascii_lowercase();
     let found = TEXTS.iter().find(|(text, _)| lower.contains(text));
     found.map_or(Verdict::Refused, |(_, verdict)| *verdict)
 }
 
+/// How much a refusal tells: of several, the one that asks for least counts. That a nonce is used is believed only where
+/// nobody says anything else.
+const TELLING: &[Verdict] = &[
+    Verdict::ReplacementUnderpriced,
+    Verdict::FeeTooLow,
+    Verdict::InsufficientFunds,
+    Verdict::NonceGap,
+    Verdict::NonceTooLow,
+    Verdict::Refused,
+];
+
 impl Rpc {
-    /// Sends a signed transaction. Sending the same bytes twice is the same as once: a node that has it already, or a
+    /// Sends a signed transaction, to every endpoint: one that says that it took it may have lost it, and one that
+    /// refuses is only one of them. Sending the same bytes twice is the same as once: a node that has it already, or a
     /// chain that holds it already, is a success.
     pub async fn send_raw(&self, bytes_to_send: &[u8]) -> Result<TxHash, SendError> {
         let hash = RawTransaction::from_bytes(bytes_to_send.to_vec()).hash;
-        let sent = self.call::<TxHash>("eth_sendRawTransaction", json!([bytes(bytes_to_send)])).await;
-        let error = match sent {
-            Ok(reported) if reported == hash => return Ok(hash),
-            Ok(_) => return Err(SendError::Unanswered(self.another_hash())),
-            Err(error) => error,
+        let mut heard = Vec::new();
+        let telling = self.tell_until_answered(hash, bytes_to_send, &mut heard);
+        let _out_of_time = timeout(&**self.clock(), self.config().deadline, telling).await;
+        match heard.iter().any(|heard| is_taken(heard, hash)) {
+            true => Ok(hash),
+            false => self.refusal(hash, heard).await,
+        }
+    }
+
+    /// Tells all endpoints until one answers anything: what can't be reached is told again after its pause.
+    async fn tell_until_answered(&self, hash: TxHash, bytes_to_send: &[u8], heard: &mut Vec<Heard>) {
+        let params = json!([bytes(bytes_to_send)]);
+        for _ in 0..self.config().attempts.max(1) {
+            *heard =
+                self.tell_all("eth_sendRawTransaction", params.clone(), |heard| is_taken(heard, hash)).await;
+            let is_answer =
+                |heard: &Heard| is_taken(heard, hash) || matches!(heard, Err(ChainError::Answer { .. }));
+            if heard.iter().any(is_answer) {
+                return;
+            }
+        }
+    }
+
+    /// What it means that nobody took it.
+    async fn refusal(&self, hash: TxHash, heard: Vec<Heard>) -> Result<TxHash, SendError> {
+        let mut refusals = Vec::with_capacity(heard.len());
+        let mut lost = None;
+        for heard in heard {
+            match heard {
+                Err(ChainError::Answer { message, .. }) => refusals.push((verdict(&message), message)),
+                Err(error) => lost = Some(error),
+                Ok(_) => lost = Some(self.another_hash()),
+            }
+        }
+        let by_all = refusals.len() == self.endpoints()
+            && refusals.iter().all(|(verdict, _)| *verdict == Verdict::NonceTooLow);
+        let telling =
+            |verdict: &Verdict| TELLING.iter().position(|known| known == verdict).unwrap_or(TELLING.len());
+        let Some((verdict, message)) = refusals.into_iter().min_by_key(|(verdict, _)| telling(verdict))
+        else {
+            return Err(SendError::Unanswered(lost.unwrap_or_else(|| self.nobody_answered())));
         };
-        let ChainError::Answer { message, .. } = error else {
-            return Err(SendError::Unanswered(error));
-        };
-        match verdict(&message) {
+        match verdict {
             Verdict::Known => Ok(hash),
             // An attempt before this one may have reached the chain although its answer got lost.
-            Verdict::NonceTooLow => match self.transaction_known(hash).await {
-                Ok(true) => Ok(hash),
-                Ok(false) => Err(SendError::NonceTooLow { message }),
-                Err(error) => Err(SendError::Unanswered(error)),
+            Verdict::NonceTooLow => match self.transaction_known_by(hash).await {
+                known if known.contains(&true) => Ok(hash),
+                known if known.is_empty() => Err(SendError::Unanswered(self.nobody_answered())),
+                _ => Err(SendError::NonceTooLow { by_all, message }),
             },
             Verdict::NonceGap => Err(SendError::NonceGap { message }),
             Verdict::ReplacementUnderpriced => Err(SendError::ReplacementUnderpriced { message }),
@@ -129,6 +186,11 @@ impl Rpc {
             Verdict::FeeTooLow => Err(SendError::FeeTooLow { message }),
             Verdict::Refused => Err(SendError::Refused { message }),
         }
+    }
+
+    fn nobody_answered(&self) -> ChainError {
+        let fault = EndpointFault::Timeout(self.config().deadline);
+        ChainError::Unreachable { endpoint: "each of them".into(), fault }
     }
 
     fn another_hash(&self) -> ChainError {

@@ -7,6 +7,7 @@
 pub mod backend_proxy;
 mod dice;
 mod http;
+pub mod lying_rpc;
 mod plan;
 mod proxy;
 pub mod rpc_proxy;

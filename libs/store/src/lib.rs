@@ -4,6 +4,7 @@
 //! `UPDATE … WHERE id = ? AND state = ?`, and the number of rows says whether it did.
 
 mod codec;
+mod confirmed_keys;
 mod cursors;
 mod error;
 mod health;

@@ -342,6 +342,54 @@ impl Store {
         row.count("pending")
     }
 
+    /// The highest nonce that a transaction used whose block can't be taken back any more. Those that were closed because
+    /// something else happened at their nonce, or nothing, do not count.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn transactions_highest_mined(
+        &self,
+        scope: TransactionScope,
+        closed: [&str; 2],
+    ) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT max(v.nonce) AS nonce FROM transactions t \
+                   JOIN transaction_versions v ON v.transaction_id = t.id AND v.hash = t.hash \
+                   WHERE t.chain_id = ? AND t.wallet = ? AND t.final = 1 AND coalesce(t.reason, '') NOT IN (?, ?)";
+        let [first, second] = closed;
+        let row = sqlx::query(sql)
+            .bind(integer(scope.chain_id))
+            .bind(scope.wallet.as_bytes().as_slice())
+            .bind(first)
+            .bind(second)
+            .fetch_one(&self.pool)
+            .await?;
+        row.maybe_count("nonce")
+    }
+
+    /// Nonces from `from` on for which something was signed that is no longer to be mined there, and the most that it
+    /// pays: most wei for a unit of gas, and most wei of it that the block's maker gets.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn transactions_left_behind(
+        &self,
+        scope: TransactionScope,
+        from: u64,
+    ) -> Result<Vec<(u64, u128, u128)>, StoreError> {
+        let sql = "SELECT v.nonce AS nonce, v.max_fee AS max_fee, v.max_priority AS max_priority \
+                   FROM transaction_versions v JOIN transactions t ON t.id = v.transaction_id \
+                   WHERE t.chain_id = ? AND t.wallet = ? AND v.nonce >= ? AND (t.final = 1 OR t.nonce <> v.nonce)";
+        let rows = sqlx::query(sql)
+            .bind(integer(scope.chain_id))
+            .bind(scope.wallet.as_bytes().as_slice())
+            .bind(integer(from))
+            .fetch_all(&self.pool)
+            .await?;
+        let read =
+            |row: &SqliteRow| Ok((row.count("nonce")?, wei(row, "max_fee")?, wei(row, "max_priority")?));
+        rows.iter().map(read).collect()
+    }
+
     /// A wallet other than the scope's that has transactions on the scope's chain here, if there is one.
     ///
     /// # Errors

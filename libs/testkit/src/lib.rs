@@ -11,5 +11,5 @@ pub mod secrets;
 
 pub use eventually::{eventually, eventually_equals};
 pub use plays::play_all;
-pub use t4t_faults::{backend_proxy, rpc_proxy};
+pub use t4t_faults::{backend_proxy, lying_rpc, rpc_proxy};
 pub use t4t_ledger as ledger;

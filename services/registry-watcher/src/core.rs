@@ -1,6 +1,6 @@
 //! What all parts of the watcher share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use t4t_api::registry_watcher::WatcherError;
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{WatcherConfig, WatcherDeps};
 use crate::directory::{Directory, SeenHead};
+use crate::keys::Keys;
 
 /// The service's name, for errors.
 pub(crate) const SERVICE: &str = "registry-watcher";
@@ -25,6 +26,8 @@ pub enum SyncState {
     Synced {
         /// The newest block seen.
         block: u64,
+        /// Live providers whose key no two endpoints have named alike: they are not offered with it.
+        unconfirmed: usize,
     },
     /// Looks at the chain fail; questions are answered from what is known, if the registry was ever read.
     Failing {
@@ -55,6 +58,10 @@ pub(crate) struct Core {
     pub(crate) clock: SharedClock,
     directory: RwLock<Option<Arc<Directory>>>,
     head: RwLock<Option<SeenHead>>,
+    /// Keys that two endpoints have named.
+    pub(crate) keys: Keys,
+    /// Live providers whose key is not among them, as of the last look.
+    pub(crate) unconfirmed: AtomicUsize,
     /// Number of the newest event about a job that is kept.
     pub(crate) newest: watch::Sender<u64>,
     /// Number up to which such events may have been forgotten.
@@ -77,6 +84,8 @@ impl Core {
             clock,
             directory: RwLock::default(),
             head: RwLock::default(),
+            keys: Keys::default(),
+            unconfirmed: AtomicUsize::new(0),
             newest: watch::Sender::new(newest),
             forgotten: AtomicU64::new(0),
             state: watch::Sender::new(SyncState::Loading),

@@ -90,6 +90,7 @@ impl Provider {
             overlay: self.overlay,
             metadata_uri: self.metadata_uri.to_string(),
             stake: self.stake,
+            min_stake: rules.min_stake,
             active: self.active,
             live: self.is_live(rules, now),
             last_heartbeat: self.last_heartbeat,

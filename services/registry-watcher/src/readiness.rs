@@ -44,9 +44,13 @@ pub async fn watch_chain(
                 component.not_ready(format!("the chain can't be reached: {reason}"), NEXT_STEP);
             }
             SyncState::Failing { .. } | SyncState::Loading => {}
-            SyncState::Synced { .. } => match watcher.ask(GetHead {}).await {
+            SyncState::Synced { unconfirmed, .. } => match watcher.ask(GetHead {}).await {
                 Ok(head) if head.age_ms > STALE_HEAD_MS => component
                     .not_ready(format!("the chain has told nothing for {} s", head.age_ms / 1000), NEXT_STEP),
+                Ok(_) if unconfirmed > 0 => component.ready_but(
+                    format!("{unconfirmed} live providers are left out: no two endpoints of the chain name the same key of theirs"),
+                    "check each endpoint in GNOSIS_RPC_URL, or name a third one",
+                ),
                 Ok(_) => component.ready(),
                 Err(error) => component.not_ready(error.to_string(), "look at the log"),
             },

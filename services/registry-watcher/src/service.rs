@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use t4t_api::registry_watcher::{
     Candidate, GetHead, GetJob, Head, ListCandidates, ListModels, ListProviders, LookClosely, ModelListing,
     ProviderListing, WatchJobs, WatcherError,
 };
 use t4t_api::{ItemStream, Serve, ServeStream};
-use t4t_chain::BlockTag;
+use t4t_chain::{BlockTag, Rpc};
 use t4t_types::{Address, JobTerms};
 
 use crate::core::Core;
@@ -27,7 +28,7 @@ pub(crate) struct Watcher(pub(crate) Arc<Core>);
 #[async_trait]
 impl Serve<ListCandidates> for Watcher {
     async fn ask(&self, call: ListCandidates) -> Result<Vec<Candidate>, WatcherError> {
-        Ok(self.0.directory()?.candidates(&call))
+        Ok(self.0.with_confirmed_keys(self.0.directory()?.candidates(&call)))
     }
 }
 
@@ -49,11 +50,32 @@ impl Serve<ListProviders> for Watcher {
 }
 
 impl Watcher {
-    /// One provider as the chain has it now; nothing if it is not registered.
+    /// One provider as the chain has it now; nothing if it is not registered. Where several endpoints answer, two have to
+    /// agree: a provider that believes a false entry of its own pays for mending it each time it looks.
     async fn fresh_listing(&self, provider: Address) -> Result<Vec<ProviderListing>, WatcherError> {
+        let each = self.0.rpc.each_ready();
+        if each.len() < 2 {
+            return self.listing_by(&self.0.rpc, provider).await;
+        }
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in &each {
+            asked.push(self.listing_by(rpc, provider));
+        }
+        let said: Vec<_> = join_all(asked).await.into_iter().filter_map(Result::ok).collect();
+        match said.len() {
+            0 => self.listing_by(&self.0.rpc, provider).await,
+            1 => Ok(said.into_iter().flatten().collect()),
+            _ => agreed(&said).ok_or_else(|| WatcherError::Chain {
+                reason: "the endpoints say different things about this provider: check each of them, or name a third".into(),
+            }),
+        }
+    }
+
+    async fn listing_by(&self, rpc: &Rpc, provider: Address) -> Result<Vec<ProviderListing>, WatcherError> {
         let directory = self.0.directory()?;
         let registry = self.0.config.contracts.registry();
-        let read = reading::entries(&self.0.rpc, registry, &[provider], BlockTag::Latest).await;
+        let read = reading::entries(rpc, registry, &[provider], BlockTag::Latest).await;
         let read = read.map_err(|error| chain(&error))?.pop();
         let Some((_, entry)) = read else { return Ok(Vec::new()) };
         let entry = entry.map_err(|error| chain(&error))?;
@@ -69,11 +91,31 @@ impl Watcher {
     }
 }
 
+/// What two endpoints say alike, but for what changes with each block.
+fn agreed(said: &[Vec<ProviderListing>]) -> Option<Vec<ProviderListing>> {
+    let steady = |listings: &[ProviderListing]| {
+        listings.first().map(|listing| {
+            let offerings = listing.offerings.clone();
+            (listing.sealing_key, listing.stake, listing.active, listing.max_concurrent_jobs, offerings)
+        })
+    };
+    let is_shared = |listings: &&Vec<ProviderListing>| {
+        said.iter().filter(|other| steady(other) == steady(listings)).count() >= 2
+    };
+    let mut found = said.iter().find(is_shared)?.clone();
+    if let Some(listing) = found.first_mut() {
+        // A heartbeat that one endpoint does not know yet was sent all the same.
+        let others = said.iter().filter(|other| steady(other) == steady(std::slice::from_ref(listing)));
+        let newest = others.flatten().map(|other| other.last_heartbeat).max();
+        listing.last_heartbeat = newest.unwrap_or(listing.last_heartbeat);
+    }
+    Some(found)
+}
+
 #[async_trait]
 impl Serve<GetJob> for Watcher {
     async fn ask(&self, call: GetJob) -> Result<JobTerms, WatcherError> {
-        let escrow = self.0.config.contracts.escrow();
-        escrow.job(&self.0.rpc, call.job).await.map_err(|error| chain(&error))
+        self.0.job(call.job).await
     }
 }
 

@@ -51,7 +51,9 @@ impl RegistryWatcherService {
         front: impl FnOnce(Arc<Watcher>) -> Arc<dyn RegistryWatcher>,
     ) -> Result<Running, StartError> {
         let newest = deps.store.job_logs_newest().await?;
+        let kept = deps.store.confirmed_keys_list(config.contracts.registry).await?;
         let core = Arc::new(Core::new(config, deps, newest));
+        core.keys.take(&kept);
         let watcher = front(Arc::new(Watcher(Arc::clone(&core))));
         let sync = Arc::new(Mutex::new(Sync::new(Arc::clone(&core))));
         let task = tokio::spawn(follow_chain(Arc::clone(&core), Arc::clone(&sync)));

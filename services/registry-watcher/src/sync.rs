@@ -16,6 +16,7 @@ use crate::core::{Core, SyncState};
 use crate::directory::{Directory, SeenHead};
 use crate::error::SyncError;
 use crate::journal::{self, Parties};
+use crate::keys::Confirming;
 use crate::loading::{Load, Loaded, Reread};
 use crate::pace::Pace;
 use crate::provider::Provider;
@@ -47,6 +48,7 @@ pub(crate) struct Sync {
     stale_due_ms: u64,
     load: Option<Load>,
     reread: Reread,
+    confirming: Confirming,
     cursor: u64,
     expiry_due_ms: u64,
 }
@@ -64,6 +66,7 @@ impl Sync {
             stale_due_ms: 0,
             load: None,
             reread: Reread::default(),
+            confirming: Confirming::default(),
             cursor: 0,
             expiry_due_ms: 0,
         }
@@ -74,7 +77,10 @@ impl Sync {
         let looked = self.catch_up().await;
         let ready = self.core.published();
         let state = match (&looked, &ready) {
-            (Ok(()), Some(directory)) => SyncState::Synced { block: directory.head().block },
+            (Ok(()), Some(directory)) => SyncState::Synced {
+                block: directory.head().block,
+                unconfirmed: self.core.unconfirmed.load(Ordering::Relaxed),
+            },
             (Ok(()), None) => SyncState::Loading,
             (Err(error), ready) => {
                 SyncState::Failing { ready: ready.is_some(), reason: crate::error::chain_of(error) }
@@ -99,6 +105,9 @@ impl Sync {
             }
             self.read_entries(&pass).await?;
             if self.dirty.is_empty() {
+                if let Some(directory) = self.core.published() {
+                    self.confirming.step(&self.core, &directory).await?;
+                }
                 return self.forget_old().await;
             }
         }

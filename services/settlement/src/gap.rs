@@ -14,11 +14,18 @@ pub(crate) const KEY_PREFIX: &str = "gap:";
 const TRANSFER_GAS: u64 = 21_000;
 
 /// What a filler's row says if another transaction took its place.
-const FILLED_BY_ANOTHER: &str = "FilledByAnother";
+pub(crate) const FILLED_BY_ANOTHER: &str = "FilledByAnother";
+
+/// What a payment's row says if its nonce was not reached before its deadline.
+pub(crate) const NEVER_MINED: &str = "NeverMined";
 
 impl Core {
     /// Fills a nonce that no open transaction holds: another program took it, and its transaction got lost.
     pub(crate) async fn fill_gap(&self, nonce: u64) -> Result<(), SettlementError> {
+        let open = self.store.transactions_open(self.scope).await.map_err(|cause| error::store(&cause))?;
+        if open.iter().any(|row| row.nonce == nonce) {
+            return Ok(());
+        }
         let wallet = self.scope.wallet;
         let intent = TransactionIntent::Send { token: Token::Xdai, to: wallet, amount: 0 };
         let intent = serde_json::to_string(&intent).map_err(|cause| invalid(cause.to_string()))?;
@@ -33,6 +40,11 @@ impl Core {
 
     /// The hole was filled by another transaction, so the filler is done with.
     pub(crate) async fn close_gap(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
+        self.close(row, FILLED_BY_ANOTHER).await
+    }
+
+    /// Ends a transaction that is in no block and does nothing if it comes into one.
+    pub(crate) async fn close(&self, row: &StoredTransaction, why: &str) -> Result<(), SettlementError> {
         let head = self.heads.head();
         let inclusion = Inclusion {
             hash: row.hash,
@@ -42,12 +54,15 @@ impl Core {
             fee_wei: 0,
             job: None,
             amount: None,
-            revert: Some(FILLED_BY_ANOTHER.to_owned()),
+            revert: Some(why.to_owned()),
         };
         let noted = self.store.transaction_include(row.id, &inclusion, self.now_ms()).await;
         noted.map_err(|cause| error::store(&cause))?;
         self.store.transactions_finalize(&[row.id]).await.map_err(|cause| error::store(&cause))?;
         self.pacing.forget(row.id);
+        self.purse.forget();
+        // Its nonce is free again.
+        self.reset_lane().await;
         self.announce();
         Ok(())
     }

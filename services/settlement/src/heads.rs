@@ -14,6 +14,13 @@ const LONGEST_INTERVAL_MS: u64 = 15_000;
 /// Blocks that come faster are not foretold.
 const SHORTEST_INTERVAL_MS: u64 = 100;
 
+/// The block's maker gets so many times the usual at most, however often a fee is raised: unlike the base fee, which is the
+/// chain's, all of it is paid, and an endpoint that shows blocks that do not exist has fees raised without end.
+const MOST_TIPS: u128 = 20;
+
+/// Wei for a unit of gas that the tip may always be raised to.
+const TIP_TO_RAISE_TO: u128 = 20_000_000_000;
+
 /// The newest block and when it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
@@ -133,7 +140,7 @@ impl Heads {
 
     /// What replaces a waiting transaction, or `None` if the limit is reached.
     pub(crate) fn raised(&self, fees: Fees) -> Option<Fees> {
-        if fees.max_fee >= self.max_fee {
+        if fees.max_fee >= self.max_fee || fees.max_priority >= self.most_tip() {
             return None;
         }
         Some(self.capped(fees.bumped().at_least(self.fees())))
@@ -141,7 +148,11 @@ impl Heads {
 
     fn capped(&self, fees: Fees) -> Fees {
         let max_fee = fees.max_fee.min(self.max_fee);
-        Fees { max_fee, max_priority: fees.max_priority.min(max_fee) }
+        Fees { max_fee, max_priority: fees.max_priority.min(max_fee).min(self.most_tip()) }
+    }
+
+    fn most_tip(&self) -> u128 {
+        self.tip.saturating_mul(MOST_TIPS).max(TIP_TO_RAISE_TO)
     }
 }
 
@@ -220,5 +231,16 @@ mod tests {
             fees = higher;
         }
         assert_eq!(fees.max_fee, 30);
+    }
+
+    #[test]
+    fn an_endpoint_that_shows_endless_blocks_raises_the_tip_to_a_bound() {
+        let heads = Heads::new(1_000_000_000, 200_000_000_000);
+        heads.note(&header(1, 1, 0, 100), 0);
+        let mut fees = heads.fees();
+        for _ in 0..100 {
+            fees = heads.raised(fees).unwrap_or(fees);
+        }
+        assert_eq!(fees.max_priority, 20_000_000_000);
     }
 }

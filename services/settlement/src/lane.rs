@@ -2,16 +2,17 @@
 //! consecutive ones and never two the same.
 
 use t4t_api::settlement::SettlementError;
-use t4t_chain::{BlockTag, Fees, TransactionRequest};
+use t4t_chain::{Fees, TransactionRequest};
 use t4t_store::transactions::{NewTransaction, StoredCall, StoredTransaction, StoredVersion, TransactionId};
 
 use crate::core::Core;
+use crate::counting::Sequence;
 use crate::error;
 
-/// The next nonce; unknown at the start, and whenever it is not certain what was stored.
+/// The sequence; unknown at the start, and whenever it is not certain what was stored.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    next: Option<u64>,
+    sequence: Option<Sequence>,
 }
 
 /// A transaction that was stored and is to be sent.
@@ -52,29 +53,37 @@ impl Core {
         call: &StoredCall,
     ) -> Result<Option<Stored>, SettlementError> {
         let mut lane = self.lane.lock().await;
-        let nonce = self.next_nonce(&mut lane).await?;
-        let version = self.sign(nonce, call, self.heads.fees());
-        let new = NewTransaction { key, intent, call, version: &version, at_ms: self.now_ms() };
         // Should this not return, what was stored is not known, and the next one reads it.
-        lane.next = None;
+        let sequence = match lane.sequence.take() {
+            Some(sequence) => sequence,
+            None => self.read_sequence(0).await?,
+        };
+        let version = self.sign(sequence.next, call, sequence.fees(self.heads.fees()));
+        let new = NewTransaction { key, intent, call, version: &version, at_ms: self.now_ms() };
         let id =
             self.store.transaction_insert(self.scope, &new).await.map_err(|cause| error::store(&cause))?;
-        lane.next = Some(if id.is_some() { nonce + 1 } else { nonce });
+        lane.sequence = Some(if id.is_some() { sequence.advanced() } else { sequence });
         Ok(id.map(|id| Stored { id, version }))
     }
 
-    /// Stores an existing transaction with a new nonce at the end of the sequence; `None` if it moved on meanwhile.
+    /// Stores an existing transaction at the lowest free nonce from `at_least` on, if `suits` says so; `None` if it moved
+    /// on meanwhile.
     pub(crate) async fn store_again(
         &self,
         row: &StoredTransaction,
+        at_least: u64,
+        suits: impl Fn(u64) -> bool,
     ) -> Result<Option<StoredVersion>, SettlementError> {
         let mut lane = self.lane.lock().await;
-        lane.next = None;
-        let nonce = self.next_nonce(&mut lane).await?;
-        let version = self.sign(nonce, &row.call, self.heads.fees());
+        lane.sequence = None;
+        let sequence = self.read_sequence(at_least).await?;
+        if !suits(sequence.next) {
+            return Ok(None);
+        }
+        let version = self.sign(sequence.next, &row.call, sequence.fees(self.heads.fees()));
         let stored = self.store.transaction_version_insert(row.id, row.nonce, &version, self.now_ms()).await;
         let is_stored = stored.map_err(|cause| error::store(&cause))?;
-        lane.next = Some(if is_stored { nonce + 1 } else { nonce });
+        lane.sequence = Some(if is_stored { sequence.advanced() } else { sequence });
         Ok(is_stored.then_some(version))
     }
 
@@ -86,7 +95,9 @@ impl Core {
         intent: &str,
         call: &StoredCall,
     ) -> Result<Option<Stored>, SettlementError> {
-        let _lane = self.lane.lock().await;
+        let mut lane = self.lane.lock().await;
+        // What is next may be this one.
+        lane.sequence = None;
         let version = self.sign(nonce, call, self.heads.fees());
         let new = NewTransaction { key, intent, call, version: &version, at_ms: self.now_ms() };
         let id =
@@ -94,22 +105,8 @@ impl Core {
         Ok(id.map(|id| Stored { id, version }))
     }
 
-    /// Forgets the next nonce, so that it is read from the chain and the database again.
+    /// Forgets the sequence, so that it is read from the chain and the database again.
     pub(crate) async fn reset_lane(&self) {
-        self.lane.lock().await.next = None;
-    }
-
-    async fn next_nonce(&self, lane: &mut Lane) -> Result<u64, SettlementError> {
-        if let Some(next) = lane.next {
-            return Ok(next);
-        }
-        let counted = self.rpc.transaction_count(self.scope.wallet, BlockTag::Pending).await;
-        let counted = counted.map_err(|cause| error::chain(&cause))?;
-        let open = self.store.transactions_open(self.scope).await.map_err(|cause| error::store(&cause))?;
-        // A node may have dropped what is stored here, so the stored ones count as well.
-        let stored = open.iter().map(|row| row.nonce.saturating_add(1)).max().unwrap_or(0);
-        let next = counted.max(stored);
-        lane.next = Some(next);
-        Ok(next)
+        self.lane.lock().await.sequence = None;
     }
 }

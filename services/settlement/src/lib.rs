@@ -19,6 +19,7 @@
 mod calls;
 mod config;
 mod core;
+mod counting;
 mod envelope;
 mod error;
 mod gap;

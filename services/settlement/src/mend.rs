@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-use t4t_api::settlement::SettlementError;
+use t4t_api::settlement::{SettlementError, TransactionIntent};
 use t4t_chain::{BlockTag, Fees, Receipt};
 use t4t_store::transactions::{StoredTransaction, StoredVersion};
 
 use crate::calls::is_harmless_twice;
 use crate::core::{Core, intent_of};
+use crate::counting::{FEW, Used};
 use crate::error;
 use crate::gap;
 use crate::pacing::Sent;
@@ -16,6 +17,9 @@ use crate::send::Sending;
 
 /// How often a payment is signed for another nonce. Another program that uses the wallet takes one now and then.
 const MOST_NEW_NONCES: usize = 3;
+
+/// Seconds after its deadline from which a payment can't be made any more, whatever a reorganisation does to the time.
+const OVER_AFTER_SECONDS: u64 = 60;
 
 /// What a transaction without a receipt needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,18 +41,20 @@ impl Core {
         missing: &[&StoredTransaction],
         open: &[StoredTransaction],
     ) -> Result<(), SettlementError> {
-        let mut count = None;
+        let mut used = None;
         for row in missing {
             match self.need(row) {
                 Need::Nothing => {}
+                Need::Resend
+                    if self.pacing.get(row.id).is_some() && self.include_shown_by_any(row).await? => {}
                 Need::Resend => self.resend(row).await,
                 Need::Raise => self.raise(row).await?,
                 Need::Unblock => {
-                    let count = match count {
+                    let used = match used {
                         Some(known) => known,
-                        None => *count.insert(self.mined_count(BlockTag::Latest).await?),
+                        None => *used.insert(self.used().await?),
                     };
-                    self.unblock(row, count, open).await?;
+                    self.unblock(row, used, open).await?;
                 }
             }
         }
@@ -108,15 +114,16 @@ impl Core {
         Ok(())
     }
 
-    /// Blocks came without it. `count` nonces are used up on the chain.
+    /// Blocks came without it.
     async fn unblock(
         &self,
         row: &StoredTransaction,
-        count: u64,
+        used: Used,
         open: &[StoredTransaction],
     ) -> Result<(), SettlementError> {
+        let count = used.count;
         if row.nonce < count {
-            return self.replace_nonce(row).await;
+            return self.replace_nonce(row, count).await;
         }
         if row.nonce == count {
             // A node that said otherwise was behind or ahead of this one. Only blocks that pass it by call for a
@@ -125,7 +132,9 @@ impl Core {
                 return self.raise(row).await;
             }
         } else {
-            self.find_predecessor(count, open).await?;
+            if self.mend_place(row, used, open).await? {
+                return Ok(());
+            }
             // Raised together with those before it, or each would wait its blocks in turn.
             if self.is_passed_by(row) && self.is_too_cheap(row) {
                 return self.raise(row).await;
@@ -150,20 +159,90 @@ impl Core {
         row.newest().is_some_and(|version| version.max_fee < base_fee)
     }
 
-    /// Nonces from `count` on are missing before it.
-    async fn find_predecessor(&self, count: u64, open: &[StoredTransaction]) -> Result<(), SettlementError> {
-        match open.iter().find(|other| other.nonce == count) {
-            None => self.fill_gap(count).await?,
-            Some(holder) if holder.is_pending() => {}
-            // The chain does not have it any more: its block was taken back.
-            Some(_) => self.compare_all.store(true, Ordering::SeqCst),
+    /// Something is missing before it. Whether it has another place now, or none.
+    async fn mend_place(
+        &self,
+        row: &StoredTransaction,
+        used: Used,
+        open: &[StoredTransaction],
+    ) -> Result<bool, SettlementError> {
+        match open.iter().find(|other| other.nonce == used.count) {
+            None => self.mend_hole(row, used, open).await,
+            Some(holder) if holder.is_pending() => Ok(false),
+            Some(_) => {
+                // The chain does not have it any more: its block was taken back.
+                self.compare_all.store(true, Ordering::SeqCst);
+                Ok(false)
+            }
         }
-        Ok(())
+    }
+
+    /// Nothing of ours is at the next nonce. A few places that another program left empty are filled; where many are, a
+    /// count was false, and nothing is paid on its word: what does no harm twice is signed for the lowest free nonce, and
+    /// new transactions fill the places from below. A payment keeps its place, because both could be mined: it is reached
+    /// in time, or its deadline passes and the contract refuses it.
+    async fn mend_hole(
+        &self,
+        row: &StoredTransaction,
+        used: Used,
+        open: &[StoredTransaction],
+    ) -> Result<bool, SettlementError> {
+        let are_few = Self::holes(used.count, row.nonce, open) <= FEW;
+        if are_few && used.is_witnessed {
+            self.fill_gap(used.count).await?;
+            return Ok(false);
+        }
+        self.reset_lane().await;
+        if row.key.starts_with(gap::KEY_PREFIX) {
+            self.close_gap(row).await?;
+            return Ok(true);
+        }
+        let intent = intent_of(row)?;
+        if is_harmless_twice(&intent) {
+            return self.move_down(row, used.count).await;
+        }
+        if self.can_no_longer_pay(&intent) {
+            tracing::warn!(
+                key = row.key,
+                nonce = row.nonce,
+                "a payment was never mined, and its deadline has passed"
+            );
+            self.close(row, gap::NEVER_MINED).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Signs what does no harm twice for a lower nonce.
+    async fn move_down(&self, row: &StoredTransaction, from: u64) -> Result<bool, SettlementError> {
+        let Some(version) = self.store_again(row, from, |nonce| nonce < row.nonce).await? else {
+            return Ok(false);
+        };
+        tracing::warn!(
+            key = row.key,
+            from = row.nonce,
+            to = version.nonce,
+            "a false count had set a transaction apart from the wallet's sequence, signing it for its place"
+        );
+        self.send(row.id, &version, Sending::First).await;
+        Ok(true)
+    }
+
+    /// Whether the contract refuses a payment from now on, by the chain's clock and by ours.
+    fn can_no_longer_pay(&self, intent: &TransactionIntent) -> bool {
+        let TransactionIntent::PostJob { delivery_deadline, .. } = intent else { return false };
+        let over_ms = delivery_deadline.get().saturating_add(OVER_AFTER_SECONDS).saturating_mul(1000);
+        let chain_ms = self.heads.head().map_or(0, |head| head.made_at_ms);
+        chain_ms.min(self.now_ms()) >= over_ms
     }
 
     /// The nonce is used up. Unless one of our versions did it, the intent moves to a new one, once that is certain.
-    async fn replace_nonce(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
+    async fn replace_nonce(&self, row: &StoredTransaction, used: u64) -> Result<(), SettlementError> {
         if self.include_mined(vec![row]).await?.is_empty() {
+            return Ok(());
+        }
+        // Signed anew while one endpoint hides what is mined, it would be sent again and again.
+        if self.include_shown_by_any(row).await? {
             return Ok(());
         }
         let was_told = self.pacing.get(row.id).is_some_and(|sent| sent.nonce_taken);
@@ -183,8 +262,7 @@ impl Core {
             nonce = row.nonce,
             "another transaction used the nonce, taking a new one"
         );
-        self.reset_lane().await;
-        if let Some(version) = self.store_again(row).await? {
+        if let Some(version) = self.store_again(row, used, |_| true).await? {
             self.send(row.id, &version, Sending::First).await;
         }
         Ok(())
@@ -231,16 +309,34 @@ impl Core {
         row: &StoredTransaction,
         receipt: &Receipt,
     ) -> Result<bool, SettlementError> {
-        if receipt.success || is_harmless_twice(&intent_of(row)?) {
+        if receipt.success {
             return Ok(true);
         }
         let receipts = self.rpc.receipts_by_all(receipt.tx).await;
+        if is_harmless_twice(&intent_of(row)?) {
+            return Ok(!receipts.iter().flatten().any(|receipt| receipt.success));
+        }
         let has_failed = |receipt: &Option<Receipt>| receipt.as_ref().is_some_and(|receipt| !receipt.success);
         Ok(self.rpc.are_witnesses(receipts.len()) && receipts.iter().all(has_failed))
     }
 
-    async fn mined_count(&self, at: BlockTag) -> Result<u64, SettlementError> {
-        self.rpc.transaction_count(self.scope.wallet, at).await.map_err(|cause| error::chain(&cause))
+    /// Whether another endpoint than the one that is asked first shows a version in a block, and it is noted.
+    async fn include_shown_by_any(&self, row: &StoredTransaction) -> Result<bool, SettlementError> {
+        if self.rpc.endpoints() == 1 {
+            return Ok(false);
+        }
+        let mut shown = Vec::new();
+        for version in &row.versions {
+            shown.extend(self.rpc.receipts_by_all(version.hash).await.into_iter().flatten());
+        }
+        let best = shown.iter().find(|receipt| receipt.success).or(shown.first());
+        let Some(receipt) = best else { return Ok(false) };
+        if !self.is_believed(row, receipt).await? {
+            return Ok(false);
+        }
+        self.include(row, receipt).await?;
+        self.announce();
+        Ok(true)
     }
 }
 

@@ -5,8 +5,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use t4t_api::settlement::{SettlementError, TransactionIntent, TransactionKey, TransactionOutcome};
-use t4t_chain::{ChainError, ContractError, Revert};
+use t4t_chain::{ChainError, ContractError, Revert, Rpc};
 use t4t_store::transactions::{StoredCall, StoredTransaction};
 use t4t_types::{Address, Xbzz};
 
@@ -21,6 +22,13 @@ const APPROVAL_LIMIT: Duration = Duration::from_secs(60);
 /// Gas on top of an estimate, beside a quarter of it: the estimate is made on another state than the transaction meets,
 /// where two slots more may be empty.
 const GAS_MARGIN: u64 = 30_000;
+
+/// Gas that a call of the escrow may take whatever the estimate says: a false one would have it run out of gas, which is
+/// paid for nothing. What is not used is not paid.
+const LEAST_ESCROW_GAS: u64 = 250_000;
+
+/// Gas that no call of the market needs.
+const MOST_GAS: u64 = 10_000_000;
 
 /// Requests that can't be paid make settlement look at all receipts at most this often.
 const SETTLED_READ_EVERY_MS: u64 = 1000;
@@ -123,8 +131,25 @@ impl Core {
         Ok(Amounts { wei, ..self.token_needs(&plan) })
     }
 
+    /// What the wallet holds, by the endpoint that says most: one that says less stops the wallet, or makes it pay for
+    /// another approval each time. What is too much is refused by the estimate before anything is sent.
     async fn on_chain(&self) -> Result<Amounts, ChainError> {
-        let (rpc, wallet, contracts) = (&self.rpc, self.scope.wallet, self.config.contracts);
+        if self.rpc.endpoints() == 1 {
+            return self.on_chain_by(&self.rpc).await;
+        }
+        let each = self.rpc.each();
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in &each {
+            asked.push(self.on_chain_by(rpc));
+        }
+        let said = join_all(asked).await;
+        let most = said.iter().flatten().copied().reduce(Amounts::most);
+        most.map_or_else(|| said.into_iter().next().unwrap_or(Ok(Amounts::default())), Ok)
+    }
+
+    async fn on_chain_by(&self, rpc: &Rpc) -> Result<Amounts, ChainError> {
+        let (wallet, contracts) = (self.scope.wallet, self.config.contracts);
         let token = contracts.token();
         let (wei, xbzz, escrow_allowance, registry_allowance) = tokio::try_join!(
             rpc.balance(wallet),
@@ -188,7 +213,10 @@ impl Core {
         }
         let estimate = self.rpc.estimate_gas(self.scope.wallet, Some(plan.call.to), &plan.call.data).await;
         match estimate {
-            Ok(gas) => Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN)),
+            Ok(gas) => {
+                let least = if plan.call.to == self.config.contracts.escrow { LEAST_ESCROW_GAS } else { 0 };
+                Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN).clamp(least, MOST_GAS))
+            }
             Err(ChainError::Reverted(revert)) => Err(self.explain(plan, &revert).await),
             Err(cause) => Err(error::chain(&cause)),
         }

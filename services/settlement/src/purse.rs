@@ -35,6 +35,16 @@ impl Amounts {
         }
     }
 
+    /// The higher of both in each.
+    pub(crate) fn most(self, other: Self) -> Self {
+        Self {
+            wei: self.wei.max(other.wei),
+            xbzz: self.xbzz.max(other.xbzz),
+            escrow_allowance: self.escrow_allowance.max(other.escrow_allowance),
+            registry_allowance: self.registry_allowance.max(other.registry_allowance),
+        }
+    }
+
     /// Subtracts, stopping at zero. An allowance without limit is not used up.
     pub(crate) fn minus(self, other: Self) -> Self {
         let left = |has: Xbzz, taken| if has == Xbzz::MAX { has } else { has.saturating_sub(taken) };

@@ -31,11 +31,17 @@ impl Core {
             self.compare_all.store(true, Ordering::SeqCst);
         }
         let mut is_finished = true;
+        let head = self.heads.head();
         for (&block, rows) in &blocks {
+            // A block that was replaced before it was ever seen as the newest one continues what was seen.
+            let is_another = |head: crate::heads::Head| {
+                head.number == block && rows.iter().any(|(_, noted)| *noted != head.hash)
+            };
+            let differs = head.is_some_and(is_another);
             let asked = match succession {
                 Succession::Replaced => true,
-                Succession::Gap => self.is_deep(block) || Some(block) == highest,
-                Succession::Continues => self.is_deep(block),
+                Succession::Gap => differs || self.is_deep(block) || Some(block) == highest,
+                Succession::Continues => differs || self.is_deep(block),
             };
             if asked {
                 is_finished &= self.compare(block, rows).await?;

@@ -37,9 +37,10 @@ impl Core {
         let now = self.now_ms();
         tracing::warn!(hash = %version.hash, nonce = version.nonce, %refusal, "a node did not take a transaction");
         match refusal {
-            SendError::NonceTooLow { .. } => {
-                // Only bytes that never left before are certain to wait nowhere.
+            SendError::NonceTooLow { by_all, .. } => {
+                // Only bytes that never left before, and that nobody took, are certain to wait nowhere.
                 if sending == Sending::First
+                    && *by_all
                     && let Err(error) = self.store.transaction_version_refuse(version.hash).await
                 {
                     tracing::error!(%error, "a refusal could not be noted");

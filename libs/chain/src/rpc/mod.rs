@@ -1,11 +1,15 @@
 //! JSON-RPC over HTTP with several endpoints of one chain.
 //!
 //! One endpoint is preferred until it fails; then the next one is, and the failed one is left alone for a pause that
-//! doubles. A JSON-RPC error is an answer and never asked for twice.
+//! doubles. A JSON-RPC error that is the endpoint's own counts as a failure; one that may be about the call is believed
+//! once no other endpoint has a better answer.
 
+mod all;
+mod blame;
 mod config;
 mod counts;
 mod endpoint;
+mod second;
 mod transport;
 mod wire;
 
@@ -14,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -23,9 +27,11 @@ use t4t_clock::{SharedClock, timeout};
 use crate::error::{ChainError, EndpointFault, shortened};
 use counts::Counters;
 use endpoint::Endpoint;
+use second::{Consensus, Opinions};
 use transport::Http;
 use wire::{Answer, Question, Unusable};
 
+pub(crate) use all::Heard;
 pub use config::RpcConfig;
 pub use counts::RpcCounts;
 pub use transport::{Reply, Transport};
@@ -41,12 +47,12 @@ pub struct Rpc {
 
 struct Inner {
     transport: Arc<dyn Transport>,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
     preferred: AtomicUsize,
     next_id: AtomicU64,
     config: RpcConfig,
     clock: SharedClock,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 /// Why one attempt gave no answers.
@@ -55,6 +61,8 @@ enum Failure {
     Retry { fault: EndpointFault, retry_after: Option<Duration> },
     /// The endpoint does not take so many questions at once.
     BatchRefused,
+    /// The answer is longer than is taken; another endpoint's may not be.
+    TooLarge { limit: usize },
     /// No endpoint will do better.
     Final(ChainError),
 }
@@ -105,7 +113,8 @@ impl Rpc {
         if config.endpoints.is_empty() {
             return Err(ChainError::Setup("no endpoint is configured".into()));
         }
-        let endpoints = config.endpoints.iter().map(|url| Endpoint::new(url.clone(), &config)).collect();
+        let endpoint = |url: &url::Url| Arc::new(Endpoint::new(url.clone(), &config));
+        let endpoints = config.endpoints.iter().map(endpoint).collect();
         let inner = Inner {
             transport,
             endpoints,
@@ -113,7 +122,7 @@ impl Rpc {
             next_id: AtomicU64::new(1),
             config,
             clock,
-            counters: Counters::default(),
+            counters: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -124,27 +133,21 @@ impl Rpc {
         method: &'static str,
         params: Value,
     ) -> Result<T, ChainError> {
-        let raw = self.single(&(method, params)).await?;
-        serde_json::from_str(raw.get()).map_err(|cause| ChainError::malformed(method, cause.to_string()))
-    }
-
-    /// Puts one question to every endpoint, once, and returns the answers of those that gave one: for what is too dear to
-    /// take one endpoint's word.
-    pub(crate) async fn ask_all<T: DeserializeOwned>(&self, method: &'static str, params: Value) -> Vec<T> {
-        let question = [(method, params)];
-        // With a closure here, the compiler could not tell that this may move to another thread.
-        let mut asked = Vec::with_capacity(self.inner.endpoints.len());
-        for endpoint in &self.inner.endpoints {
-            asked.push(self.inner.send(endpoint, &question));
+        let question = (method, params);
+        let mut tries = self.inner.endpoints.len();
+        loop {
+            let (index, answer) = self.single(&question).await?;
+            let raw = answer?;
+            match serde_json::from_str(raw.get()) {
+                Ok(result) => return Ok(result),
+                Err(cause) if tries <= 1 => return Err(ChainError::malformed(method, cause.to_string())),
+                Err(cause) => {
+                    tracing::debug!(endpoint = %self.inner.endpoints[index].name, %cause, "not a result");
+                    self.inner.failed(index, None);
+                }
+            }
+            tries -= 1;
         }
-        let answers =
-            future::join_all(asked).await.into_iter().filter_map(|answers| answers.ok()?.pop()?.ok());
-        answers.filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
-    }
-
-    /// Whether so many answers are enough to believe what could cost money twice: two, where there are two endpoints.
-    pub fn are_witnesses(&self, answers: usize) -> bool {
-        answers >= self.inner.endpoints.len().min(2)
     }
 
     /// Asks several questions in as few HTTP requests as the endpoint allows; answers come in the order of the
@@ -163,7 +166,7 @@ impl Rpc {
             }
             let (chunk, tail) = rest.split_at(size.min(rest.len()));
             match self.exchange(chunk).await {
-                Ok(found) => {
+                Ok((_, found)) => {
                     answers.extend(found.into_iter().map(parsed));
                     rest = tail;
                 }
@@ -202,7 +205,13 @@ impl Rpc {
         for endpoint in &self.inner.endpoints {
             let question = [("eth_chainId", Value::Array(Vec::new()))];
             let answer = match self.inner.send(endpoint, &question).await {
-                Ok(mut answers) => answers.swap_remove(0)?,
+                Ok(mut answers) => match answers.swap_remove(0) {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        last = Some(error);
+                        continue;
+                    }
+                },
                 Err(failure) => {
                     last = Some(failure.into_error(endpoint));
                     continue;
@@ -221,9 +230,14 @@ impl Rpc {
         }
     }
 
-    async fn single(&self, question: &Question) -> Answer {
-        let mut answers = self.exchange(std::slice::from_ref(question)).await?;
-        answers.pop().ok_or_else(|| ChainError::malformed(question.0, "no answer"))?
+    /// One question's answer, and the endpoint that was asked last.
+    async fn single(&self, question: &Question) -> Result<(usize, Answer), ChainError> {
+        let (index, mut answers) = self.exchange(std::slice::from_ref(question)).await?;
+        Ok((index, answers.pop().ok_or_else(|| ChainError::malformed(question.0, "no answer"))?))
+    }
+
+    async fn answer(&self, question: &Question) -> Answer {
+        self.single(question).await?.1
     }
 
     /// Asks one by one, a few at a time.
@@ -231,7 +245,7 @@ impl Rpc {
         // With a closure here, the compiler could not tell that this may move to another thread.
         let mut asked = Vec::with_capacity(questions.len());
         for question in questions {
-            asked.push(self.single(question));
+            asked.push(self.answer(question));
         }
         let answers: Vec<Answer> = stream::iter(asked).buffered(SINGLES_AT_ONCE).collect().await;
         let lost =
@@ -241,7 +255,7 @@ impl Rpc {
     }
 
     /// One HTTP request's worth of questions, with failover, within the deadline.
-    async fn exchange(&self, questions: &[Question]) -> Result<Vec<Answer>, Unanswered> {
+    async fn exchange(&self, questions: &[Question]) -> Result<(usize, Vec<Answer>), Unanswered> {
         let inner = &self.inner;
         let mut last = None;
         match timeout(&*inner.clock, inner.config.deadline, inner.attempts(questions, &mut last)).await {
@@ -254,37 +268,89 @@ impl Rpc {
 }
 
 impl Inner {
+    /// The best answers, and an endpoint that gave them.
     async fn attempts(
         &self,
         questions: &[Question],
         last: &mut Option<ChainError>,
-    ) -> Result<Vec<Answer>, Unanswered> {
+    ) -> Result<(usize, Vec<Answer>), Unanswered> {
+        let mut opinions = Opinions::default();
         for _ in 0..self.config.attempts.max(1) {
-            let index = self.free_endpoint(last).await.map_err(Unanswered::Error)?;
+            let Some(index) = self.next_to_ask(&opinions, last).await.map_err(Unanswered::Error)? else {
+                break;
+            };
             let endpoint = &self.endpoints[index];
-            if questions.len() > endpoint.batch_limit() {
-                return Err(Unanswered::Split(endpoint.batch_limit()));
-            }
-            match self.send(endpoint, questions).await {
+            let limit = endpoint.batch_limit();
+            opinions.asks(index);
+            let sent = match questions.len() > limit {
+                true => Err(Failure::BatchRefused),
+                false => self.send(endpoint, questions).await,
+            };
+            match sent {
                 Ok(answers) => {
-                    endpoint.succeeded();
-                    self.preferred.store(index, Ordering::Relaxed);
-                    return Ok(answers);
+                    if opinions.add(index, answers) {
+                        break;
+                    }
                 }
+                Err(Failure::BatchRefused) if opinions.is_answered() => {}
                 Err(Failure::BatchRefused) => {
-                    endpoint.refused_batch(questions.len());
+                    if questions.len() <= limit {
+                        endpoint.refused_batch(questions.len());
+                    }
                     return Err(Unanswered::Split(endpoint.batch_limit()));
+                }
+                Err(Failure::TooLarge { limit }) => {
+                    opinions.too_large();
+                    *last = Some(ChainError::TooLarge { limit });
                 }
                 Err(Failure::Final(error)) => return Err(Unanswered::Error(error)),
                 Err(Failure::Retry { fault, retry_after }) => {
                     tracing::debug!(endpoint = %endpoint.name, %fault, "an endpoint of the chain failed");
-                    endpoint.failed(self.clock.unix_millis(), retry_after, self.transport.random());
-                    self.prefer_another_than(index);
+                    self.failed(index, retry_after);
                     *last = Some(Failure::Retry { fault, retry_after }.into_error(endpoint));
                 }
             }
         }
-        Err(Unanswered::Error(last.take().unwrap_or_else(|| self.deadline_passed())))
+        let first = opinions.first();
+        match opinions.into_consensus() {
+            Some(consensus) => Ok(self.settled(first, consensus)),
+            None => Err(Unanswered::Error(last.take().unwrap_or_else(|| self.deadline_passed()))),
+        }
+    }
+
+    /// Whom to ask next. For a second opinion nobody is waited for, and nobody is asked twice.
+    async fn next_to_ask(
+        &self,
+        opinions: &Opinions,
+        last: &Option<ChainError>,
+    ) -> Result<Option<usize>, ChainError> {
+        if !opinions.is_answered() {
+            return self.free_endpoint(last).await.map(Some);
+        }
+        let now = self.clock.unix_millis();
+        let is_free = |index: &usize| self.endpoints[*index].wait(now).is_zero();
+        Ok(self.ring().find(|index| opinions.is_unasked(*index) && is_free(index)))
+    }
+
+    /// Notes who was right and who was not.
+    fn settled(&self, first: Option<usize>, consensus: Consensus) -> (usize, Vec<Answer>) {
+        let Consensus { answers, right, wrong } = consensus;
+        right.iter().for_each(|index| self.endpoints[*index].succeeded());
+        for index in &wrong {
+            tracing::debug!(endpoint = %self.endpoints[*index].name, "an endpoint refused what another one answered");
+            self.failed(*index, None);
+        }
+        let best = right.last().or(wrong.last()).copied().unwrap_or_default();
+        if first.is_some_and(|first| !right.contains(&first)) && !right.is_empty() {
+            self.preferred.store(best, Ordering::Relaxed);
+        }
+        (best, answers)
+    }
+
+    /// An endpoint did not do its work: it rests, and another one is preferred.
+    fn failed(&self, index: usize, retry_after: Option<Duration>) {
+        self.endpoints[index].failed(self.clock.unix_millis(), retry_after, self.transport.random());
+        self.prefer_another_than(index);
     }
 
     fn prefer_another_than(&self, index: usize) {
@@ -293,14 +359,18 @@ impl Inner {
         let _ = self.preferred.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// The endpoints, from the preferred one on.
+    fn ring(&self) -> impl Iterator<Item = usize> + use<> {
+        let (preferred, count) = (self.preferred.load(Ordering::Relaxed), self.endpoints.len());
+        (0..count).map(move |step| (preferred + step) % count)
+    }
+
     /// The preferred endpoint or the next one that may be asked; waits for the first if none may be.
     async fn free_endpoint(&self, last: &Option<ChainError>) -> Result<usize, ChainError> {
-        let preferred = self.preferred.load(Ordering::Relaxed);
         let now = self.clock.unix_millis();
-        let ring = (0..self.endpoints.len()).map(|step| (preferred + step) % self.endpoints.len());
         // The first of equal waits is taken, so a free preferred endpoint stays preferred.
         let soonest =
-            ring.map(|index| (self.endpoints[index].wait(now), index)).min_by_key(|(wait, _)| *wait);
+            self.ring().map(|index| (self.endpoints[index].wait(now), index)).min_by_key(|(wait, _)| *wait);
         let (wait, index) = soonest.ok_or_else(|| self.deadline_passed())?;
         if wait >= self.config.deadline {
             let endpoint = self.endpoints[index].name.clone();
@@ -325,10 +395,13 @@ impl Inner {
         let (bytes, refused) = match reply {
             Reply::Body { bytes, refused } => (bytes, refused),
             Reply::Fault { fault, retry_after } => return Err(Failure::Retry { fault, retry_after }),
-            Reply::TooLarge => return Err(Failure::Final(ChainError::TooLarge { limit: max_bytes })),
+            Reply::TooLarge => return Err(Failure::TooLarge { limit: max_bytes }),
         };
-        wire::answers(&bytes, first_id, questions.len()).map_err(|unusable| match (unusable, refused) {
+        wire::answers(&bytes, first_id, questions).map_err(|unusable| match (unusable, refused) {
             (Unusable::BatchRefused, _) => Failure::BatchRefused,
+            (Unusable::Error { code, message }, _) => {
+                Failure::retry(EndpointFault::Refuses { code, message })
+            }
             (Unusable::RateLimited, _) => Failure::retry(EndpointFault::RateLimited),
             (Unusable::Garbage(_), Some(_)) if questions.len() > 1 => Failure::BatchRefused,
             (Unusable::Garbage(_), Some(status)) => Failure::retry(EndpointFault::Status(status)),
@@ -358,6 +431,7 @@ impl Failure {
             },
             Self::Retry { fault, .. } => ChainError::Unreachable { endpoint, fault },
             Self::BatchRefused => ChainError::malformed("a batch", "the endpoint refused it"),
+            Self::TooLarge { limit } => ChainError::TooLarge { limit },
             Self::Final(error) => error,
         }
     }

@@ -91,7 +91,15 @@ async fn read(mut response: Response, max_bytes: usize) -> Reply {
         return Reply::Fault { fault: EndpointFault::RateLimited, retry_after };
     }
     let overloaded = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
-    if overloaded || status.is_redirection() {
+    // Whatever the body says then, it is about who asks and not about what.
+    let locked = matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::PAYMENT_REQUIRED
+            | StatusCode::FORBIDDEN
+            | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    );
+    if overloaded || locked || status.is_redirection() {
         return Reply::Fault { fault: EndpointFault::Status(status.as_u16()), retry_after };
     }
     let mut bytes = Vec::new();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::blame::is_endpoints;
 use crate::error::{ChainError, shortened};
 
 /// One question: method and parameters.
@@ -19,6 +20,13 @@ pub(crate) enum Unusable {
     BatchRefused,
     /// The node limits the rate of requests, and says so in JSON.
     RateLimited,
+    /// The endpoint says that it does not do its work now.
+    Error {
+        /// JSON-RPC error code.
+        code: i64,
+        /// Its text, cut to 1,000 characters.
+        message: String,
+    },
     /// Anything else.
     Garbage(String),
 }
@@ -70,23 +78,25 @@ pub(crate) fn body(first_id: u64, questions: &[Question]) -> Result<Vec<u8>, ser
     }
 }
 
-/// Reads the answers to `count` questions whose ids count up from `first_id`, in the order of the questions.
-pub(crate) fn answers(body: &[u8], first_id: u64, count: usize) -> Result<Vec<Answer>, Unusable> {
+/// Reads the answers to questions whose ids count up from `first_id`, in the order of the questions.
+pub(crate) fn answers(body: &[u8], first_id: u64, questions: &[Question]) -> Result<Vec<Answer>, Unusable> {
     let garbage = |cause: serde_json::Error| Unusable::Garbage(format!("{cause} in {:?}", excerpt(body)));
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return ordered(serde_json::from_slice(body).map_err(garbage)?, first_id, count);
+        return ordered(serde_json::from_slice(body).map_err(garbage)?, first_id, questions);
     }
     let response: Response = serde_json::from_slice(body).map_err(garbage)?;
     if response.error.as_ref().is_some_and(ErrorObject::is_rate_limit) {
         return Err(Unusable::RateLimited);
     }
-    if count > 1 {
-        return Err(Unusable::BatchRefused);
+    if questions.len() > 1 {
+        let error = response.error.filter(|error| error.is_endpoints(""));
+        return Err(error.map_or(Unusable::BatchRefused, ErrorObject::into_unusable));
     }
-    ordered(vec![response], first_id, 1)
+    ordered(vec![response], first_id, questions)
 }
 
-fn ordered(responses: Vec<Response>, first_id: u64, count: usize) -> Result<Vec<Answer>, Unusable> {
+fn ordered(responses: Vec<Response>, first_id: u64, questions: &[Question]) -> Result<Vec<Answer>, Unusable> {
+    let count = questions.len();
     let mut found: Vec<Option<Answer>> = (0..count).map(|_| None).collect();
     for response in responses {
         if response.error.as_ref().is_some_and(ErrorObject::is_rate_limit) {
@@ -95,18 +105,19 @@ fn ordered(responses: Vec<Response>, first_id: u64, count: usize) -> Result<Vec<
         // A lone refusal of what could not be parsed carries a null id.
         let id = if response.id.is_null() && count == 1 { Some(first_id) } else { response.id.as_u64() };
         let index = id.and_then(|id| usize::try_from(id.wrapping_sub(first_id)).ok());
-        let slot = index.and_then(|index| found.get_mut(index));
-        let slot =
+        let slot = index.and_then(|index| found.get_mut(index).zip(questions.get(index)));
+        let (slot, (method, _)) =
             slot.ok_or_else(|| Unusable::Garbage("the answer carries an id that was not asked".into()))?;
-        *slot = Some(response.into_answer()?);
+        *slot = Some(response.into_answer(method)?);
     }
     let missing = || Unusable::Garbage("some questions were left without an answer".into());
     found.into_iter().collect::<Option<_>>().ok_or_else(missing)
 }
 
 impl Response {
-    fn into_answer(self) -> Result<Answer, Unusable> {
+    fn into_answer(self, method: &str) -> Result<Answer, Unusable> {
         match (self.error, self.result) {
+            (Some(error), _) if error.is_endpoints(method) => Err(error.into_unusable()),
             (Some(error), _) => Ok(Err(error.into())),
             (None, Some(result)) => Ok(Ok(result)),
             (None, None) => Err(Unusable::Garbage("neither result nor error".into())),
@@ -115,6 +126,14 @@ impl Response {
 }
 
 impl ErrorObject {
+    fn is_endpoints(&self, method: &str) -> bool {
+        is_endpoints(method, self.code, &self.message, self.data.as_ref())
+    }
+
+    fn into_unusable(self) -> Unusable {
+        Unusable::Error { code: self.code, message: shortened(&self.message) }
+    }
+
     /// Public endpoints say it in many ways; a wrong guess only costs another attempt.
     fn is_rate_limit(&self) -> bool {
         let message = self.message.to_ascii_lowercase();

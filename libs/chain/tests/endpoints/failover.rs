@@ -119,11 +119,14 @@ async fn the_deadline_ends_all_attempts() {
 }
 
 #[actix_web::test]
-async fn a_refusal_of_the_node_is_an_answer_and_not_asked_again() {
+async fn a_refusal_that_may_be_about_the_call_is_asked_of_each_endpoint_once() {
     let (first, second) = (FaultServer::of_chain_100(), FaultServer::of_chain_100());
     let error = rpc(&[&first, &second]).call::<String>("eth_coinbase", json!([])).await.unwrap_err();
     assert!(matches!(error, ChainError::Answer { code: -32601, .. }), "{error}");
-    assert_eq!((first.hits(), second.hits()), (1, 0));
+    assert_eq!((first.hits(), second.hits()), (1, 1));
+    // Neither was wrong, so neither rests.
+    let error = rpc(&[&first]).call::<String>("eth_coinbase", json!([])).await.unwrap_err();
+    assert!(matches!(error, ChainError::Answer { code: -32601, .. }), "{error}");
 }
 
 #[actix_web::test]

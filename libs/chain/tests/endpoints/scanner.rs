@@ -166,14 +166,23 @@ async fn logs_that_lag_behind_the_head_are_neither_removed_nor_missed() {
 }
 
 #[actix_web::test]
-async fn a_head_far_back_is_an_error_and_the_next_endpoint_is_asked() {
+async fn a_head_far_back_is_not_believed_and_the_next_endpoint_is_asked() {
     let (chain, server) = served(Chain { head: 100, events: vec![98], ..Chain::default() });
     let (_, other) = served(Chain { head: 101, events: vec![98, 101], ..Chain::default() });
     let mut scanner = LogScanner::new(rpc(&[&server, &other]), MARKET, Some(80), 12);
     scanner.poll().await.unwrap();
     chain.lock().unwrap().head = 80;
-    assert_eq!(scanner.poll().await, Err(ChainError::StaleHead { seen: 100, got: 80 }));
-    assert_eq!(heights(&scanner.poll().await.unwrap()), (vec![101], vec![]));
+    let mut added = Vec::new();
+    for _ in 0..4 {
+        match scanner.poll().await {
+            Ok(pass) => {
+                assert_eq!(pass.head.number, 101);
+                added.extend(heights(&pass).0);
+            }
+            Err(error) => assert!(matches!(error, ChainError::StaleHead { got: 80, .. }), "{error}"),
+        }
+    }
+    assert_eq!(added, [101]);
 }
 
 #[actix_web::test]
@@ -228,4 +237,27 @@ async fn a_pass_can_be_run_on_any_thread() {
     let pass = scanner.poll();
     can_move(&pass);
     assert!(pass.await.unwrap().is_caught_up());
+}
+
+#[actix_web::test]
+async fn logs_that_one_endpoint_leaves_out_are_known_a_pass_later() {
+    let (honest, good) = served(Chain { head: 5000, ..Chain::default() });
+    // It shows every block and no log.
+    let (hiding, bad) = served(Chain { head: 5000, logs_head: Some(0), ..Chain::default() });
+    for servers in [[&bad, &good], [&good, &bad]] {
+        honest.lock().unwrap().head = 5000;
+        hiding.lock().unwrap().head = 5000;
+        let mut scanner = LogScanner::new(rpc(&servers), MARKET, None, LogScanner::DEFAULT_OVERLAP);
+        scanner.poll().await.unwrap();
+        honest.lock().unwrap().events = vec![5001];
+        for chain in [&honest, &hiding] {
+            chain.lock().unwrap().head = 5001;
+        }
+        let mut added = Vec::new();
+        for _ in 0..2 {
+            added.extend(heights(&scanner.poll().await.unwrap()).0);
+        }
+        assert_eq!(added, [5001]);
+        honest.lock().unwrap().events.clear();
+    }
 }

@@ -11,7 +11,7 @@ use t4t_api::settlement::{
     Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent,
     TransactionKey, TransactionOutcome,
 };
-use t4t_types::{ModelId, Offering, TokenPrices, keccak256};
+use t4t_types::{ModelId, Offering, TokenPrices, Xbzz, keccak256};
 use tracing::{info, warn};
 
 use super::gate::{Obstacle, SEE_DOCTOR, Trouble};
@@ -44,6 +44,10 @@ const STARTING_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a transaction of the shop window is waited for.
 const RECEIPT_WAIT_MS: u64 = 60_000;
+
+/// Staked beyond the minimum, where the wallet has it: with one PLUR less than the minimum nobody can post a job, and the
+/// first payment that burns takes more than that.
+const STAKE_MARGIN: Xbzz = Xbzz::from_whole(10);
 
 /// Offers in one list, as the registry bounds them.
 const MAX_OFFERINGS: usize = 64;
@@ -135,6 +139,9 @@ impl Seller {
                 "restore that file, or leave (`t4t stake leave`) and register again with the new one";
             return Err(Obstacle::certain(reason, next_step));
         }
+        if let Some(trouble) = stake_trouble(&listing) {
+            return Err(Obstacle::Certain(trouble));
+        }
         let offerings = self.wanted_offerings();
         if !matches_listing(&offerings, &listing) {
             self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
@@ -171,13 +178,22 @@ impl Seller {
                 "start Bee, or correct BEE_API_URL",
             )
         })?;
+        let account = self.settlement.ask(GetAccount {}).await.map_err(Obstacle::passing)?;
+        let stake = stake_with_margin(self.config.stake, account.xbzz);
         let intent = TransactionIntent::Register {
             sealing_key: self.sealing_key.public(),
             overlay,
             metadata_uri: String::new(),
-            stake: self.config.stake,
+            stake,
         };
-        info!(stake = %self.config.stake, %overlay, "registering as a provider");
+        info!(%stake, %overlay, "registering as a provider");
+        if stake <= self.config.stake {
+            warn!(
+                %stake,
+                "the stake is the least that there is: the first payment that burns takes this provider off the market; \
+                 send it xBZZ and run `t4t stake add {STAKE_MARGIN}`"
+            );
+        }
         // Unregistered, nobody sends jobs: whatever keeps it from registering is worth a loud word.
         self.submit("register", intent).await.map_err(Obstacle::into_certain)?;
         self.registered_at_ms.store(self.clock.unix_millis(), Ordering::Relaxed);
@@ -247,6 +263,28 @@ impl Seller {
     }
 }
 
+/// What to stake at registration: the margin on top, if the wallet has it.
+fn stake_with_margin(least: Xbzz, in_wallet: Xbzz) -> Xbzz {
+    least.checked_add(STAKE_MARGIN).filter(|stake| *stake <= in_wallet).unwrap_or(least)
+}
+
+/// What is to be said of a stake with which nobody can post a job.
+fn stake_trouble(listing: &ProviderListing) -> Option<Trouble> {
+    let missing = listing.min_stake.saturating_sub(listing.stake);
+    if missing.is_zero() {
+        return None;
+    }
+    let (stake, least) = (listing.stake, listing.min_stake);
+    let with_margin = missing.saturating_add(STAKE_MARGIN);
+    let reason =
+        format!("the stake is {stake} xBZZ, below the registry's minimum of {least}: no jobs can be posted");
+    let next_step = format!(
+        "stop the provider, run `t4t stake add {missing}` (better {with_margin}, so that the next burned payment does not do \
+         it again), and start it"
+    );
+    Some(Trouble::new(reason, next_step))
+}
+
 /// Wei as people say them, to four digits after the point, rounded up.
 fn in_xdai(wei: u128) -> String {
     let parts = wei.div_ceil(100_000_000_000_000);
@@ -265,4 +303,48 @@ fn matches_listing(wanted: &[Offering], listing: &ProviderListing) -> bool {
         .map(|offer| describe(offer.model.as_str(), offer.prices, offer.max_context_tokens.into()))
         .collect();
     digest(wanted) == digest(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use t4t_types::{Address, UnixSeconds};
+
+    use super::*;
+
+    fn listing(stake: Xbzz) -> ProviderListing {
+        ProviderListing {
+            provider: Address::new([1; 20]),
+            sealing_key: [1; 32].into(),
+            overlay: [1; 32].into(),
+            metadata_uri: String::new(),
+            stake,
+            min_stake: Xbzz::from_whole(100),
+            active: true,
+            live: false,
+            last_heartbeat: UnixSeconds::new(1),
+            total_jobs: 0,
+            successful_jobs: 0,
+            open_jobs: 0,
+            max_concurrent_jobs: 0,
+            offerings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_stake_below_the_minimum_by_one_plur_is_said_with_its_remedy() {
+        assert!(stake_trouble(&listing(Xbzz::from_whole(100))).is_none());
+        let short = Xbzz::from_whole(100).saturating_sub(Xbzz::from_plur(1));
+        let trouble = format!("{:?}", stake_trouble(&listing(short)).unwrap());
+        assert!(
+            trouble.contains("99.9999999999999999") && trouble.contains("`t4t stake add 0.0000000000000001`")
+        );
+    }
+
+    #[test]
+    fn a_provider_registers_with_a_margin_where_the_wallet_has_it() {
+        let least = Xbzz::from_whole(100);
+        assert_eq!(stake_with_margin(least, Xbzz::from_whole(1000)), Xbzz::from_whole(110));
+        assert_eq!(stake_with_margin(least, Xbzz::from_whole(109)), least);
+        assert_eq!(stake_with_margin(least, Xbzz::ZERO), least);
+    }
 }

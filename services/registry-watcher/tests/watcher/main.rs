@@ -4,6 +4,7 @@
 
 mod directory;
 mod follow;
+mod keys;
 mod outage;
 mod reorg;
 mod transports;

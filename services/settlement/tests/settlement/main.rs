@@ -4,6 +4,7 @@
 
 mod basics;
 mod crash;
+mod hostile;
 mod jobs;
 mod money;
 mod nonces;

@@ -4,6 +4,8 @@
 //! `CHAOS=full` plays 100 jobs of each, `CHAOS_SEED=n` throws other dice, `CHAOS_ONLY=Hang` plays only the faults whose
 //! names hold that.
 
+mod hostile;
+
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

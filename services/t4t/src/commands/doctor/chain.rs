@@ -14,8 +14,16 @@ use super::{Finding, chain_of};
 /// Enough gas for some hundred transactions: 0.05 xDAI, in wei.
 const LITTLE_GAS: u128 = 50_000_000_000_000_000;
 
+/// A stake with less than this above the minimum is soon below it.
+const THIN_MARGIN: Xbzz = Xbzz::from_whole(5);
+
 /// How long a person waits for one answer of the chain.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is said where nobody can contradict the only endpoint.
+const SINGLE_ENDPOINT: &str = "one: whoever runs it could name its own key for a provider and read your prompts, or hold your \
+                               transactions up; name a second one of another operator in GNOSIS_RPC_URL, unless it is your own \
+                               node";
 
 pub(super) async fn examine(
     settings: &Settings,
@@ -32,11 +40,33 @@ pub(super) async fn examine(
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
     let mut findings = vec![Finding::good("chain", format!("chain {}", chain.chain_id))];
     findings.push(fitting(&rpc, &contracts).await);
+    findings.push(endpoints(&rpc).await);
     if let Some(wallet) = wallet {
         findings.push(gas(&rpc, wallet).await);
         findings.push(money(&rpc, &contracts, wallet, is_provider).await);
     }
     Ok(findings)
+}
+
+/// Whether one endpoint's lie would stand alone.
+async fn endpoints(rpc: &Rpc) -> Finding {
+    let each = rpc.each();
+    let mut answering = 0;
+    for one in &each {
+        answering += usize::from(one.chain_id().await.is_ok());
+    }
+    match (each.len(), answering) {
+        (1, _) => Finding::good("endpoints", SINGLE_ENDPOINT),
+        (all, 0 | 1) => Finding::bad(
+            "endpoints",
+            format!("{answering} of {all} answer, and what costs money takes two that agree"),
+            "correct GNOSIS_RPC_URL: with the others away, new providers' keys and new nonces are not confirmed",
+        ),
+        (all, _) => Finding::good(
+            "endpoints",
+            format!("{answering} of {all} answer: no single one is believed alone"),
+        ),
+    }
 }
 
 async fn fitting(rpc: &Rpc, contracts: &ContractAddresses) -> Finding {
@@ -102,12 +132,22 @@ fn judged(
         let missing = min_stake.saturating_sub(record.stake);
         return match record.active {
             true if missing.is_zero() => {
-                Finding::good("xBZZ", format!("{held} xBZZ, registered with {} at stake", record.stake))
+                let margin = record.stake.saturating_sub(min_stake);
+                let said = format!(
+                    "{held} xBZZ, registered with {} at stake, {margin} above the minimum",
+                    record.stake
+                );
+                let is_thin = margin < THIN_MARGIN;
+                let thin =
+                    "; one burned payment may take it off the market: `t4t stake add 10` gives it a margin";
+                Finding::good("xBZZ", if is_thin { said + thin } else { said })
             }
             true => Finding::bad(
                 "xBZZ",
-                format!("{} at stake, too little to get jobs", record.stake),
-                format!("run `t4t stake add {missing}`"),
+                format!("{} at stake, too little to get jobs (the minimum is {min_stake})", record.stake),
+                format!(
+                    "run `t4t stake add {missing}`, or more, so that the next burned payment does not do it again"
+                ),
             ),
             false => Finding::bad(
                 "xBZZ",
@@ -150,7 +190,7 @@ mod tests {
             judged(record.owner, true, Xbzz::ZERO, &record, Xbzz::from_whole(100)).next_step
         };
         assert_eq!(judged_with(100, true), None);
-        assert_eq!(judged_with(98, true).unwrap(), "run `t4t stake add 2`");
+        assert!(judged_with(98, true).unwrap().starts_with("run `t4t stake add 2`"));
         assert!(judged_with(100, false).unwrap().contains("run `t4t stake`"));
     }
 }
