@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key};
 use super::kind::Kind;
+use super::service_link::is_service_link;
 
 /// Variables whose names begin so must be known ones; others in the environment are not ours to judge.
 const PREFIX: &str = "T4T_";
@@ -100,24 +101,29 @@ impl Layer {
     }
 
     /// Takes the settings among the variables of the environment. An empty variable counts as one that is not set.
-    pub(super) fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// What a cluster adds of its own is passed over.
+    pub(super) fn from_environment(variables: &[(String, String)]) -> Self {
+        let value_of =
+            |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let mut layer = Self::default();
-        for (name, value) in variables {
-            let Some(key) = keys::find(&name) else {
+        for (name, value) in variables.iter().filter(|(name, value)| !is_service_link(name, value, value_of))
+        {
+            let Some(key) = keys::find(name) else {
                 layer.check_unknown(name);
                 continue;
             };
             if !value.is_empty() {
-                layer.insert(key, value, "environment".into());
+                layer.insert(key, value.clone(), "environment".into());
             }
         }
         layer
     }
 
-    fn check_unknown(&mut self, name: String) {
+    fn check_unknown(&mut self, name: &str) {
         if name.starts_with(PREFIX) && !name.starts_with(TEST_PREFIX) {
-            let nearest = nearest(&name).map(|key| key.name.to_owned());
-            self.problems.push(ConfigProblem::Unknown { name, origin: "environment".into(), nearest });
+            let nearest = nearest(name).map(|key| key.name.to_owned());
+            let (name, origin) = (name.to_owned(), "environment".to_owned());
+            self.problems.push(ConfigProblem::Unknown { name, origin, nearest });
         }
     }
 

@@ -67,7 +67,7 @@ impl Settings {
         let file = file.map(Path::to_owned).or_else(|| variable(keys::T4T_CONFIG.name));
         let from_file = file.as_deref().map(Layer::from_file).transpose()?;
         let layers =
-            [from_file.unwrap_or_default(), Layer::from_environment(variables), Layer::from_flags(flags)];
+            [from_file.unwrap_or_default(), Layer::from_environment(&variables), Layer::from_flags(flags)];
         let mut settings = Self { set: BTreeMap::new(), secrets: BTreeMap::new(), home, xdg_data_home };
         settings.merge(layers)?;
         Ok(settings)
