@@ -144,7 +144,7 @@ keys! {
     T4T_INPUT_PRICE_DEFAULT: Kind::Amount, Some("3000000000000000"), "per million tokens", Provider, "The price of prompts of a model that has none.";
     T4T_OUTPUT_PRICE_DEFAULT: Kind::Amount, Some("15000000000000000"), "per million tokens", Provider, "The price of answers of a model that has none.";
     T4T_HEARTBEAT_INTERVAL_SECONDS: whole(1, 599), Some("300"), "seconds", Provider, "How often to say on the chain that the provider is there; gateways forget it after 600.";
-    T4T_MAX_CONCURRENT_JOBS: whole(1, 1000), Some("2"), "jobs", Provider, "How many jobs are worked on at a time.";
+    T4T_MAX_CONCURRENT_JOBS: whole(1, 1000), Some("2"), "jobs", Provider, "How many jobs a runner works on at a time, and where a dispatcher apart has it set, all its runners together; else they have the sum of their slots.";
     T4T_BACKEND_FIRST_TOKEN_SECONDS: whole(1, 3600), Some("120"), "seconds", Provider, "How long a backend may take to its first token; loading a model falls into it.";
     T4T_BACKEND_IDLE_SECONDS: whole(1, 3600), Some("60"), "seconds", Provider, "How long a backend may be silent between two tokens.";
     T4T_DEACTIVATE_ON_SHUTDOWN: Kind::Bool, Some("false"), "", Provider, "Whether stopping leaves the market for good; it can't be undone.";
