@@ -36,7 +36,8 @@ enum StakeCommand {
         #[arg(value_parser = amount, allow_negative_numbers = true)]
         amount: Xbzz,
     },
-    /// Leaves the market: no job is posted to this wallet any more, and its stake is free two days later.
+    /// Leaves the market: no job is posted to this wallet any more, and its stake is free two days later. On a version-1
+    /// registry, such as the live market's, that is for ever: it never takes the wallet again.
     Leave {
         /// Leaves even where the registry never takes a wallet back.
         #[arg(long)]
@@ -88,6 +89,9 @@ fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
     let amount = changed.amount.map_or_else(|| "the stake".to_owned(), |amount| format!("{amount} xBZZ"));
     let done = match change {
         Change::Add(_) => format!("added {amount} to the stake"),
+        Change::Leave { .. } if changed.standing.as_ref().is_some_and(Standing::is_left_for_good) => {
+            "left the market for ever: this registry never takes the wallet again".to_owned()
+        }
         Change::Leave { .. } => "left the market".to_owned(),
         Change::Withdraw => format!("{amount} came back into the wallet"),
     };
