@@ -16,6 +16,15 @@ pub(super) fn is_service_link<'a>(
     value: &str,
     value_of: impl Fn(&str) -> Option<&'a str>,
 ) -> bool {
+    if let Some(part) = numbered_port(name) {
+        return match part {
+            "" => host_of(value).is_some(),
+            "_PROTO" => SCHEMES.contains(&value),
+            "_PORT" => is_port(value),
+            "_ADDR" => host(value).is_some(),
+            _ => false,
+        };
+    }
     if let Some(service) = strip_named(name, "_SERVICE_HOST") {
         // A service called `t4t` makes a variable with the name of our setting T4T_SERVICE_HOST. Beside it stands the
         // address of the same host; beside a setting it does not.
@@ -30,16 +39,7 @@ pub(super) fn is_service_link<'a>(
     if let Some((service, port_name)) = name.rsplit_once("_SERVICE_PORT_") {
         return !service.is_empty() && !port_name.is_empty() && is_port(value);
     }
-    if strip_named(name, "_PORT").is_some() {
-        return host_of(value).is_some();
-    }
-    numbered_port(name).is_some_and(|part| match part {
-        "" => host_of(value).is_some(),
-        "_PROTO" => SCHEMES.contains(&value),
-        "_PORT" => is_port(value),
-        "_ADDR" => host(value).is_some(),
-        _ => false,
-    })
+    strip_named(name, "_PORT").is_some() && host_of(value).is_some()
 }
 
 /// What stands before `suffix`, if that is a name.

@@ -36,7 +36,7 @@ impl Pace {
         let pauses = now_ms.saturating_sub(state.spent_since_ms) / PAUSE_MS;
         if pauses > 0 {
             state.spent = state.spent.saturating_sub(u32::try_from(pauses).unwrap_or(u32::MAX));
-            state.spent_since_ms = now_ms;
+            state.spent_since_ms = now_ms - now_ms.saturating_sub(state.spent_since_ms) % PAUSE_MS;
         }
         let may = state.spent < AT_ONCE;
         state.spent += u32::from(may);
