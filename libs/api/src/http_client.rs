@@ -55,10 +55,7 @@ impl HttpClient {
     /// # Errors
     /// The system's TLS set-up can't be used.
     pub fn new(config: HttpClientConfig) -> Result<Self, TransportError> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let built =
-            reqwest::Client::builder().connect_timeout(Duration::from_secs(3)).tcp_nodelay(true).build();
+        let built = t4t_outbound::direct().connect_timeout(Duration::from_secs(3)).build();
         let http = built.map_err(|error| unreachable(config.service, &error))?;
         Ok(Self { config, http })
     }
