@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use secrecy::SecretString;
 use t4t_api::{Guard, Late, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::SystemClock;
@@ -30,6 +31,7 @@ async fn run() -> anyhow::Result<()> {
     telemetry::init(&log);
     let stop = StopSignal::on_signals()?;
     let services = ServiceSettings::from_settings(&settings)?;
+    let token = services.token()?;
     let chain = ChainSettings::from_settings(&settings)?;
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
     let folder = DataSettings::from_settings(&settings)?.folder;
@@ -49,7 +51,7 @@ async fn run() -> anyhow::Result<()> {
     let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
     let component = readiness.component("chain");
     let front = Late::new("settlement service");
-    let server = listen(&services, readiness, Arc::new(front.clone()))?;
+    let server = listen(&services, token, readiness, Arc::new(front.clone()))?;
     let waiting = |error: &StartError| {
         component.not_ready(error.story(), "check GNOSIS_RPC_URL, or name more endpoints there");
     };
@@ -70,13 +72,13 @@ async fn run() -> anyhow::Result<()> {
 
 fn listen(
     services: &ServiceSettings,
+    token: SecretString,
     readiness: Readiness,
     settlement: Arc<dyn Settlement>,
 ) -> Result<RunningServer, ServeError> {
     let name = ServiceName::Settlement;
-    let guarded = services.token.is_some();
-    let guard = Guard::new(name.as_str(), services.token.clone());
-    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+    let guard = Guard::new(name.as_str(), token);
+    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded: true }, move |config| {
         readiness.routes(config);
         settlement_routes(config, &guard, &settlement);
     })

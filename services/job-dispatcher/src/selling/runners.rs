@@ -109,12 +109,12 @@ impl Runners {
         if known.len() >= MAX_RUNNERS {
             return Err(malformed("too many runners"));
         }
+        let token = self
+            .token
+            .clone()
+            .ok_or_else(|| malformed("this provider runs its backends in its own process"))?;
         info!(runner = call.runner, url = %call.url, "a runner registered");
-        let config = HttpClientConfig {
-            service: "inference-runner",
-            url: call.url.clone(),
-            token: self.token.clone(),
-        };
+        let config = HttpClientConfig { service: "inference-runner", url: call.url.clone(), token };
         let client: Arc<dyn InferenceRunner> = Arc::new(HttpClient::new(config)?);
         let runner = Runner { name: call.runner.clone(), client };
         let foreign = call.status.busy;
