@@ -31,18 +31,23 @@ async fn run() -> anyhow::Result<()> {
     telemetry::init(&log);
     let stop = StopSignal::on_signals()?;
     let services = ServiceSettings::from_settings(&settings)?;
-    let token = services.token()?;
     let chain = ChainSettings::from_settings(&settings)?;
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
     let folder = DataSettings::from_settings(&settings)?.folder;
     let _lock = FolderLock::take(&folder)?;
     let key = WalletSettings::from_settings(&mut settings)?;
     let origin = key.origin();
+    let opened = tokio::task::spawn_blocking(move || wallet::open(&key)).await?;
+    let (wallet, token) = match (opened, services.token()) {
+        // Both mistakes are told at once.
+        (Err(wallet), Err(token)) => return Err(anyhow::Error::from(wallet).context(token)),
+        (opened, token) => (opened?, token?),
+    };
     let clock = SystemClock::shared();
     let deps = SettlementDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
         store: Store::open(&folder.join("settlement.db")).await.context("the database can't be opened")?,
-        wallet: tokio::task::spawn_blocking(move || wallet::open(&key)).await??,
+        wallet,
         clock: clock.clone(),
     };
     let buys = settings.text(&keys::T4T_MODE) == Some("gateway");

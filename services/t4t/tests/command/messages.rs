@@ -73,7 +73,10 @@ fn the_doctor_names_the_variables_that_name_a_proxy() {
     assert_eq!(near, "https_proxy, ALL_PROXY is set: nothing of what is asked here goes through it");
     let public = format!("{nowhere},https://rpc.t4t.example");
     let public = asked(&public, &[("HTTPS_PROXY", nowhere)]).unwrap();
-    assert!(public.contains("HTTPS_PROXY") && public.contains("rpc.t4t.example may go through it"), "{public}");
+    assert!(
+        public.contains("HTTPS_PROXY") && public.contains("rpc.t4t.example may go through it"),
+        "{public}"
+    );
 }
 
 #[test]
