@@ -121,9 +121,11 @@ keys! {
 
     T4T_GATEWAY_HOST: Kind::Host, None, "", Gateway, "Where the OpenAI API listens; `T4T_ADMIN_HOST` where not set, else 127.0.0.1.";
     T4T_GATEWAY_PORT: PORT, None, "", Gateway, "The OpenAI API's port; `T4T_ADMIN_PORT` where not set, else 8080.";
-    T4T_GATEWAY_API_KEY: Kind::Secret, None, "", Gateway, "The key that apps must send; needed to listen beyond this machine.";
+    T4T_GATEWAY_API_KEY: Kind::Token, None, "", Gateway, "The key that apps must send; needed to listen beyond this machine.";
+    T4T_GATEWAY_API_KEY_FILE: Kind::Path, None, "", Gateway, "A file with that key, in place of it.";
     T4T_GATEWAY_OPEN: Kind::Bool, Some("false"), "", Gateway, "Whether anyone who reaches the port may spend the wallet, without a key.";
     T4T_ALLOWED_ORIGINS: Kind::List, None, "", Gateway, "Web pages that may use the gateway from a browser, beside those of this machine; * for all.";
+    T4T_ALLOWED_HOSTS: Kind::List, None, "", Gateway, "Names that the gateway is called by, beside those of this machine; beyond it, names of private networks and addresses are known without it.";
     T4T_SELECTION_STRATEGY: Kind::Choice(&["top_rep_cheapest", "cheapest", "manual"]), Some("top_rep_cheapest"), "", Gateway, "How a provider is chosen.";
     T4T_MANUAL_PROVIDER: Kind::Address, None, "", Gateway, "The provider of the strategy `manual`.";
     T4T_MAX_PRICE_PER_MILLION_TOKENS: Kind::Amount, None, "", Gateway, "The most that input and output price together may be; no limit where not set.";
@@ -156,7 +158,10 @@ keys! {
     T4T_ADMIN_PORT: PORT, None, "", All, "Its port; 3000 where not set.";
     T4T_STATUS_REFRESH_SECONDS: SECONDS, Some("10"), "seconds", Nobody, "There is no status page that renews itself.";
 
-    T4T_SERVICE_TOKEN: Kind::Secret, None, "", Services, "The token that all services of one operator share; needed to listen beyond this machine.";
+    T4T_SERVICE_TOKEN: Kind::Token, None, "", Services, "The token that watcher, settlement, dispatcher and gateway share, each in a process of its own: none starts without it. Runners must not know it.";
+    T4T_SERVICE_TOKEN_FILE: Kind::Path, None, "", Services, "A file with that token, in place of it.";
+    T4T_RUNNER_TOKEN: Kind::Token, None, "", Services, "The token between a provider's dispatcher and its runners: it lets a runner register and be asked, and opens nothing else.";
+    T4T_RUNNER_TOKEN_FILE: Kind::Path, None, "", Services, "A file with that token, in place of it.";
     T4T_SERVICE_HOST: Kind::Host, Some("127.0.0.1"), "", Services, "Where the services listen.";
     T4T_WATCHER_PORT: PORT, Some("7001"), "", Services, "The registry watcher's port.";
     T4T_SETTLEMENT_PORT: PORT, Some("7002"), "", Services, "Settlement's port.";

@@ -180,6 +180,11 @@ impl Runners {
         self.limit_of(&self.book())
     }
 
+    /// Whether all runners are in processes of their own, and come after this one's start.
+    pub(super) fn are_apart(&self) -> bool {
+        !self.book().known.contains_key(LOCAL)
+    }
+
     /// Each runner's slots, load and models, in order of name.
     pub(super) fn shown(&self) -> Vec<RunnerShown> {
         let now_ms = self.clock.unix_millis();
@@ -190,10 +195,6 @@ impl Runners {
 
     /// Takes a runner's word that it is there. Returns the lease in milliseconds.
     pub(super) fn register(&self, call: RegisterRunner) -> Result<u64, TransportError> {
-        let malformed = |reason: &str| TransportError::Malformed {
-            service: "job-dispatcher".into(),
-            reason: reason.into(),
-        };
         if call.runner.is_empty() || call.runner == LOCAL || call.runner.len() > 128 {
             return Err(malformed("a runner's name has 1 to 128 bytes and is not `local`"));
         }
@@ -221,12 +222,12 @@ impl Runners {
         call: RegisterRunner,
         lease_ends_ms: Option<u64>,
     ) -> Result<(), TransportError> {
+        let token = self
+            .token
+            .clone()
+            .ok_or_else(|| malformed("this provider runs its backends in its own process"))?;
         info!(runner = call.runner, url = %call.url, "a runner registered");
-        let config = HttpClientConfig {
-            service: "inference-runner",
-            url: call.url.clone(),
-            token: self.token.clone(),
-        };
+        let config = HttpClientConfig { service: "inference-runner", url: call.url.clone(), token };
         let client: Arc<dyn InferenceRunner> = Arc::new(HttpClient::new(config)?);
         let runner = Runner { name: call.runner, client };
         book.enter(runner, Some(call.url), call.status, lease_ends_ms);
@@ -389,6 +390,10 @@ impl Drop for Place<'_> {
         self.runners.freed.notify_waiters();
         self.runners.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&self.ticket);
     }
+}
+
+fn malformed(reason: &str) -> TransportError {
+    TransportError::Malformed { service: "job-dispatcher".into(), reason: reason.into() }
 }
 
 /// What requests with the same beginning have in common: their model and first message's first kilobyte.

@@ -47,7 +47,7 @@ pub struct SellingDeps {
     pub courier: Courier,
     /// The runner in this process, if there is one.
     pub runner: Option<Arc<dyn InferenceRunner>>,
-    /// The token that registered runners are called with.
+    /// The token that registered runners are called with; without one, none may register.
     pub token: Option<SecretString>,
     /// The database.
     pub store: Store,
@@ -254,8 +254,10 @@ impl Running {
 }
 
 /// Adds the service's HTTP routes.
-pub fn routes(config: &mut ServiceConfig, guard: &Guard, selling: &Arc<dyn Selling>) {
-    call_route::<RegisterRunner, dyn Selling>(config, guard, selling);
+///
+/// `runners` lets runners in, which may register and nothing else; `guard` lets in the other services.
+pub fn routes(config: &mut ServiceConfig, guard: &Guard, runners: &Guard, selling: &Arc<dyn Selling>) {
+    call_route::<RegisterRunner, dyn Selling>(config, runners, selling);
     call_route::<GetSellingStatus, dyn Selling>(config, guard, selling);
 }
 

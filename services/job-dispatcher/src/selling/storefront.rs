@@ -84,6 +84,10 @@ impl Seller {
     /// What stands in the way of serving a job safely.
     async fn obstacle(&self) -> Result<Option<Trouble>, Obstacle> {
         if self.runners.models().is_empty() {
+            // Closed now, it would refuse what comes between the first runner's word and the next look.
+            if self.is_starting() && self.runners.are_apart() {
+                return Err(Obstacle::Passing("no runner has registered since the start".into()));
+            }
             return Ok(Some(Trouble::new("no backend answers", "start one, or correct endpoints.json")));
         }
         if let Some(trouble) = self.courier.postage_trouble().await {

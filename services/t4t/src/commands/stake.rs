@@ -15,6 +15,7 @@ use t4t_runtime::{Settings, process, wallet};
 use t4t_types::Xbzz;
 
 use self::change::{Change, Changed};
+pub(super) use self::change::{database, take};
 use self::standing::Standing;
 use crate::output;
 
@@ -105,14 +106,14 @@ fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
 
 /// The chain and the market on it, to be read.
 #[derive(Debug)]
-struct MarketView {
-    rpc: Rpc,
-    chain_id: u64,
-    contracts: ContractAddresses,
+pub(super) struct MarketView {
+    pub(super) rpc: Rpc,
+    pub(super) chain_id: u64,
+    pub(super) contracts: ContractAddresses,
 }
 
 impl MarketView {
-    fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         let chain = ChainSettings::from_settings(settings)?;
         let config = RpcConfig { deadline: standing::PATIENCE, ..RpcConfig::new(chain.rpc_urls) };
         let rpc = Rpc::new(config, SystemClock::shared()).context("GNOSIS_RPC_URL can't be used")?;

@@ -9,7 +9,7 @@ use t4t_swarm::{Bee, BeeConfig, FeedManifest, Patience};
 use t4t_testkit::anvil::dev_key;
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 use t4t_testkit::eventually;
-use t4t_testkit::processes::{ECHO, PATIENCE, Process, World, WorldConfig, build_services};
+use t4t_testkit::processes::{PATIENCE, Process, World, WorldConfig, build_services};
 use t4t_types::{Address, Xbzz};
 
 use super::T4T;
@@ -61,9 +61,8 @@ async fn wave(
         })
         .collect();
     let open = || backends.iter().map(|backend| backend.open_calls()).collect::<Vec<_>>();
-    let spread = eventually(PATIENCE, &format!("{name}: the backends to have {busy:?}"), async || {
-        (open() == busy).then_some(())
-    });
+    let what = format!("{name}: the backends to have {busy:?}");
+    let spread = eventually(PATIENCE, &what, async || (open() == busy).then_some(()));
     spread.await.with_context(|| format!("they have {:?}", open()))?;
     midway().await?;
     backends.iter().for_each(|backend| backend.release());
