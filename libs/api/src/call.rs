@@ -98,7 +98,9 @@ pub enum TransportError {
         after_ms: u64,
     },
     /// The caller's token is missing or wrong.
-    #[error("the {service} service refused the token, check T4T_SERVICE_TOKEN on both sides")]
+    #[error(
+        "the {service} service refused the token, check T4T_SERVICE_TOKEN, or a runner's T4T_RUNNER_TOKEN, on both sides"
+    )]
     Unauthorized {
         /// Which service.
         service: String,

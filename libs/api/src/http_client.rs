@@ -30,8 +30,8 @@ pub struct HttpClientConfig {
     pub service: &'static str,
     /// The service's address.
     pub url: Url,
-    /// The token that all services of one operator share (`T4T_SERVICE_TOKEN`).
-    pub token: Option<SecretString>,
+    /// The token that lets in there (`T4T_SERVICE_TOKEN`, or `T4T_RUNNER_TOKEN` between a dispatcher and its runners).
+    pub token: SecretString,
 }
 
 /// Sends a service's messages over HTTP.
@@ -55,10 +55,7 @@ impl HttpClient {
     /// # Errors
     /// The system's TLS set-up can't be used.
     pub fn new(config: HttpClientConfig) -> Result<Self, TransportError> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let built =
-            reqwest::Client::builder().connect_timeout(Duration::from_secs(3)).tcp_nodelay(true).build();
+        let built = t4t_outbound::direct().connect_timeout(Duration::from_secs(3)).build();
         let http = built.map_err(|error| unreachable(config.service, &error))?;
         Ok(Self { config, http })
     }
@@ -70,10 +67,7 @@ impl HttpClient {
         deadline: Duration,
     ) -> Result<Response, TransportError> {
         let url = format!("{}{path}", self.config.url.as_str().trim_end_matches('/'));
-        let mut request = self.http.post(url).json(call);
-        if let Some(token) = &self.config.token {
-            request = request.bearer_auth(token.expose_secret());
-        }
+        let request = self.http.post(url).json(call).bearer_auth(self.config.token.expose_secret());
         match tokio::time::timeout(deadline, request.send()).await {
             Ok(answer) => answer.map_err(|error| unreachable(self.config.service, &error)),
             Err(_) => Err(self.timed_out(deadline)),

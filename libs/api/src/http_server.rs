@@ -22,24 +22,24 @@ use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportE
 /// Between two empty lines. A caller's absence shows at the second one, so within a second.
 const HEARTBEAT: Duration = Duration::from_millis(300);
 
-/// Who may send messages: whoever knows the shared token, or, where none is set, anyone who reaches the port (which
-/// is then bound to loopback).
+/// Who may send messages: whoever knows the token. There is no guard without one, because any user of a machine reaches
+/// its loopback.
 #[derive(Clone)]
 pub struct Guard {
     service: &'static str,
-    token: Option<Arc<SecretString>>,
+    token: Arc<SecretString>,
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("service", &self.service).field("token", &self.token.is_some()).finish()
+        f.debug_struct("Guard").field("service", &self.service).finish_non_exhaustive()
     }
 }
 
 impl Guard {
-    /// A guard for the named service.
-    pub fn new(service: &'static str, token: Option<SecretString>) -> Self {
-        Self { service, token: token.map(Arc::new) }
+    /// A guard for the named service, or for the part of it that this token opens.
+    pub fn new(service: &'static str, token: SecretString) -> Self {
+        Self { service, token: Arc::new(token) }
     }
 
     fn check(&self, request: &HttpRequest) -> Result<(), TransportError> {
@@ -50,11 +50,10 @@ impl Guard {
             let reason = "it is taken as application/json, and from no web page".into();
             return Err(TransportError::Malformed { service: self.service.into(), reason });
         }
-        let Some(token) = &self.token else { return Ok(()) };
         let given =
             request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let given = given.strip_prefix("Bearer ").unwrap_or_default();
-        if equal(given.as_bytes(), token.expose_secret().as_bytes()) {
+        if equal(given.as_bytes(), self.token.expose_secret().as_bytes()) {
             return Ok(());
         }
         Err(TransportError::Unauthorized { service: self.service.into() })
@@ -186,18 +185,31 @@ mod tests {
 
     #[test]
     fn no_web_page_gives_orders() {
-        let guard = Guard::new("settlement", None);
-        let json = || TestRequest::post().insert_header(("content-type", "application/json"));
+        let guard = Guard::new("settlement", "a token of tests".into());
+        let post = || TestRequest::post().insert_header(("authorization", "Bearer a token of tests"));
+        let json = || post().insert_header(("content-type", "application/json"));
         let is_refused = |request: TestRequest| guard.check(&request.to_http_request()).is_err();
-        assert!(!is_refused(json()), "whoever reaches the port, where there is no token");
-        assert!(!is_refused(
-            TestRequest::post().insert_header(("content-type", "application/json; charset=utf-8"))
-        ));
+        assert!(!is_refused(json()));
+        assert!(!is_refused(post().insert_header(("content-type", "application/json; charset=utf-8"))));
         assert!(is_refused(json().insert_header(("origin", "https://a.example"))));
         assert!(is_refused(json().insert_header(("origin", "null"))));
         for simple in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
-            assert!(is_refused(TestRequest::post().insert_header(("content-type", simple))), "{simple}");
+            assert!(is_refused(post().insert_header(("content-type", simple))), "{simple}");
         }
-        assert!(is_refused(TestRequest::post()));
+        assert!(is_refused(post()));
+    }
+
+    #[test]
+    fn nobody_is_let_in_without_the_token() {
+        let guard = Guard::new("settlement", "a token of tests".into());
+        let json = || TestRequest::post().insert_header(("content-type", "application/json"));
+        let refusal = |request: TestRequest| guard.check(&request.to_http_request());
+        let unauthorized = Err(TransportError::Unauthorized { service: "settlement".into() });
+        assert_eq!(refusal(json()), unauthorized);
+        for wrong in
+            ["", "Bearer ", "Bearer", "Bearer a token of test", "a token of tests", "Basic a token of tests"]
+        {
+            assert_eq!(refusal(json().insert_header(("authorization", wrong))), unauthorized, "{wrong:?}");
+        }
     }
 }

@@ -260,8 +260,27 @@ pub struct SellingStatus {
     pub open_jobs: u32,
     /// Runners known now.
     pub runners: u32,
+    /// Jobs that may be worked on at a time: the runners' slots together, or fewer where the operator says so.
+    #[serde(default)]
+    pub slots: u32,
+    /// Each runner, in order of name.
+    #[serde(default)]
+    pub each_runner: Vec<RunnerShown>,
     /// Tokens sold since the start.
     pub sold: TokenUsage,
+}
+
+/// A runner as the dispatcher sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerShown {
+    /// Its name.
+    pub runner: String,
+    /// Jobs that it works on at a time.
+    pub slots: u32,
+    /// Those that are taken.
+    pub busy: u32,
+    /// Its models.
+    pub models: Vec<ModelId>,
 }
 
 impl Call for GetSellingStatus {

@@ -68,17 +68,8 @@ impl fmt::Debug for TransactionKey {
     }
 }
 
-/// Which token to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Token {
-    /// The chain's own coin, which pays for gas.
-    Xdai,
-    /// The token that everything is paid in.
-    Xbzz,
-}
-
-/// What a transaction is to do.
+/// What a transaction is to do. Sending money away and letting others take it are none of these: whoever may ask for
+/// jobs may not empty the wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "intent", rename_all = "snake_case")]
 pub enum TransactionIntent {
@@ -156,23 +147,6 @@ pub enum TransactionIntent {
     Deactivate,
     /// Takes the stake back.
     WithdrawStake,
-    /// Lets a contract take xBZZ from this wallet.
-    Approve {
-        /// The contract.
-        spender: Address,
-        /// Up to how much.
-        amount: Xbzz,
-    },
-    /// Sends money away.
-    Send {
-        /// Which token.
-        token: Token,
-        /// To whom.
-        to: Address,
-        /// How much, in the token's smallest unit (wei or PLUR).
-        #[serde(with = "decimal")]
-        amount: u128,
-    },
 }
 
 /// `u128` as a decimal string: a JSON number would lose digits.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use crate::plan::Plan;
-use crate::{Proxy, StartError, client, install_crypto, local};
+use crate::{Proxy, StartError, local};
 
 /// How long the backend may take until it takes a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -64,11 +64,10 @@ impl BackendProxy {
     /// # Errors
     /// No port is free.
     pub async fn start(upstream: &Url, seed: u64) -> Result<Self, StartError> {
-        install_crypto();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let mut url = local(listener.local_addr()?);
         url.set_path(upstream.path());
-        let http = client(reqwest::Client::builder().connect_timeout(CONNECT_LIMIT))?;
+        let http = t4t_outbound::direct().connect_timeout(CONNECT_LIMIT).build()?;
         let upstream = upstream.origin().ascii_serialization();
         let plan = Arc::new(Plan::new(seed));
         let shared = Arc::new(Shared { plan: Arc::clone(&plan), upstream, http });

@@ -27,18 +27,6 @@ pub enum StartError {
     Client(#[from] reqwest::Error),
 }
 
-/// A client towards the one that works.
-fn client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, StartError> {
-    // Nothing that the system is set to lies between a proxy and what it stands before.
-    Ok(builder.no_proxy().build()?)
-}
-
-/// Makes a client's connections possible.
-fn install_crypto() {
-    // An error here means that a provider is installed already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// The URL of a listener of this machine.
 fn local(address: std::net::SocketAddr) -> Url {
     Url::parse(&format!("http://{address}")).expect("an address and a port make a URL")

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::http::read;
-use crate::{StartError, client, install_crypto, local};
+use crate::{StartError, local};
 
 /// How long the endpoint that works may take.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(60);
@@ -66,10 +66,9 @@ impl LyingRpc {
     /// # Errors
     /// No port is free.
     pub async fn start(upstream: Url) -> Result<Self, StartError> {
-        install_crypto();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = local(listener.local_addr()?);
-        let http = client(reqwest::Client::builder().timeout(UPSTREAM_LIMIT))?;
+        let http = t4t_outbound::direct().timeout(UPSTREAM_LIMIT).build()?;
         let shared = Arc::new(Shared { state: Mutex::default(), upstream, http });
         let serving = Arc::clone(&shared);
         let accepting =

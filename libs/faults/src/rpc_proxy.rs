@@ -11,7 +11,7 @@ use url::Url;
 
 pub use self::faults::RpcFault;
 use crate::plan::Plan;
-use crate::{Proxy, StartError, client, install_crypto, local};
+use crate::{Proxy, StartError, local};
 
 /// How long the endpoint that works may take.
 const UPSTREAM_LIMIT: Duration = Duration::from_secs(60);
@@ -39,10 +39,9 @@ impl RpcProxy {
     /// # Errors
     /// No port is free.
     pub async fn start(upstream: Url, seed: u64) -> Result<Self, StartError> {
-        install_crypto();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = local(listener.local_addr()?);
-        let http = client(reqwest::Client::builder().timeout(UPSTREAM_LIMIT))?;
+        let http = t4t_outbound::direct().timeout(UPSTREAM_LIMIT).build()?;
         let plan = Arc::new(Plan::new(seed));
         let shared = Arc::new(Shared { plan: Arc::clone(&plan), upstream, http });
         Ok(Self::serving(plan, url, listener, move |socket| http::serve(socket, Arc::clone(&shared))))

@@ -28,4 +28,4 @@ pub use sizing::{
     Demand, EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, estimate_prompt_tokens, max_tokens_of,
     output_cap, ratio_to_ppm,
 };
-pub use topic::{client_topic, path_topic, provider_topic};
+pub use topic::{client_topic, path_topic, provider_feed, provider_topic};

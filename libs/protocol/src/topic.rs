@@ -12,6 +12,12 @@ pub fn client_topic(client: Address) -> String {
     format!("t4t:client:{}", client.to_lowercase())
 }
 
+/// The topic of the feed in which a provider says what it can do. Its wallet owns the feed, and the registration's
+/// `metadataURI` leads to it.
+pub fn provider_feed() -> [u8; 32] {
+    keccak256("t4t:provider-feed:1")
+}
+
 /// A topic as it stands in the path of Bee's API: 64 hexadecimal digits of its Keccak-256, no `0x`.
 ///
 /// Bee hashes these digits, as text, once more. That is its business; what matters is that both sides pass the same.

@@ -1,6 +1,7 @@
 //! The HTTP server that every binary runs, and what bounds its connections.
 
 mod connections;
+mod hosts;
 mod measured;
 mod server;
 mod watched;
@@ -15,6 +16,7 @@ use actix_web::{App, web};
 use tokio::task::JoinHandle;
 
 pub use self::connections::ConnectionLimits;
+pub use self::hosts::{AllowedHosts, called, is_from_a_foreign_page};
 pub use self::server::{Serving, bind, start};
 pub use self::watched::watch;
 use crate::config::Bind;
@@ -151,11 +153,14 @@ where
         probe_after: PROBE_AFTER,
     };
     let limits = limits.within(process::max_open_files());
+    let hosts = AllowedHosts::new(address.ip(), &[]);
     let app = move || {
+        let hosts = hosts.clone();
         App::new()
             .app_data(web::PayloadConfig::new(MAX_BODY_BYTES))
             .app_data(web::JsonConfig::default().limit(MAX_BODY_BYTES))
             .configure(configure.clone())
+            .wrap(from_fn(move |request, next| hosts::known_callers(hosts.clone(), request, next)))
             .wrap(from_fn(watch))
     };
     let serving = Serving {

@@ -1,27 +1,18 @@
 //! Finding and opening the wallet.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use t4t_crypto::keyfile::{self, KeyFileError, KeyFileProblem};
+use t4t_crypto::keyfile::{self, KeyFileError, KeyFileProblem, shown};
 use t4t_crypto::{CryptoError, SealingKey, WalletKey};
 
 use crate::config::WalletSettings;
-
-/// The longest password file read, in bytes.
-const MAX_PASSWORD_BYTES: usize = 16 << 10;
-
-/// Permission bits that let others than the owner read.
-const OTHERS_BITS: u32 = 0o044;
 
 /// The wallet can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// There is none yet.
-    #[error("there is no wallet at {}: make one with `t4t wallet new`, or point WALLET_KEY_FILE at yours", .path.display())]
+    #[error("there is no wallet at {}: make one with `t4t wallet new`, or point WALLET_KEY_FILE at yours", shown(.path))]
     Missing {
         /// Where it was looked for.
         path: PathBuf,
@@ -30,26 +21,26 @@ pub enum WalletError {
     #[error("WALLET_KEY is not a key: expected 0x and 64 hexadecimal digits")]
     BadKey(#[source] CryptoError),
     /// The file of the keystore's password can't be read.
-    #[error("the password file {} (T4T_WALLET_PASSWORD_FILE) can't be read: correct its path or its mode", .path.display())]
+    #[error("the password file {} (T4T_WALLET_PASSWORD_FILE) can't be read: correct its path or its mode", shown(.path))]
     PasswordFile {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// What is wrong with it.
         #[source]
-        source: io::Error,
+        problem: KeyFileProblem,
     },
     /// The wallet is a keystore, and nobody said where its password is.
     #[error(
         "the wallet {} is an encrypted keystore: write its password into a file of mode 0600 and name that in \
          T4T_WALLET_PASSWORD_FILE",
-        .path.display()
+        shown(.path)
     )]
     PasswordNeeded {
         /// The wallet's file.
         path: PathBuf,
     },
     /// The password does not open the keystore. (Its text is not repeated.)
-    #[error("the password in {} (T4T_WALLET_PASSWORD_FILE) does not open the wallet {}: correct one of them", .password.display(), .path.display())]
+    #[error("the password in {} (T4T_WALLET_PASSWORD_FILE) does not open the wallet {}: correct one of them", shown(.password), shown(.path))]
     WrongPassword {
         /// The wallet's file.
         path: PathBuf,
@@ -111,18 +102,8 @@ pub fn open_or_make_sealing_key(path: &Path) -> Result<SealingKey, WalletError> 
 /// Reads a keystore's password: the file's first line.
 ///
 /// # Errors
-/// [`WalletError::PasswordFile`].
+/// [`WalletError::PasswordFile`]: it can't be read, others can read it, or it is empty.
 pub fn read_password(path: &Path) -> Result<SecretString, WalletError> {
-    let read = || -> io::Result<SecretString> {
-        let file = File::open(path)?;
-        let mode = file.metadata()?.permissions().mode();
-        if mode & OTHERS_BITS != 0 {
-            tracing::warn!("others can read the password file: run `chmod 600 {}`", path.display());
-        }
-        // Room for all of it at once, so that growing leaves no copy behind.
-        let mut text = zeroize::Zeroizing::new(String::with_capacity(MAX_PASSWORD_BYTES));
-        file.take(MAX_PASSWORD_BYTES as u64).read_to_string(&mut text)?;
-        Ok(text.lines().next().unwrap_or_default().into())
-    };
-    read().map_err(|source| WalletError::PasswordFile { path: path.to_owned(), source })
+    keyfile::read_secret(path)
+        .map_err(|error| WalletError::PasswordFile { path: error.path, problem: error.problem })
 }

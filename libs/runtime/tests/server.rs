@@ -21,10 +21,14 @@ fn start(board: &Readiness) -> RunningServer {
 }
 
 async fn get(address: SocketAddr, path: &'static str) -> String {
+    ask(address, path, "host: x").await
+}
+
+async fn ask(address: SocketAddr, path: &'static str, head: &'static str) -> String {
     tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\n{head}\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -70,6 +74,21 @@ async fn health_is_ok_at_once_and_ready_says_what_is_missing() {
     chain.ready();
     let ready = get(server.address(), "/ready").await;
     assert!(ready.starts_with("HTTP/1.1 200") && ready.contains(r#""ready":true"#), "{ready}");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_page_that_points_its_own_name_here_is_not_answered() {
+    let board = Readiness::new("0");
+    board.component("chain").not_ready("a secret reason", "none");
+    let server = start(&board);
+    for path in ["/health", "/ready", "/nowhere"] {
+        for head in ["host: evil.example", "host: localhost\r\nsec-fetch-site: cross-site"] {
+            let answer = ask(server.address(), path, head).await;
+            assert!(answer.starts_with("HTTP/1.1 403"), "{head}: {answer}");
+            assert!(!answer.contains("a secret reason") && !answer.contains("version"), "{answer}");
+        }
+    }
     server.stop().await;
 }
 

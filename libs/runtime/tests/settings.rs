@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test end it where they can't help")]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use t4t_runtime::config::{
     ChainSettings, ConfigError, ConfigProblem, DataSettings, Flag, GatewaySettings, SelectionStrategy,
     ServiceName, ServiceSettings, SwarmSettings, WalletSettings, keys,
@@ -151,21 +153,144 @@ fn a_gateway_open_to_the_network_needs_a_key_or_the_operators_word() {
     let gateway = |pairs: &[(&str, &str)]| GatewaySettings::from_settings(&load(pairs).unwrap());
     let text = message(gateway(&[open]));
     assert!(text.contains("0.0.0.0:8080") && text.contains("set T4T_GATEWAY_API_KEY"), "{text}");
-    assert!(gateway(&[open, ("T4T_GATEWAY_API_KEY", "k")]).is_ok());
+    assert!(gateway(&[open, ("T4T_GATEWAY_API_KEY", "sk-of-sixteen-characters")]).is_ok());
     assert!(gateway(&[open, ("T4T_GATEWAY_OPEN", "true")]).is_ok());
     // The reference's variables name the same address.
     let reference = gateway(&[("T4T_ADMIN_HOST", "0.0.0.0"), ("T4T_ADMIN_PORT", "3000")]);
     assert!(message(reference).contains("0.0.0.0:3000"));
 }
 
+const TOKEN: &str = "a token of sixteen and more";
+const RUNNER_TOKEN: &str = "another token, of runners";
+
+fn services(pairs: &[(&str, &str)]) -> Result<ServiceSettings, ConfigError> {
+    ServiceSettings::from_settings(&load(pairs).unwrap())
+}
+
 #[test]
-fn services_open_to_the_network_need_a_token() {
-    let services = |pairs: &[(&str, &str)]| ServiceSettings::from_settings(&load(pairs).unwrap());
-    let text = message(services(&[("T4T_SERVICE_HOST", "0.0.0.0")]));
-    assert!(text.contains("set T4T_SERVICE_TOKEN"), "{text}");
-    let open = services(&[("T4T_SERVICE_HOST", "0.0.0.0"), ("T4T_SERVICE_TOKEN", "t")]).unwrap();
+fn services_need_a_token_on_this_machine_as_well() {
+    let none = services(&[]).unwrap();
+    let texts = [
+        (message(none.token()), "T4T_SERVICE_TOKEN"),
+        (message(none.peer(ServiceName::Watcher)), "T4T_SERVICE_TOKEN"),
+        (message(none.runner_token()), "T4T_RUNNER_TOKEN"),
+        (message(none.dispatcher_of_runner()), "T4T_RUNNER_TOKEN"),
+    ];
+    for (text, name) in texts {
+        assert!(
+            text.starts_with(&format!("{name} is not set")) && text.contains(&format!("{name}_FILE")),
+            "{text}"
+        );
+    }
+    let open = services(&[("T4T_SERVICE_HOST", "0.0.0.0"), ("T4T_SERVICE_TOKEN", TOKEN)]).unwrap();
     assert_eq!(open.bind(ServiceName::Settlement).address.to_string(), "0.0.0.0:7002");
-    assert!(open.peer(ServiceName::Watcher).token.is_some());
+    assert_eq!(open.peer(ServiceName::Watcher).unwrap().token.expose_secret(), TOKEN);
+}
+
+#[test]
+fn a_runners_token_is_not_the_one_that_opens_the_wallet() {
+    let both = services(&[("T4T_SERVICE_TOKEN", TOKEN), ("T4T_RUNNER_TOKEN", RUNNER_TOKEN)]).unwrap();
+    assert_eq!(both.dispatcher_of_runner().unwrap().token.expose_secret(), RUNNER_TOKEN);
+    assert_eq!(both.peer(ServiceName::Settlement).unwrap().token.expose_secret(), TOKEN);
+    let runner = services(&[("T4T_RUNNER_TOKEN", RUNNER_TOKEN)]).unwrap();
+    assert!(runner.peer(ServiceName::Settlement).is_err() && !runner.knows_token());
+    let same = message(services(&[("T4T_SERVICE_TOKEN", TOKEN), ("T4T_RUNNER_TOKEN", TOKEN)]));
+    assert!(same.contains("could spend the wallet") && !same.contains(TOKEN), "{same}");
+}
+
+/// Each secret that lets somebody in, and who reads it.
+const DOORS: [&str; 3] = ["T4T_SERVICE_TOKEN", "T4T_RUNNER_TOKEN", "T4T_GATEWAY_API_KEY"];
+
+fn door_of(name: &str, settings: &Settings) -> Result<Option<String>, ConfigError> {
+    let open = |secret: SecretString| secret.expose_secret().to_owned();
+    Ok(match name {
+        "T4T_SERVICE_TOKEN" => ServiceSettings::from_settings(settings)?.token().ok().map(open),
+        "T4T_RUNNER_TOKEN" => ServiceSettings::from_settings(settings)?.runner_token().ok().map(open),
+        _ => GatewaySettings::from_settings(settings)?.api_key.map(open),
+    })
+}
+
+#[test]
+fn a_blank_secret_is_none_wherever_it_is_set_and_a_short_one_is_refused() {
+    for name in DOORS {
+        let in_file = |value: &str| load_file(&format!("{} = \"{value}\"\n", name.to_lowercase()), &[]);
+        for blank in ["", " ", "\\t", "\\n  \\n"] {
+            let settings = in_file(blank).unwrap();
+            assert_eq!(door_of(name, &settings).unwrap(), None, "{name} = {blank:?}");
+        }
+        for blank in ["", " ", "\t\n"] {
+            assert_eq!(door_of(name, &load(&[(name, blank)]).unwrap()).unwrap(), None, "{name}={blank:?}");
+        }
+        // What is blank above does not hide what is set below.
+        let below = load_file(&format!("{} = \"{TOKEN}\"\n", name.to_lowercase()), &[(name, " ")]).unwrap();
+        assert_eq!(door_of(name, &below).unwrap().as_deref(), Some(TOKEN));
+        for wrong in ["k", "fifteen-letters", "sixteen letters, but\u{7f}", "sixteen letters, äöü"] {
+            let text = message(load(&[(name, wrong)]));
+            assert!(text.contains(name) && text.contains("16 or more") && !text.contains(wrong), "{text}");
+        }
+        let text = message(in_file("fifteen-letters"));
+        assert!(text.contains("line 1") && !text.contains("fifteen-letters"), "{text}");
+        let padded = format!(" {TOKEN}\n");
+        assert_eq!(door_of(name, &load(&[(name, &padded)]).unwrap()).unwrap().as_deref(), Some(TOKEN));
+    }
+}
+
+#[test]
+fn a_blank_gateway_key_does_not_open_the_network() {
+    for blank in ["", "   "] {
+        let file = format!("t4t_gateway_host = \"0.0.0.0\"\nt4t_gateway_api_key = \"{blank}\"\n");
+        let text = message(GatewaySettings::from_settings(&load_file(&file, &[]).unwrap()));
+        assert!(text.contains("set T4T_GATEWAY_API_KEY"), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_can_lie_in_a_file_that_nobody_else_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let write = |content: &str, mode| {
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for name in DOORS {
+        let set = format!("{name}_FILE");
+        let read = |more: &[(&str, &str)]| {
+            let pairs = [&[(set.as_str(), file.to_str().unwrap())], more].concat();
+            load(&pairs).and_then(|settings| door_of(name, &settings))
+        };
+        write(&format!("{TOKEN}\n"), 0o600);
+        assert_eq!(read(&[]).unwrap().as_deref(), Some(TOKEN));
+        assert!(message(read(&[(name, RUNNER_TOKEN)])).contains("both set"));
+        for (content, mode, says) in [
+            ("", 0o600, "first line is empty"),
+            ("fifteen-letters", 0o600, "16 or more"),
+            (TOKEN, 0o644, "chmod 600"),
+        ] {
+            write(content, mode);
+            let text = message(read(&[]));
+            let is_hidden = content.is_empty() || !text.contains(content);
+            assert!(text.contains(&set) && text.contains(says) && is_hidden, "{text}");
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(message(read(&[])).contains("does not exist"));
+    }
+}
+
+#[test]
+fn an_empty_password_file_or_one_that_others_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    for (content, mode, says) in
+        [("", 0o600, "empty"), ("\n", 0o600, "empty"), ("a password\n", 0o644, "chmod 600")]
+    {
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let error = wallet::read_password(&file).unwrap_err();
+        let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+        assert!(text.contains("T4T_WALLET_PASSWORD_FILE") && text.contains(says), "{text}");
+    }
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(wallet::read_password(&file).unwrap().expose_secret(), "a password");
 }
 
 #[test]
@@ -182,7 +307,7 @@ fn no_secret_is_in_debug_in_the_shown_settings_or_in_an_error() {
     const KEY: &str = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
     let pairs = [
         ("WALLET_KEY", KEY),
-        ("T4T_SERVICE_TOKEN", "s3cret-token"),
+        ("T4T_SERVICE_TOKEN", "s3cret-token-of-services"),
         ("GNOSIS_RPC_URL", "https://user:s3cret-password@rpc.example/s3cret-path?k=s3cret-query"),
     ];
     let mut settings = load(&pairs).unwrap();

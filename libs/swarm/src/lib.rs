@@ -8,6 +8,7 @@ mod carrier;
 pub mod chunk;
 mod client;
 mod error;
+mod feed;
 mod keccak;
 mod keeper;
 mod signature;
@@ -21,5 +22,6 @@ pub use client::{
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,
 };
 pub use error::SwarmError;
+pub use feed::FeedManifest;
 pub use keeper::{StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep};
 pub use trojan::{PssPublicKey, PssSecretKey, Topic};

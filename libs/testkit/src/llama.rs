@@ -54,9 +54,7 @@ impl Llama {
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(1)).build()?;
+        let http = t4t_outbound::direct().timeout(Duration::from_secs(1)).build()?;
         let health = self.url.join("/health")?;
         for _ in 0..POLLS {
             if http.get(health.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {

@@ -10,7 +10,7 @@ mod roles;
 mod scene;
 mod world;
 
-pub use self::apart::{Apart, SERVICE_TOKEN, build_services};
+pub use self::apart::{Apart, RUNNER_TOKEN, SERVICE_TOKEN, build_services};
 pub use self::app::{App, Question, Reply};
 pub use self::process::{Process, Recipe};
 pub use self::roles::{Gateway, Provider, RoleSpec};

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
@@ -62,14 +61,8 @@ pub(crate) struct Backend {
 impl Backend {
     /// A client that waits `connect` for a connection.
     pub(crate) fn new(endpoint: Endpoint, connect: Duration) -> Result<Self, StartError> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(connect)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            // A backend has no reason to send the runner, with its key and somebody's prompt, elsewhere.
-            .redirect(Policy::none());
+        let client =
+            t4t_outbound::toward(&endpoint.url).connect_timeout(connect).pool_idle_timeout(POOL_IDLE);
         let http = client.build().map_err(StartError::HttpClient)?;
         let address = || StartError::Address { endpoint: endpoint.name.clone() };
         let models = route(&endpoint.url, "models").ok_or_else(address)?;

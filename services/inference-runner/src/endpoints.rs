@@ -14,6 +14,9 @@ const MAX_FILE_BYTES: usize = 4 << 20;
 /// What an entry may hold.
 const FIELDS: [&str; 5] = ["name", "url", "apiKey", "models", "fetchMedia"];
 
+/// Names of fields up to this length are repeated by an error.
+const LONGEST_FIELD: usize = 12;
+
 /// One OpenAI-compatible backend.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -156,8 +159,12 @@ impl Entry<'_> {
             problem: "expected an object with \"name\" and \"url\"".into(),
         })?;
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-            return Err(self
-                .problem(unknown, "is not known; the fields are name, url, apiKey, models and fetchMedia"));
+            // A slip can put a key where a field's name belongs: what looks like no name is not repeated.
+            let is_word = unknown.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            let shown = if is_word && unknown.len() <= LONGEST_FIELD { unknown } else { "…" };
+            return Err(
+                self.problem(shown, "is not known; the fields are name, url, apiKey, models and fetchMedia")
+            );
         }
         Ok(Endpoint {
             name: self.name(fields)?,

@@ -20,7 +20,12 @@ async fn run() -> anyhow::Result<()> {
     let stop = StopSignal::on_signals()?;
     let provider = ProviderSettings::from_settings(&settings)?;
     let services = ServiceSettings::from_settings(&settings)?;
-    let peer = services.peer(ServiceName::Dispatcher);
+    let (token, peer) = (services.runner_token()?, services.dispatcher_of_runner()?);
+    if services.knows_token() {
+        tracing::warn!(
+            "T4T_SERVICE_TOKEN opens the wallet's service, and a runner has no use for it: take it away here"
+        );
+    }
     let dispatcher = HttpClientConfig { service: peer.service.as_str(), url: peer.url, token: peer.token };
     let deps = RunnerDeps {
         clock: SystemClock::shared(),
@@ -29,8 +34,8 @@ async fn run() -> anyhow::Result<()> {
     };
     let config = RunnerConfig::from_settings(&provider, Endpoints::load(&provider.endpoints_file)?);
     let mut running = Runner::start(config, deps).await?;
-    running.serve_http(services.bind(ServiceName::Runner), services.token.clone())?;
-    running.register(provider.runner_name, services.peer(ServiceName::Runner).url)?;
+    running.serve_http(services.bind(ServiceName::Runner), token)?;
+    running.register(provider.runner_name, services.url(ServiceName::Runner))?;
     stop.stopped().await;
     running.stop().await;
     Ok(())

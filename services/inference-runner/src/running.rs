@@ -135,12 +135,11 @@ impl Running {
     /// address it got.
     ///
     /// # Errors
-    /// [`ServeError`]; among them a port that other machines reach without a token.
-    pub fn serve_http(&mut self, bind: Bind, token: Option<SecretString>) -> Result<SocketAddr, ServeError> {
-        let guarded = token.is_some();
+    /// [`ServeError`]
+    pub fn serve_http(&mut self, bind: Bind, token: SecretString) -> Result<SocketAddr, ServeError> {
         let guard = Guard::new(SERVICE, token);
         let (mailbox, readiness) = (Arc::new(self.mailbox.clone()), self.readiness.clone());
-        let server = serve(ServeConfig { name: SERVICE, bind, guarded }, move |routes| {
+        let server = serve(ServeConfig { name: SERVICE, bind, guarded: true }, move |routes| {
             readiness.routes(routes);
             call_route::<GetRunnerStatus, _>(routes, &guard, &mailbox);
             stream_route::<RunInference, _>(routes, &guard, &mailbox);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use t4t_api::settlement::{GetAccount, SettlementError};
-use t4t_api::{Buying, Guard, HttpClient, HttpClientConfig, Late, Selling, Serve, TransportError};
+use t4t_api::{Buying, HttpClient, HttpClientConfig, Late, Selling, Serve, TransportError};
 use t4t_clock::{SharedClock, SystemClock};
 use t4t_crypto::SealingKey;
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
@@ -113,7 +113,7 @@ impl Apart {
             watcher: self.watcher,
             settlement: self.settlement,
             runner: None,
-            token: self.services.token.clone(),
+            token: Some(self.services.runner_token()?),
             store: self.store,
             clock: self.clock,
         };
@@ -159,7 +159,7 @@ async fn wallet_of(
 }
 
 fn reach(services: &ServiceSettings, name: ServiceName) -> anyhow::Result<Arc<HttpClient>> {
-    let peer = services.peer(name);
+    let peer = services.peer(name)?;
     let config = HttpClientConfig { service: peer.service.as_str(), url: peer.url, token: peer.token };
     Ok(Arc::new(HttpClient::new(config)?))
 }
@@ -168,13 +168,11 @@ fn reach(services: &ServiceSettings, name: ServiceName) -> anyhow::Result<Arc<Ht
 pub(crate) fn listen(
     services: &ServiceSettings,
     readiness: Readiness,
-    routes: impl Fn(&mut actix_web::web::ServiceConfig, &Guard) + Clone + Send + 'static,
+    routes: impl Fn(&mut actix_web::web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<RunningServer, ServeError> {
     let name = ServiceName::Dispatcher;
-    let guard = Guard::new(name.as_str(), services.token.clone());
-    let guarded = services.token.is_some();
-    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded: true }, move |config| {
         readiness.routes(config);
-        routes(config, &guard);
+        routes(config);
     })
 }

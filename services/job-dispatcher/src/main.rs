@@ -4,13 +4,15 @@ mod apart;
 
 use std::sync::Arc;
 
-use t4t_api::{Buying, Late, Selling};
+use t4t_api::{Buying, Guard, Late, Selling};
 use t4t_job_dispatcher::{buying, selling};
-use t4t_runtime::config::{ServiceSettings, Settings, keys};
+use t4t_runtime::config::{ServiceName, ServiceSettings, Settings, keys};
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Readiness, StopSignal, process};
 
 use crate::apart::{Apart, listen};
+
+const NAME: &str = ServiceName::Dispatcher.as_str();
 
 fn main() -> anyhow::Result<()> {
     process::begin();
@@ -24,6 +26,7 @@ async fn run() -> anyhow::Result<()> {
     let mode: String =
         settings.required(&keys::T4T_MODE, "the dispatcher must know whether it buys or sells")?;
     let services = ServiceSettings::from_settings(&settings)?;
+    let guard = Guard::new(NAME, services.token()?);
     let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
     // Before it listens: a board without components is ready.
     let component = readiness.component("job-dispatcher");
@@ -31,8 +34,8 @@ async fn run() -> anyhow::Result<()> {
     if mode == "gateway" {
         let front = Late::new("job-dispatcher service");
         let service: Arc<dyn Buying> = Arc::new(front.clone());
-        let server = listen(&services, readiness.clone(), move |config, guard| {
-            buying::routes(config, guard, &service);
+        let server = listen(&services, readiness.clone(), move |config| {
+            buying::routes(config, &guard, &service);
         })?;
         if let Some(apart) = starting.await {
             Box::pin(apart?.buy(&settings, (&front, &component), &stop)).await?;
@@ -41,8 +44,9 @@ async fn run() -> anyhow::Result<()> {
     } else {
         let front = Late::new("job-dispatcher service");
         let service: Arc<dyn Selling> = Arc::new(front.clone());
-        let server = listen(&services, readiness.clone(), move |config, guard| {
-            selling::routes(config, guard, &service);
+        let runners = Guard::new(NAME, services.runner_token()?);
+        let server = listen(&services, readiness.clone(), move |config| {
+            selling::routes(config, &guard, &runners, &service);
         })?;
         if let Some(apart) = starting.await {
             Box::pin(apart?.sell(&settings, (&front, &component), &stop)).await?;

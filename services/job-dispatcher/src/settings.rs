@@ -37,7 +37,7 @@ impl From<&ProviderSettings> for SellingConfig {
     fn from(provider: &ProviderSettings) -> Self {
         Self {
             default_prices: provider.default_prices,
-            max_concurrent_jobs: provider.max_concurrent_jobs,
+            max_concurrent_jobs: provider.job_cap,
             heartbeat_seconds: provider.heartbeat.as_secs(),
             ..Self::default()
         }

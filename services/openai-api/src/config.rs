@@ -17,6 +17,9 @@ pub struct OpenAiConfig {
     pub api_key: Option<SecretString>,
     /// Which web pages may use the gateway from a browser; local ones by default.
     pub allowed_origins: AllowedOrigins,
+    /// Names that the gateway is called by, beside those that are known without it; none by default
+    /// (`T4T_ALLOWED_HOSTS`).
+    pub allowed_hosts: Vec<String>,
     /// The only models listed and sold; all by default (`T4T_ALLOWED_MODELS`).
     pub allowed_models: Option<Vec<ModelId>>,
     /// Models with fewer providers are not listed; 1 by default (`T4T_MIN_PROVIDERS_PER_MODEL`).
@@ -61,6 +64,7 @@ impl Default for OpenAiConfig {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             api_key: None,
             allowed_origins: AllowedOrigins::Local,
+            allowed_hosts: Vec::new(),
             allowed_models: None,
             min_providers: 1,
             streaming: true,

@@ -3,7 +3,7 @@
 //! | status | when |
 //! |---|---|
 //! | 400 | the request is wrong, here or at the provider |
-//! | 401, 403 | the API key is wrong; the page is not allowed |
+//! | 401, 403 | the API key is wrong; the page, or the name that the gateway is called by, is not allowed |
 //! | 402 | the wallet is empty; official clients are told not to try again |
 //! | 404, 405 | no such model, route or method |
 //! | 408, 413, 415 | the body is too slow, too long, or compressed |
@@ -47,6 +47,12 @@ pub(crate) enum GatewayError {
     WrongApiKey,
     #[error("pages of {origin} may not use this gateway: its operator can allow them (T4T_ALLOWED_ORIGINS)")]
     ForeignOrigin { origin: String },
+    #[error(
+        "this gateway does not answer to {host}: call it by localhost or its address, or list the name in T4T_ALLOWED_HOSTS"
+    )]
+    ForeignHost { host: String },
+    #[error("pages of other sites may not use this gateway")]
+    ForeignPage,
     #[error("no live provider offers the model {model}: {hint}")]
     UnknownModel { model: String, hint: String },
     #[error("there is no {method} {path}: see GET /v1/models and POST /v1/chat/completions")]
@@ -113,6 +119,8 @@ impl GatewayError {
             Self::Rejected(rejection) => Facts::client(400, rejection.code),
             Self::WrongApiKey => Facts::client(401, "invalid_api_key"),
             Self::ForeignOrigin { .. } => Facts::client(403, "origin_not_allowed"),
+            Self::ForeignHost { .. } => Facts::client(403, "host_not_allowed"),
+            Self::ForeignPage => Facts::client(403, "origin_not_allowed"),
             Self::UnknownModel { .. } => Facts::client(404, "model_not_found"),
             Self::UnknownRoute { .. } => Facts::client(404, "unknown_url"),
             Self::WrongMethod { .. } => Facts::client(405, "method_not_allowed"),

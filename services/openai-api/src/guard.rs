@@ -1,4 +1,4 @@
-//! What every request passes before its route: request id, origin, API key, CORS, timing.
+//! What every request passes before its route: request id, host, origin, API key, CORS, timing.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,6 +7,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError, web};
 use secrecy::{ExposeSecret, SecretString};
+use t4t_runtime::http::{called, is_from_a_foreign_page};
 use t4t_types::keccak256;
 
 use crate::config::AllowedOrigins;
@@ -54,6 +55,13 @@ pub(crate) async fn guard(
 
 fn admit(edge: &Edge, request: &ServiceRequest) -> Result<(), GatewayError> {
     let headers = request.headers();
+    let open = *request.method() == Method::OPTIONS || OPEN_PATHS.contains(&request.path());
+    if !names_it_rightly(edge, request, open) {
+        return Err(GatewayError::ForeignHost { host: called(headers) });
+    }
+    if is_from_a_foreign_page(headers) && edge.config.allowed_origins != AllowedOrigins::Any {
+        return Err(GatewayError::ForeignPage);
+    }
     if let Some(origin) = headers.get(header::ORIGIN)
         && !allows(edge, origin)
     {
@@ -61,11 +69,18 @@ fn admit(edge: &Edge, request: &ServiceRequest) -> Result<(), GatewayError> {
             origin: String::from_utf8_lossy(origin.as_bytes()).into(),
         });
     }
-    let open = *request.method() == Method::OPTIONS || OPEN_PATHS.contains(&request.path());
     match &edge.config.api_key {
         Some(key) if !open && !has_key(headers, key) => Err(GatewayError::WrongApiKey),
         _ => Ok(()),
     }
+}
+
+/// Whether the gateway answers to the name that it is called by. One that is published with an API key does not know
+/// its names and need not: whatever matters there asks for the key, which no page has.
+fn names_it_rightly(edge: &Edge, request: &ServiceRequest, open: bool) -> bool {
+    let is_published = edge.config.api_key.is_some() && !edge.config.bind.ip().is_loopback();
+    let asks_for_key = !open || *request.method() == Method::OPTIONS;
+    (is_published && asks_for_key) || edge.hosts.allow(request.headers())
 }
 
 /// Whether a page of this origin may ask. With an API key any page may: a browser adds no key by itself.

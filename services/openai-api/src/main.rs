@@ -20,9 +20,9 @@ async fn run() -> anyhow::Result<()> {
     let stop = StopSignal::on_signals()?;
     let services = ServiceSettings::from_settings(&settings)?;
     let reach = |name| {
-        let peer = services.peer(name);
+        let peer = services.peer(name)?;
         let config = HttpClientConfig { service: peer.service.as_str(), url: peer.url, token: peer.token };
-        HttpClient::new(config).map(Arc::new)
+        anyhow::Ok(Arc::new(HttpClient::new(config)?))
     };
     let deps = OpenAiDeps {
         buying: reach(ServiceName::Dispatcher)?,

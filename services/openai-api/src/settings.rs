@@ -13,6 +13,7 @@ impl From<&GatewaySettings> for OpenAiConfig {
             bind: gateway.bind,
             api_key: gateway.api_key.clone(),
             allowed_origins: origins(&gateway.allowed_origins),
+            allowed_hosts: gateway.allowed_hosts.clone(),
             allowed_models: gateway.allowed_models.clone(),
             min_providers: gateway.min_providers,
             streaming: gateway.fake_streaming,

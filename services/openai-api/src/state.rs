@@ -5,6 +5,7 @@ use std::sync::Arc;
 use t4t_api::{Buying, RegistryWatcher};
 use t4t_clock::SharedClock;
 use t4t_runtime::Readiness;
+use t4t_runtime::http::AllowedHosts;
 use t4t_types::UnixSeconds;
 
 use crate::catalogue::Catalogue;
@@ -19,6 +20,8 @@ pub(crate) struct Edge {
     pub(crate) buying: Arc<dyn Buying>,
     pub(crate) watcher: Arc<dyn RegistryWatcher>,
     pub(crate) readiness: Readiness,
+    /// The names that the gateway answers to.
+    pub(crate) hosts: AllowedHosts,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) catalogue: Catalogue,
@@ -34,6 +37,7 @@ impl Edge {
             limits: Limits::new(config.max_in_flight, config.max_held_bytes),
             catalogue: Catalogue::default(),
             idempotency: Idempotency::default(),
+            hosts: AllowedHosts::new(config.bind.ip(), &config.allowed_hosts),
             started: deps.clock.now(),
             buying: deps.buying,
             watcher: deps.watcher,

@@ -21,6 +21,7 @@ async fn run() -> anyhow::Result<()> {
     telemetry::init(&LogConfig::from_settings(&settings)?);
     let stop = StopSignal::on_signals()?;
     let services = ServiceSettings::from_settings(&settings)?;
+    let token = services.token()?;
     let chain = ChainSettings::from_settings(&settings)?;
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
     let database = DataSettings::from_settings(&settings)?.file("watcher.db");
@@ -37,13 +38,14 @@ async fn run() -> anyhow::Result<()> {
     let chain = Readiness::new(env!("CARGO_PKG_VERSION")).component("chain");
     tokio::spawn(watch_chain(running.watcher(), running.synced(), clock, chain));
     let name = ServiceName::Watcher;
-    let guarded = services.token.is_some();
-    let guard = Guard::new(name.as_str(), services.token.clone());
-    let server =
-        serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+    let guard = Guard::new(name.as_str(), token);
+    let server = serve(
+        ServeConfig { name: name.as_str(), bind: services.bind(name), guarded: true },
+        move |config| {
             readiness.routes(config);
             routes(config, &guard, &watcher);
-        })?;
+        },
+    )?;
     stop.stopped().await;
     server.stop().await;
     running.stop().await;

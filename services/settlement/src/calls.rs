@@ -1,11 +1,12 @@
 //! Intents as contract calls: calldata, gas, and what each takes from the wallet.
 
-use t4t_api::settlement::{SettlementError, Token, TransactionIntent};
+use t4t_api::settlement::{SettlementError, TransactionIntent};
 use t4t_chain::contracts::{JobOrder, Offering, Registration};
 use t4t_chain::{Call, ContractAddresses};
 use t4t_types::{Address, EncryptionKey, Overlay, SwarmRef, Xbzz};
 
 use crate::error::invalid;
+use crate::intent::{Intent, OwnIntent, SendFunds, Token};
 
 /// Gas of an acknowledgement: 35,673 measured on the live contracts. What is not used is not paid.
 const ACK_GAS: u64 = 80_000;
@@ -55,10 +56,17 @@ impl Plan {
     }
 
     /// What an intent calls.
-    pub(crate) fn new(
-        intent: &TransactionIntent,
-        contracts: &ContractAddresses,
-    ) -> Result<Self, SettlementError> {
+    pub(crate) fn new(intent: &Intent, contracts: &ContractAddresses) -> Result<Self, SettlementError> {
+        match intent {
+            Intent::Asked(asked) => Self::asked(asked, contracts),
+            Intent::Own(OwnIntent::Approve { spender, amount }) => {
+                Ok(Self::of(contracts.token().approve(*spender, *amount)))
+            }
+            Intent::Own(OwnIntent::Send(send)) => Self::sending(*send, contracts),
+        }
+    }
+
+    fn asked(intent: &TransactionIntent, contracts: &ContractAddresses) -> Result<Self, SettlementError> {
         use TransactionIntent as Intent;
         let (escrow, registry) = (contracts.escrow(), contracts.registry());
         Ok(match intent {
@@ -94,17 +102,11 @@ impl Plan {
             Intent::AddStake { amount } => Self::taking(registry.add_stake(*amount), *amount),
             Intent::Deactivate => Self::of(registry.deactivate()),
             Intent::WithdrawStake => Self::of(registry.withdraw_stake()),
-            Intent::Approve { spender, amount } => Self::of(contracts.token().approve(*spender, *amount)),
-            Intent::Send { token, to, amount } => Self::sending(*token, *to, *amount, contracts)?,
         })
     }
 
-    fn sending(
-        token: Token,
-        to: Address,
-        amount: u128,
-        contracts: &ContractAddresses,
-    ) -> Result<Self, SettlementError> {
+    fn sending(send: SendFunds, contracts: &ContractAddresses) -> Result<Self, SettlementError> {
+        let SendFunds { token, to, amount } = send;
         if to.is_zero() {
             return Err(invalid("money sent to the zero address is lost"));
         }
@@ -142,11 +144,10 @@ fn offering(offer: &t4t_types::Offering) -> Result<Offering, SettlementError> {
 
 /// Whether the contracts see to it that doing this twice is the same as doing it once. If not, it gets a new nonce only
 /// when no reorganisation can bring the old version back.
-pub(crate) const fn is_harmless_twice(intent: &TransactionIntent) -> bool {
+pub(crate) const fn is_harmless_twice(intent: &Intent) -> bool {
     !matches!(
         intent,
-        TransactionIntent::PostJob { .. }
-            | TransactionIntent::AddStake { .. }
-            | TransactionIntent::Send { .. }
+        Intent::Asked(TransactionIntent::PostJob { .. } | TransactionIntent::AddStake { .. })
+            | Intent::Own(OwnIntent::Send(_))
     )
 }

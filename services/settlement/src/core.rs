@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use t4t_api::TransportError;
-use t4t_api::settlement::{
-    SettlementError, TransactionIntent, TransactionKey, TransactionOutcome, TransactionStatus,
-};
+use t4t_api::settlement::{SettlementError, TransactionKey, TransactionOutcome, TransactionStatus};
 use t4t_chain::Rpc;
 use t4t_clock::SharedClock;
 use t4t_crypto::WalletKey;
@@ -17,6 +15,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use crate::config::{SettlementConfig, SettlementDeps};
 use crate::error::invalid;
 use crate::heads::Heads;
+use crate::intent::Intent;
 use crate::keylocks::KeyLocks;
 use crate::lane::Lane;
 use crate::pacing::Pacing;
@@ -135,7 +134,7 @@ pub(crate) fn status(row: &StoredTransaction) -> TransactionStatus {
 }
 
 /// What a stored transaction is to do.
-pub(crate) fn intent_of(row: &StoredTransaction) -> Result<TransactionIntent, SettlementError> {
+pub(crate) fn intent_of(row: &StoredTransaction) -> Result<Intent, SettlementError> {
     serde_json::from_str(&row.intent)
         .map_err(|cause| invalid(format!("the stored intent of {}: {cause}", row.key)))
 }

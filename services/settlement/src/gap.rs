@@ -1,10 +1,11 @@
 //! Holes in the wallet's sequence, which stop everything behind them: filled with a transaction that does nothing.
 
-use t4t_api::settlement::{SettlementError, Token, TransactionIntent};
+use t4t_api::settlement::SettlementError;
 use t4t_store::transactions::{Inclusion, StoredCall, StoredTransaction};
 
 use crate::core::Core;
 use crate::error::{self, invalid};
+use crate::intent::{Intent, OwnIntent, SendFunds, Token};
 use crate::send::Sending;
 
 /// Keys of transactions that fill a hole.
@@ -27,7 +28,7 @@ impl Core {
             return Ok(());
         }
         let wallet = self.scope.wallet;
-        let intent = TransactionIntent::Send { token: Token::Xdai, to: wallet, amount: 0 };
+        let intent = Intent::Own(OwnIntent::Send(SendFunds { token: Token::Xdai, to: wallet, amount: 0 }));
         let intent = serde_json::to_string(&intent).map_err(|cause| invalid(cause.to_string()))?;
         let call = StoredCall { to: wallet, data: Vec::new(), value: 0, gas_limit: TRANSFER_GAS };
         let key = format!("{KEY_PREFIX}{nonce}:{}", self.now_ms());

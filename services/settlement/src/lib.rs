@@ -25,6 +25,7 @@ mod error;
 mod gap;
 mod heads;
 mod inclusion;
+mod intent;
 mod keylocks;
 mod lane;
 mod mend;
@@ -43,6 +44,7 @@ mod watch;
 
 pub use config::{Pace, SettlementConfig, SettlementDeps};
 pub use error::StartError;
+pub use intent::{SendFunds, Token};
 pub use readiness::watch_wallet;
 pub use recovery::Recovered;
 pub use routes::settlement_routes;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use secrecy::SecretString;
 use t4t_api::{Guard, Late, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::SystemClock;
@@ -36,11 +37,17 @@ async fn run() -> anyhow::Result<()> {
     let _lock = FolderLock::take(&folder)?;
     let key = WalletSettings::from_settings(&mut settings)?;
     let origin = key.origin();
+    let opened = tokio::task::spawn_blocking(move || wallet::open(&key)).await?;
+    let (wallet, token) = match (opened, services.token()) {
+        // Both mistakes are told at once.
+        (Err(wallet), Err(token)) => return Err(anyhow::Error::from(wallet).context(token)),
+        (opened, token) => (opened?, token?),
+    };
     let clock = SystemClock::shared();
     let deps = SettlementDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
         store: Store::open(&folder.join("settlement.db")).await.context("the database can't be opened")?,
-        wallet: tokio::task::spawn_blocking(move || wallet::open(&key)).await??,
+        wallet,
         clock: clock.clone(),
     };
     let buys = settings.text(&keys::T4T_MODE) == Some("gateway");
@@ -49,7 +56,7 @@ async fn run() -> anyhow::Result<()> {
     let readiness = Readiness::new(env!("CARGO_PKG_VERSION"));
     let component = readiness.component("chain");
     let front = Late::new("settlement service");
-    let server = listen(&services, readiness, Arc::new(front.clone()))?;
+    let server = listen(&services, token, readiness, Arc::new(front.clone()))?;
     let waiting = |error: &StartError| {
         component.not_ready(error.story(), "check GNOSIS_RPC_URL, or name more endpoints there");
     };
@@ -70,13 +77,13 @@ async fn run() -> anyhow::Result<()> {
 
 fn listen(
     services: &ServiceSettings,
+    token: SecretString,
     readiness: Readiness,
     settlement: Arc<dyn Settlement>,
 ) -> Result<RunningServer, ServeError> {
     let name = ServiceName::Settlement;
-    let guarded = services.token.is_some();
-    let guard = Guard::new(name.as_str(), services.token.clone());
-    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded }, move |config| {
+    let guard = Guard::new(name.as_str(), token);
+    serve(ServeConfig { name: name.as_str(), bind: services.bind(name), guarded: true }, move |config| {
         readiness.routes(config);
         settlement_routes(config, &guard, &settlement);
     })

@@ -12,6 +12,7 @@ use crate::core::{Core, intent_of};
 use crate::counting::{FEW, Used};
 use crate::error;
 use crate::gap;
+use crate::intent::Intent;
 use crate::pacing::Sent;
 use crate::send::Sending;
 
@@ -229,8 +230,10 @@ impl Core {
     }
 
     /// Whether the contract refuses a payment from now on, by the chain's clock and by ours.
-    fn can_no_longer_pay(&self, intent: &TransactionIntent) -> bool {
-        let TransactionIntent::PostJob { delivery_deadline, .. } = intent else { return false };
+    fn can_no_longer_pay(&self, intent: &Intent) -> bool {
+        let Intent::Asked(TransactionIntent::PostJob { delivery_deadline, .. }) = intent else {
+            return false;
+        };
         let over_ms = delivery_deadline.get().saturating_add(OVER_AFTER_SECONDS).saturating_mul(1000);
         let chain_ms = self.heads.head().map_or(0, |head| head.made_at_ms);
         chain_ms.min(self.now_ms()) >= over_ms

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use t4t_api::settlement::{SettlementError, TransactionIntent, TransactionKey, TransactionOutcome};
+use t4t_api::settlement::{SettlementError, TransactionKey, TransactionOutcome};
 use t4t_chain::{ChainError, ContractError, Revert, Rpc};
 use t4t_store::transactions::{StoredCall, StoredTransaction};
 use t4t_types::{Address, Xbzz};
@@ -14,6 +14,7 @@ use t4t_types::{Address, Xbzz};
 use crate::calls::Plan;
 use crate::core::{Core, intent_of};
 use crate::error;
+use crate::intent::{Intent, OwnIntent};
 use crate::purse::{Amounts, Held, Short};
 
 /// How long an approval may take to get into a block.
@@ -172,7 +173,7 @@ impl Core {
         let is_escrow = spender == self.config.contracts.escrow;
         let amount = if is_escrow { needs.max(self.config.allowance_target) } else { needs };
         let key = format!("approve:{spender}:{}", self.now_ms());
-        let intent = TransactionIntent::Approve { spender, amount };
+        let intent = Intent::Own(OwnIntent::Approve { spender, amount });
         self.submit_boxed(&key, &intent).await?;
         let approved = self.wait_for(&TransactionKey::new(key), APPROVAL_LIMIT).await?;
         self.purse.forget();

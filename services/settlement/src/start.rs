@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use t4t_api::settlement::{SettlementError, TransactionKey};
 use t4t_api::{Desk, Settlement};
 use t4t_chain::ChainError;
 use t4t_types::Address;
@@ -12,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::config::{SettlementConfig, SettlementDeps};
 use crate::core::{Core, SERVICE};
 use crate::error::StartError;
+use crate::intent::SendFunds;
 use crate::recovery::Recovered;
 use crate::service::SettlementService;
 use crate::watch;
@@ -118,6 +120,15 @@ impl Running {
     /// The wallet's address.
     pub fn wallet(&self) -> Address {
         self.core.scope.wallet
+    }
+
+    /// Signs, stores and sends a transaction that sends money away; whoever waits for its block asks for the key. What
+    /// it takes beside this call, a password or the operator's word, is the caller's to ask for.
+    ///
+    /// # Errors
+    /// The wallet holds too little, nobody would get it, or the chain can't be used.
+    pub async fn send_funds(&self, funds: SendFunds) -> Result<TransactionKey, SettlementError> {
+        self.core.send_funds(funds).await
     }
 
     /// What the last run left open, and what became of it at the start.

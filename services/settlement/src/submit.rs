@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use t4t_api::settlement::{
-    SettlementError, SubmitTransaction, TransactionIntent, TransactionKey, TransactionOutcome,
-    TransactionStatus,
+    SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome, TransactionStatus,
 };
 use t4t_runtime::KillPoint;
 use t4t_store::transactions::StoredCall;
@@ -13,13 +12,17 @@ use t4t_store::transactions::StoredCall;
 use crate::calls::Plan;
 use crate::core::{Core, status};
 use crate::error::{self, invalid};
+use crate::intent::{Intent, OwnIntent, SendFunds};
 use crate::send::Sending;
 
 /// Longest key, in bytes.
 const MAX_KEY_BYTES: usize = 256;
 
 /// Keys that settlement makes itself begin with these.
-const OWN_KEYS: [&str; 2] = ["approve:", crate::gap::KEY_PREFIX];
+const OWN_KEYS: [&str; 3] = ["approve:", SEND_PREFIX, crate::gap::KEY_PREFIX];
+
+/// Keys of money that was sent away.
+const SEND_PREFIX: &str = "send:";
 
 /// Fees are derived from a block that is at most this old; the watch sees to that unless the chain was away.
 const OLDEST_HEAD: Duration = Duration::from_secs(60);
@@ -39,19 +42,30 @@ impl Core {
     pub(crate) async fn submit(&self, call: SubmitTransaction) -> Result<TransactionStatus, SettlementError> {
         let key = call.key.as_str();
         check_key(key)?;
+        self.submit_once(key, &Intent::Asked(call.intent)).await
+    }
+
+    /// Sends money away. No message leads here: only who runs settlement in their own process calls it.
+    pub(crate) async fn send_funds(&self, funds: SendFunds) -> Result<TransactionKey, SettlementError> {
+        let key = TransactionKey::new(format!("{SEND_PREFIX}{}", self.now_ms()));
+        self.submit_once(key.as_str(), &Intent::Own(OwnIntent::Send(funds))).await?;
+        Ok(key)
+    }
+
+    async fn submit_once(&self, key: &str, intent: &Intent) -> Result<TransactionStatus, SettlementError> {
         let _turn = self.keys.lock(key).await;
         if let Some(known) = self.find(key).await? {
             return Ok(known);
         }
         self.admit()?;
-        self.submit_new(key, &call.intent).await
+        self.submit_new(key, intent).await
     }
 
     /// [`Self::submit_new`] for an approval, which a submission may begin with.
     pub(crate) fn submit_boxed<'a>(
         &'a self,
         key: &'a str,
-        intent: &'a TransactionIntent,
+        intent: &'a Intent,
     ) -> BoxFuture<'a, Result<TransactionStatus, SettlementError>> {
         Box::pin(self.submit_new(key, intent))
     }
@@ -60,7 +74,7 @@ impl Core {
     pub(crate) async fn submit_new(
         &self,
         key: &str,
-        intent: &TransactionIntent,
+        intent: &Intent,
     ) -> Result<TransactionStatus, SettlementError> {
         let plan = Plan::new(intent, &self.config.contracts)?;
         self.have_recent_head().await?;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-types", 0),
     ("t4t-clock", 1),
     ("t4t-crypto", 1),
+    ("t4t-outbound", 1),
     ("t4t-protocol", 2),
     ("t4t-chain", 2),
     ("t4t-swarm", 2),
@@ -82,6 +84,70 @@ fn every_crate_takes_lints_and_versions_from_the_workspace() {
         let own = dependency_lines(&manifest).find(|line| !line.contains("workspace = true"));
         let own = own.filter(|line| !line.contains(".workspace = true"));
         assert_eq!(own, None, "{path} names a version of its own");
+    }
+}
+
+/// The folders of programs' sources below a crate's; tests may ask as they like.
+const SOURCES: [&str; 2] = ["src", "benches"];
+
+/// Texts by which an HTTP client is made.
+const MAKES_A_CLIENT: [&str; 4] =
+    ["Client::builder(", "ClientBuilder::new(", "reqwest::get(", "reqwest::blocking"];
+
+fn makes_a_client(line: &str) -> bool {
+    // `HttpClient::new` is one of ours, made of what is decided in one place.
+    let is_new = line
+        .match_indices("Client::new(")
+        .any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_ascii_alphanumeric()));
+    is_new || MAKES_A_CLIENT.iter().any(|text| line.contains(text))
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => sources(&path, found),
+            false if path.extension().is_some_and(|end| end == "rs") => found.push(path),
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn every_http_client_is_made_where_its_way_out_is_decided() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut paths, mut makers) = (Vec::new(), Vec::new());
+    for rooms in ["libs", "services"] {
+        for room in std::fs::read_dir(root.join(rooms)).unwrap() {
+            let room = room.unwrap().path();
+            SOURCES.iter().for_each(|folder| sources(&room.join(folder), &mut paths));
+        }
+    }
+    assert!(paths.len() > 200, "{} sources", paths.len());
+    for path in &paths {
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().enumerate().filter(|(_, line)| makes_a_client(line));
+        makers.extend(lines.map(|(number, _)| format!("{}:{}", path.display(), number + 1)));
+    }
+    let (ours, others): (Vec<_>, Vec<_>) =
+        makers.into_iter().partition(|place| place.contains("libs/outbound/src/"));
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    assert!(others.is_empty(), "made without t4t-outbound, so that a proxy may read it: {others:#?}");
+}
+
+#[test]
+fn a_client_is_recognised_however_it_is_made() {
+    for line in [
+        "let http = reqwest::Client::new();",
+        "let http = Client::new();",
+        "    reqwest::Client::builder()",
+        "reqwest::ClientBuilder::new()",
+        "reqwest::get(url).await",
+    ] {
+        assert!(makes_a_client(line), "{line}");
+    }
+    for line in ["HttpClient::new(config)", "t4t_outbound::direct()", "http: reqwest::Client,"] {
+        assert!(!makes_a_client(line), "{line}");
     }
 }
 

@@ -45,23 +45,30 @@ pub trait Transport: fmt::Debug + Send + Sync {
     }
 }
 
-/// HTTP.
+/// HTTP: directly to an endpoint that is near, through the system's proxy, if it has one, to one of the internet.
 #[derive(Debug)]
-pub(crate) struct Http(Client);
+pub(crate) struct Http {
+    direct: Client,
+    outside: Client,
+}
 
 impl Http {
     pub(crate) fn new() -> Result<Self, ChainError> {
-        // Fails only if a provider is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder().redirect(reqwest::redirect::Policy::none()).tcp_nodelay(true);
-        builder.build().map(Self).map_err(|cause| ChainError::Setup(causes(&cause)))
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|cause| ChainError::Setup(causes(&cause)))
+        };
+        Ok(Self { direct: build(t4t_outbound::direct())?, outside: build(t4t_outbound::outside())? })
+    }
+
+    fn client(&self, url: &Url) -> &Client {
+        if t4t_outbound::passes_proxy(url) { &self.outside } else { &self.direct }
     }
 }
 
 #[async_trait]
 impl Transport for Http {
     async fn post(&self, url: &Url, body: Vec<u8>, max_bytes: usize) -> Reply {
-        let request = self.0.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        let request = self.client(url).post(url.clone()).header(CONTENT_TYPE, "application/json").body(body);
         match request.send().await {
             Ok(response) => read(response, max_bytes).await,
             Err(cause) => broken(cause),

@@ -9,7 +9,7 @@ use crate::CryptoError;
 
 /// A key file that can't be read or written, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("can't use the key file {}", path.display())]
+#[error("can't use the key file {}", super::shown(path))]
 pub struct KeyFileError {
     /// The file.
     pub path: PathBuf,
@@ -27,8 +27,11 @@ pub enum KeyFileProblem {
     /// There is a file already, and key files are never overwritten.
     #[error("it exists already and is never overwritten: move it away first, if its key is not needed there")]
     Exists,
+    /// A password's or token's file whose first line is blank.
+    #[error("its first line is empty: write the secret into it")]
+    Empty,
     /// Others than the owner can read or write the file.
-    #[error("others can read it (mode {mode:04o}); run `chmod 600 {}`", path.display())]
+    #[error("others can read it (mode {mode:04o}); run `chmod 600 {}`", super::shown(path))]
     Exposed {
         /// The file's permission bits.
         mode: u32,

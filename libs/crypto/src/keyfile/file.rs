@@ -2,32 +2,48 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{KeyFileError, KeyFileProblem};
+use super::{KeyFileError, KeyFileProblem, group};
 
 /// The largest key file read. A keystore has about 500 bytes.
 const MAX_BYTES: u64 = 16 * 1024;
-/// Permission bits that let group or others read or write.
-const EXPOSING_BITS: u32 = 0o066;
+/// Permission bits that let others read or write.
+const OTHERS_BITS: u32 = 0o006;
+/// Permission bits that let the file's group read or write.
+const GROUP_BITS: u32 = 0o060;
 /// Permission bits of a new key file.
 const PRIVATE_MODE: u32 = 0o600;
 
 /// Reads a key file as text, erased when dropped.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
-    let bytes = read_bytes(path).map_err(|problem| KeyFileError::new(path, problem))?;
+    // A link is not followed: whoever may change it would choose the key.
+    let found = fs::symlink_metadata(path).map_err(reading);
+    let read = found.and_then(|found| read_text(path, &found));
+    read.map_err(|problem| KeyFileError::new(path, problem))
+}
+
+/// The same for a file that a link may lead to, as the secrets that a cluster mounts are.
+pub(super) fn read_linked(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let found = fs::metadata(path).map_err(reading);
+    let read = found.and_then(|found| read_text(path, &found));
+    read.map_err(|problem| KeyFileError::new(path, problem))
+}
+
+fn read_text(path: &Path, found: &fs::Metadata) -> Result<Zeroizing<String>, KeyFileProblem> {
+    let bytes = read_bytes(path, found)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(KeyFileError::new(path, KeyFileProblem::Malformed("it is not text".into()))),
+        Err(_) => Err(KeyFileProblem::Malformed("it is not text".into())),
     }
 }
 
-fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileProblem> {
-    // Before opening: a pipe would block the open itself, and a link is not followed.
-    check(path, &fs::symlink_metadata(path).map_err(reading)?)?;
+fn read_bytes(path: &Path, found: &fs::Metadata) -> Result<Zeroizing<Vec<u8>>, KeyFileProblem> {
+    // Before opening: a pipe would block the open itself.
+    check(path, found)?;
     let file = File::open(path).map_err(reading)?;
     check(path, &file.metadata().map_err(reading)?)?;
     // Room for all of it at once, so that growing leaves no copy of the secret behind.
@@ -47,7 +63,9 @@ fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), KeyFileProblem> {
         return Err(KeyFileProblem::NotAFile);
     }
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & EXPOSING_BITS != 0 {
+    // Clusters let a pod's own group read and write whatever is in its volumes.
+    let is_open_to_group = mode & GROUP_BITS != 0 && !group::is_ours_alone(metadata.gid());
+    if mode & OTHERS_BITS != 0 || is_open_to_group {
         return Err(KeyFileProblem::Exposed { mode, path: path.to_owned() });
     }
     if metadata.len() > MAX_BYTES {

@@ -113,7 +113,7 @@ fn check_address(stated: &str, key: WalletKey) -> Result<WalletKey, KeyFileProbl
 impl Crypto {
     fn open(&self, password: &SecretString) -> Result<WalletKey, KeyFileProblem> {
         if self.cipher != CIPHER {
-            return Err(KeyFileProblem::Unsupported(format!("cipher {:.40}", self.cipher)));
+            return Err(KeyFileProblem::Unsupported(format!("a cipher other than {CIPHER}")));
         }
         let mut secret = Zeroizing::new([0; 32]);
         if self.ciphertext.0.len() != secret.len() {

@@ -1,9 +1,10 @@
 //! Key files on a real file system.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
@@ -138,7 +139,7 @@ fn a_plain_key_cut_anywhere_is_refused() {
 fn a_file_that_others_can_read_is_refused_with_the_line_to_run() {
     let folder = Folder::new();
     let path = folder.holding(format!("0x{}", "07".repeat(32)));
-    for mode in [0o640, 0o604, 0o660, 0o622] {
+    for mode in [0o644, 0o604, 0o666, 0o602, 0o622 | 0o004] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let error = read_wallet(&path, None).unwrap_err();
         let line = format!("chmod 600 {}", path.display());
@@ -146,6 +147,62 @@ fn a_file_that_others_can_read_is_refused_with_the_line_to_run() {
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     read_wallet(&path, None).unwrap();
+}
+
+#[test]
+fn the_own_group_may_read_a_key_where_nobody_else_is_in_it() {
+    let folder = Folder::new();
+    let path = folder.holding(format!("0x{}", "07".repeat(32)));
+    let group = fs::metadata(&path).unwrap().gid();
+    let is_ours = super::group::is_ours_alone(group);
+    for mode in [0o640, 0o660, 0o620] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(read_wallet(&path, None).is_ok(), is_ours, "{mode:o}, group {group}");
+    }
+    // Only root can give a file to a group that it is not in; others can't show this half.
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, None, Some(65_534)).unwrap();
+        for mode in [0o640, 0o660, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let problem = read_wallet(&path, None).unwrap_err().problem;
+            assert!(matches!(problem, KeyFileProblem::Exposed { .. }), "{mode:o}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_its_files_first_line_and_never_blank_or_open_to_others() {
+    let folder = Folder::new();
+    let read = |content: &str| read_secret(&folder.holding(content));
+    assert_eq!(read("a password\r\nand a note").unwrap().expose_secret(), "a password");
+    for blank in ["", "\n", " \t\nsecond line"] {
+        assert!(matches!(read(blank).unwrap_err().problem, KeyFileProblem::Empty), "{blank:?}");
+    }
+    let path = folder.holding("a password");
+    let link = folder.path("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(read_secret(&link).unwrap().expose_secret(), "a password");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    for path in [&path, &link] {
+        assert!(matches!(read_secret(path).unwrap_err().problem, KeyFileProblem::Exposed { .. }));
+    }
+    assert!(matches!(read_secret(&folder.path("none")).unwrap_err().problem, KeyFileProblem::Missing));
+    assert!(matches!(read_secret(folder.0.path()).unwrap_err().problem, KeyFileProblem::NotAFile));
+}
+
+#[test]
+fn a_secret_in_the_place_of_a_path_is_not_repeated() {
+    for secret in
+        [&"07".repeat(32), &format!("0x{}", "07".repeat(32)), "correct horse battery", "abc/defGH+12=="]
+    {
+        for error in
+            [read_wallet(Path::new(secret), None).unwrap_err(), read_secret(Path::new(secret)).unwrap_err()]
+        {
+            assert!(!error.to_string().contains(secret) && error.to_string().contains('…'), "{error}");
+        }
+    }
+    let error = read_secret(Path::new("/nowhere/password")).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/password"), "{error}");
 }
 
 #[test]

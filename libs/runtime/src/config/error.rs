@@ -18,12 +18,17 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The configuration file is not TOML.
-    #[error("the configuration file {path} is not valid TOML: {reason}")]
+    #[error(
+        "the configuration file {path} is not valid TOML at line {line}, column {column}: write each setting as \
+         name = \"value\" on a line of its own"
+    )]
     Malformed {
         /// The file.
         path: String,
-        /// Where and why.
-        reason: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
     },
 }
 
@@ -45,7 +50,7 @@ pub enum ConfigProblem {
     BadValue {
         /// The setting.
         name: &'static str,
-        /// The value, shortened; dots for a secret.
+        /// The value; dots for one that is, or may be, a secret.
         value: String,
         /// Where it was found.
         origin: String,
@@ -61,6 +66,16 @@ pub enum ConfigProblem {
         why: &'static str,
         /// What would be right.
         expected: String,
+    },
+    /// A file that a secret is read from can't be used.
+    #[error("{name} ({origin}): {problem}")]
+    SecretFile {
+        /// The setting that names the file.
+        name: &'static str,
+        /// Where it was found.
+        origin: String,
+        /// What is wrong with the file and what to do.
+        problem: String,
     },
     /// Settings that are right each for itself but not together.
     #[error("{what}: {fix}")]

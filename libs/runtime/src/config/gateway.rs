@@ -32,6 +32,8 @@ pub struct GatewaySettings {
     pub api_key: Option<SecretString>,
     /// Web pages that may use the gateway from a browser, beside those of this machine (`T4T_ALLOWED_ORIGINS`).
     pub allowed_origins: Vec<String>,
+    /// Names that the gateway is called by, beside those that are known without it (`T4T_ALLOWED_HOSTS`).
+    pub allowed_hosts: Vec<String>,
     /// How a provider is chosen (`T4T_SELECTION_STRATEGY`).
     pub strategy: SelectionStrategy,
     /// The most that input and output price together may be (`T4T_MAX_PRICE_PER_MILLION_TOKENS`, 18 xBZZ).
@@ -79,12 +81,13 @@ impl GatewaySettings {
         let bound = |key| settings.amount(key).map(Option::unwrap_or_default);
         let gateway = Self {
             bind: bind(settings)?,
-            api_key: settings.secret(&keys::T4T_GATEWAY_API_KEY),
+            api_key: settings.secret_or_file(&keys::T4T_GATEWAY_API_KEY, &keys::T4T_GATEWAY_API_KEY_FILE)?,
             allowed_origins: settings
                 .list(&keys::T4T_ALLOWED_ORIGINS)
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            allowed_hosts: settings.list(&keys::T4T_ALLOWED_HOSTS).into_iter().map(str::to_owned).collect(),
             strategy: strategy(settings)?,
             price_cap: bound(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
             price_multiple_ppm: ppm(settings, &keys::T4T_MAX_PRICE_MULTIPLE)?,

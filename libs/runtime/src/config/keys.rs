@@ -121,9 +121,11 @@ keys! {
 
     T4T_GATEWAY_HOST: Kind::Host, None, "", Gateway, "Where the OpenAI API listens; `T4T_ADMIN_HOST` where not set, else 127.0.0.1.";
     T4T_GATEWAY_PORT: PORT, None, "", Gateway, "The OpenAI API's port; `T4T_ADMIN_PORT` where not set, else 8080.";
-    T4T_GATEWAY_API_KEY: Kind::Secret, None, "", Gateway, "The key that apps must send; needed to listen beyond this machine.";
+    T4T_GATEWAY_API_KEY: Kind::Token, None, "", Gateway, "The key that apps must send; needed to listen beyond this machine.";
+    T4T_GATEWAY_API_KEY_FILE: Kind::Path, None, "", Gateway, "A file with that key, in place of it.";
     T4T_GATEWAY_OPEN: Kind::Bool, Some("false"), "", Gateway, "Whether anyone who reaches the port may spend the wallet, without a key.";
     T4T_ALLOWED_ORIGINS: Kind::List, None, "", Gateway, "Web pages that may use the gateway from a browser, beside those of this machine; * for all.";
+    T4T_ALLOWED_HOSTS: Kind::List, None, "", Gateway, "Names that the gateway is called by, beside those of this machine; beyond it, names of private networks and addresses are known without it.";
     T4T_SELECTION_STRATEGY: Kind::Choice(&["top_rep_cheapest", "cheapest", "manual"]), Some("top_rep_cheapest"), "", Gateway, "How a provider is chosen.";
     T4T_MANUAL_PROVIDER: Kind::Address, None, "", Gateway, "The provider of the strategy `manual`.";
     T4T_MAX_PRICE_PER_MILLION_TOKENS: Kind::Amount, Some("18 xBZZ"), "", Gateway, "The most that input and output price together may be, whatever others ask; ten times what providers ask by default.";
@@ -147,7 +149,7 @@ keys! {
     T4T_INPUT_PRICE_DEFAULT: Kind::Amount, Some("3000000000000000"), "per million tokens", Provider, "The price of prompts of a model that has none.";
     T4T_OUTPUT_PRICE_DEFAULT: Kind::Amount, Some("15000000000000000"), "per million tokens", Provider, "The price of answers of a model that has none.";
     T4T_HEARTBEAT_INTERVAL_SECONDS: whole(1, 599), Some("300"), "seconds", Provider, "How often to say on the chain that the provider is there; gateways forget it after 600.";
-    T4T_MAX_CONCURRENT_JOBS: whole(1, 1000), Some("2"), "jobs", Provider, "How many jobs are worked on at a time.";
+    T4T_MAX_CONCURRENT_JOBS: whole(1, 1000), Some("2"), "jobs", Provider, "How many jobs a runner works on at a time, and where a dispatcher apart has it set, all its runners together; else they have the sum of their slots.";
     T4T_BACKEND_FIRST_TOKEN_SECONDS: whole(1, 3600), Some("120"), "seconds", Provider, "How long a backend may take to its first token; loading a model falls into it.";
     T4T_BACKEND_IDLE_SECONDS: whole(1, 3600), Some("60"), "seconds", Provider, "How long a backend may be silent between two tokens.";
     T4T_DEACTIVATE_ON_SHUTDOWN: Kind::Bool, Some("false"), "", Provider, "Whether stopping leaves the market for good; it can't be undone.";
@@ -159,7 +161,10 @@ keys! {
     T4T_ADMIN_PORT: PORT, None, "", All, "Its port; 3000 where not set.";
     T4T_STATUS_REFRESH_SECONDS: SECONDS, Some("10"), "seconds", Nobody, "There is no status page that renews itself.";
 
-    T4T_SERVICE_TOKEN: Kind::Secret, None, "", Services, "The token that all services of one operator share; needed to listen beyond this machine.";
+    T4T_SERVICE_TOKEN: Kind::Token, None, "", Services, "The token that watcher, settlement, dispatcher and gateway share, each in a process of its own: none starts without it. Runners must not know it.";
+    T4T_SERVICE_TOKEN_FILE: Kind::Path, None, "", Services, "A file with that token, in place of it.";
+    T4T_RUNNER_TOKEN: Kind::Token, None, "", Services, "The token between a provider's dispatcher and its runners: it lets a runner register and be asked, and opens nothing else.";
+    T4T_RUNNER_TOKEN_FILE: Kind::Path, None, "", Services, "A file with that token, in place of it.";
     T4T_SERVICE_HOST: Kind::Host, Some("127.0.0.1"), "", Services, "Where the services listen.";
     T4T_WATCHER_PORT: PORT, Some("7001"), "", Services, "The registry watcher's port.";
     T4T_SETTLEMENT_PORT: PORT, Some("7002"), "", Services, "Settlement's port.";

@@ -46,14 +46,24 @@ pub enum Kind {
     Host,
     /// A secret text.
     Secret,
+    /// A secret that lets in whoever knows it: long enough not to be guessed, and what an HTTP header can carry.
+    Token,
 }
 
+/// The fewest characters of a token: of letters and digits that is more than can be tried.
+const MIN_TOKEN_CHARACTERS: usize = 16;
+
 impl Kind {
+    /// Whether its values are never shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::Token)
+    }
+
     /// What a value must be, as a phrase for errors and tables.
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text".into(),
-            Self::Path => "a path".into(),
+            Self::Path => "a path to a file or folder".into(),
             Self::Url => "an address such as http://127.0.0.1:1633".into(),
             Self::Urls => {
                 "one or more addresses such as https://rpc.example.org, with commas between them".into()
@@ -69,13 +79,18 @@ impl Kind {
             Self::List => "one or more names with commas between them".into(),
             Self::Host => "an IP address such as 127.0.0.1 or 0.0.0.0".into(),
             Self::Secret => "a text".into(),
+            Self::Token => format!("a secret of {MIN_TOKEN_CHARACTERS} or more letters, digits and signs"),
         }
     }
 
     /// Whether `text` is a value of this kind.
     pub(super) fn takes(self, text: &str) -> bool {
         match self {
-            Self::Text | Self::Path | Self::Secret => !text.is_empty(),
+            Self::Text | Self::Secret => !text.is_empty(),
+            Self::Path => !text.is_empty() && !is_a_key(text),
+            Self::Token => {
+                text.len() >= MIN_TOKEN_CHARACTERS && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            }
             Self::Url => parse_url(text).is_some(),
             Self::Urls => list(text).all(|item| parse_url(item).is_some()) && list(text).next().is_some(),
             Self::Address => text.parse::<Address>().is_ok(),
@@ -89,6 +104,12 @@ impl Kind {
             Self::Host => text.parse::<IpAddr>().is_ok(),
         }
     }
+}
+
+/// Whether somebody wrote a wallet's key itself where its file's path belongs.
+fn is_a_key(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Only digits: `+5` and ` 5` are mistakes, not numbers.

@@ -14,6 +14,7 @@ mod kind;
 mod layer;
 mod provider;
 mod service;
+mod service_link;
 mod settings;
 mod swarm;
 

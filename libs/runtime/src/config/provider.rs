@@ -18,8 +18,11 @@ pub struct ProviderSettings {
     pub default_prices: TokenPrices,
     /// How often to say on the chain that the provider is there (`T4T_HEARTBEAT_INTERVAL_SECONDS`, 300).
     pub heartbeat: Duration,
-    /// How many jobs are worked on at a time (`T4T_MAX_CONCURRENT_JOBS`, 2).
+    /// How many jobs a runner works on at a time (`T4T_MAX_CONCURRENT_JOBS`, 2).
     pub max_concurrent_jobs: u32,
+    /// The most jobs of all runners together (`T4T_MAX_CONCURRENT_JOBS` where it is set); else as many as they have
+    /// slots.
+    pub job_cap: Option<u32>,
     /// How long a backend may take to its first token (`T4T_BACKEND_FIRST_TOKEN_SECONDS`, 120).
     pub first_token: Duration,
     /// How long a backend may be silent between two tokens (`T4T_BACKEND_IDLE_SECONDS`, 60).
@@ -49,6 +52,10 @@ impl ProviderSettings {
             },
             heartbeat: Duration::from_secs(settings.whole(&keys::T4T_HEARTBEAT_INTERVAL_SECONDS)?),
             max_concurrent_jobs: settings.whole(&keys::T4T_MAX_CONCURRENT_JOBS)?,
+            job_cap: match settings.is_set(&keys::T4T_MAX_CONCURRENT_JOBS) {
+                true => Some(settings.whole(&keys::T4T_MAX_CONCURRENT_JOBS)?),
+                false => None,
+            },
             first_token: Duration::from_secs(settings.whole(&keys::T4T_BACKEND_FIRST_TOKEN_SECONDS)?),
             idle: Duration::from_secs(settings.whole(&keys::T4T_BACKEND_IDLE_SECONDS)?),
             deactivate_on_shutdown: settings.flag(&keys::T4T_DEACTIVATE_ON_SHUTDOWN)?,

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use config::{Config, Value};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use t4t_crypto::keyfile;
 use t4t_types::Xbzz;
 use url::Url;
 
 use super::error::{ConfigError, ConfigProblem};
 use super::keys::{self, Key, Role};
 use super::kind::{self, Kind};
-use super::layer::{Flag, FoundSecret, Layer};
+use super::layer::{Flag, FoundSecret, HIDDEN, Layer};
 
-/// How much of a wrong value an error repeats.
-const SHOWN_CHARACTERS: usize = 60;
+/// Wrong values up to this length are repeated by an error. A longer one may be a secret that was written on the wrong
+/// line, and half of it would be too much.
+const SHOWN_CHARACTERS: usize = 20;
 
 /// All settings. What is not set anywhere has its default.
 ///
@@ -67,7 +69,7 @@ impl Settings {
         let file = file.map(Path::to_owned).or_else(|| variable(keys::T4T_CONFIG.name));
         let from_file = file.as_deref().map(Layer::from_file).transpose()?;
         let layers =
-            [from_file.unwrap_or_default(), Layer::from_environment(variables), Layer::from_flags(flags)];
+            [from_file.unwrap_or_default(), Layer::from_environment(&variables), Layer::from_flags(flags)];
         let mut settings = Self { set: BTreeMap::new(), secrets: BTreeMap::new(), home, xdg_data_home };
         settings.merge(layers)?;
         Ok(settings)
@@ -79,7 +81,9 @@ impl Settings {
     /// As [`Self::load`].
     pub fn from_process(file: Option<&Path>, flags: Vec<Flag>) -> Result<Self, ConfigError> {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            // A value that is no text is wrong, and not one that is not set: a secret that was lost here would open what
+            // it closes.
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         Self::load(file, std::env::vars_os().filter_map(text), flags)
     }
@@ -103,8 +107,7 @@ impl Settings {
             builder = builder.add_source(layer);
         }
         let merged = builder.build().and_then(|merged| config::Source::collect(&merged));
-        let merged = merged
-            .map_err(|error| ConfigError::Malformed { path: "settings".into(), reason: error.to_string() })?;
+        let merged = merged.expect("each layer is a map of known names to texts");
         for (name, value) in merged {
             match keys::find(&name).map(|key| (key, checked(key, value))) {
                 Some((key, Ok(found))) => _ = self.set.insert(key.name, found),
@@ -196,6 +199,35 @@ impl Settings {
         self.secrets.get(key.name).map(|secret| secret.value.clone())
     }
 
+    /// A secret, or what the file that `file` names has in its first line.
+    ///
+    /// # Errors
+    /// Both are set, or the file can't be used: it is not there, others can read it, or its secret is none.
+    pub fn secret_or_file(&self, key: &Key, file: &Key) -> Result<Option<SecretString>, ConfigError> {
+        let Some(path) = self.get::<PathBuf>(file)? else { return Ok(self.secret(key)) };
+        if self.is_set(key) {
+            let (what, fix) =
+                (format!("{} and {} are both set", key.name, file.name), "leave one of them out".into());
+            return Err(ConfigProblem::Unsafe { what, fix }.into());
+        }
+        let problem = |problem: String| {
+            let (name, origin) = (file.name, self.origin(file).to_owned());
+            ConfigError::from(ConfigProblem::SecretFile { name, origin, problem })
+        };
+        let read = keyfile::read_secret(&path).map_err(|error| {
+            problem(format!("{} can't be used: {}", keyfile::shown(&path), error.problem))
+        })?;
+        let secret = read.expose_secret().trim();
+        if key.kind.takes(secret) {
+            return Ok(Some(secret.into()));
+        }
+        Err(problem(format!(
+            "{} holds no usable secret: expected {}",
+            keyfile::shown(&path),
+            key.kind.expected()
+        )))
+    }
+
     /// Takes a secret out, so that it is not kept twice.
     pub fn take_secret(&mut self, key: &Key) -> Option<SecretString> {
         self.secrets.remove(key.name).map(|secret| secret.value)
@@ -233,8 +265,9 @@ impl Settings {
 
     fn show(&self, key: &'static Key) -> Shown {
         let value = match (key.kind, self.text(key)) {
-            (Kind::Secret, _) if self.is_set(key) => "••••••".into(),
+            (kind, _) if kind.is_secret() && self.is_set(key) => "••••••".into(),
             (Kind::Url | Kind::Urls, Some(text)) => without_secrets(text),
+            (Kind::Path, Some(text)) => keyfile::shown(Path::new(text)).to_string(),
             (_, Some(text)) => text.to_owned(),
             (_, None) => "(not set)".into(),
         };
@@ -258,14 +291,15 @@ fn checked(key: &'static Key, value: Value) -> Result<Found, ConfigProblem> {
     }
     let shown = match key.kind {
         // An address may carry a key or a password, also where it is misspelt.
-        Kind::Url | Kind::Urls => "…",
+        Kind::Url | Kind::Urls => HIDDEN,
         _ => &text,
     };
     Err(bad_value(key.name, shown, &origin, key.kind.expected()))
 }
 
 fn bad_value(name: &'static str, text: &str, origin: &str, expected: String) -> ConfigProblem {
-    let value = text.chars().take(SHOWN_CHARACTERS).collect();
+    let is_short = text.chars().count() <= SHOWN_CHARACTERS;
+    let value = if is_short { text.to_owned() } else { HIDDEN.to_owned() };
     ConfigProblem::BadValue { name, value, origin: origin.into(), expected }
 }
 
@@ -276,7 +310,7 @@ fn without_secrets(text: &str) -> String {
             let bare = url.origin().ascii_serialization();
             if matches!(url.path(), "" | "/") && url.query().is_none() { bare } else { format!("{bare}/…") }
         }
-        None => "…".into(),
+        None => HIDDEN.into(),
     };
     kind::list(text).map(show).collect::<Vec<_>>().join(",")
 }

@@ -27,12 +27,8 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 pub(super) const BATCH_HEADER: HeaderName = HeaderName::from_static("swarm-postage-batch-id");
 
 pub(super) fn http_client(config: &BeeConfig) -> Result<reqwest::Client, SwarmError> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(config.connect_timeout)
-        .pool_idle_timeout(POOL_IDLE)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true);
+    let mut builder =
+        t4t_outbound::direct().connect_timeout(config.connect_timeout).pool_idle_timeout(POOL_IDLE);
     if config.api_url.scheme() == "http" {
         // A machine without root certificates can still talk to its own node.
         builder = builder.tls_certs_only([]);

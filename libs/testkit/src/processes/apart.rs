@@ -15,6 +15,9 @@ use crate::eventually;
 /// What lets one service into another.
 pub const SERVICE_TOKEN: &str = "a token that all services of one operator share";
 
+/// What lets runners and their dispatcher into each other.
+pub const RUNNER_TOKEN: &str = "a token between a dispatcher and its runners";
+
 /// The services and the settings of their ports and addresses.
 const SERVICES: [(&str, &str); 4] = [
     ("registry-watcher", "T4T_WATCHER"),
@@ -127,10 +130,14 @@ fn recipe(
     let program = world.t4t().with_file_name(format!("t4t-{service}"));
     let mut recipe = Recipe::new(&format!("{}-{service}", spec.name), &program, &[]);
     world.connect(&mut recipe, spec.node)?;
-    recipe
-        .set("T4T_DATA_DIR", folder.display())
-        .set("T4T_MODE", mode)
-        .set("T4T_SERVICE_TOKEN", SERVICE_TOKEN);
+    recipe.set("T4T_DATA_DIR", folder.display()).set("T4T_MODE", mode);
+    // Each knows what it needs: a runner must not be able to reach the wallet.
+    if service != "inference-runner" {
+        recipe.set("T4T_SERVICE_TOKEN", SERVICE_TOKEN);
+    }
+    if ["inference-runner", "job-dispatcher"].contains(&service) {
+        recipe.set("T4T_RUNNER_TOKEN", RUNNER_TOKEN);
+    }
     for ((_, setting), port) in SERVICES.iter().zip(ports) {
         recipe.set(&format!("{setting}_PORT"), port);
         recipe.set(&format!("{setting}_URL"), format!("http://127.0.0.1:{port}"));

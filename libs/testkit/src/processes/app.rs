@@ -117,9 +117,7 @@ impl App {
     /// # Errors
     /// As [`Self::new`].
     pub fn patient(limit: Duration) -> anyhow::Result<Self> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { http: reqwest::Client::builder().timeout(limit).build()? })
+        Ok(Self { http: t4t_outbound::direct().timeout(limit).build()? })
     }
 
     /// The models that a gateway offers.

@@ -86,7 +86,7 @@ impl Rig {
             Way::Mailbox => (running.mailbox(), None),
             Way::Http => {
                 let bind = Bind { address: "127.0.0.1:0".parse().unwrap(), port_setting: "T4T_RUNNER_PORT" };
-                let address = running.serve_http(bind, Some(TOKEN.into())).unwrap();
+                let address = running.serve_http(bind, TOKEN.into()).unwrap();
                 let url: Url = format!("http://{address}").parse().unwrap();
                 (client(&url, TOKEN), Some(url))
             }
@@ -133,8 +133,7 @@ impl Rig {
 }
 
 pub(crate) fn client(url: &Url, token: &str) -> Arc<dyn InferenceRunner> {
-    let config =
-        HttpClientConfig { service: "inference-runner", url: url.clone(), token: Some(token.into()) };
+    let config = HttpClientConfig { service: "inference-runner", url: url.clone(), token: token.into() };
     Arc::new(HttpClient::new(config).unwrap())
 }
 

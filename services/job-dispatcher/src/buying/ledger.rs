@@ -9,7 +9,7 @@ use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_store::{Store, StoreError};
 use t4t_types::RequestId;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::spend::Spend;
 use crate::chronicle::{Chronicle, JobName};
@@ -86,6 +86,11 @@ impl Ledger {
         let change = BuyingChange { forgets_job, ..change };
         let next = match row.state.apply(event) {
             Ok(next) => next,
+            // Messages are a provider's word, which it may give about what was never posted.
+            Err(illegal) if matches!(event, BuyingEvent::Acked | BuyingEvent::Delivered) => {
+                debug!(request = %id.0, attempt = id.1, %illegal, "a message was ignored");
+                return Ok(());
+            }
             Err(illegal) => {
                 warn!(request = %id.0, attempt = id.1, %illegal, "an event was ignored");
                 return Ok(());

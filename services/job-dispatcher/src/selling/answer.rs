@@ -15,7 +15,7 @@ use t4t_types::{Address, EncryptionKey, UnixSeconds, Xbzz};
 use tracing::info;
 
 use super::request::Request;
-use super::runners::{Runners, prefix_of};
+use super::runners::{LOOK_AGAIN, Runners, Slot, prefix_of};
 
 /// Why no runner answered.
 #[derive(Debug)]
@@ -26,16 +26,13 @@ pub(super) enum RunFailed {
     Runners(String),
 }
 
-/// How often a free slot is looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
 /// Beyond its own limit, a runner that has fallen silent is given this long.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Runs a request at one runner after the other until one answers; a runner that dies is left for the next. All of it
-/// ends `limit` from now.
+/// Runs a request at the runner whose slot was taken for it, then at one after the other until one answers; a runner
+/// that dies is left for the next. All of it ends `limit` from now.
 pub(super) async fn run(
-    runners: &Arc<Runners>,
+    (runners, slot): (&Arc<Runners>, Slot),
     clock: &SharedClock,
     row: &SellingJob,
     request: &Request,
@@ -46,12 +43,13 @@ pub(super) async fn run(
     let ends_at_ms = clock.unix_millis().saturating_add(limit_ms);
     let mut failed = Vec::new();
     let mut reason = "no runner has the model".to_owned();
+    let mut taken = Some(slot);
     loop {
         let time_limit_ms = ends_at_ms.saturating_sub(clock.unix_millis());
         if time_limit_ms == 0 || !runners.may_serve(&row.model, &failed) {
             return Err(RunFailed::Runners(reason));
         }
-        let Some(slot) = runners.take(&row.model, prefix, &failed) else {
+        let Some(slot) = taken.take().or_else(|| runners.take(&row.model, prefix, &failed)) else {
             reason = "no runner with the model had a free slot in time".into();
             clock.sleep(LOOK_AGAIN).await;
             continue;

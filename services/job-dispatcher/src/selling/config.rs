@@ -9,8 +9,9 @@ use t4t_types::{TokenPrices, Xbzz};
 pub struct SellingConfig {
     /// `T4T_INPUT_PRICE_DEFAULT`, `T4T_OUTPUT_PRICE_DEFAULT`: prices of models that `endpoints.json` names none for.
     pub default_prices: TokenPrices,
-    /// `T4T_MAX_CONCURRENT_JOBS`: jobs worked on at a time, and the limit published on the chain.
-    pub max_concurrent_jobs: u32,
+    /// `T4T_MAX_CONCURRENT_JOBS` where it is set: the most jobs at a time, even if the runners have more slots. Where it
+    /// is not, there are as many as the runners have slots. That number is published on the chain.
+    pub max_concurrent_jobs: Option<u32>,
     /// `T4T_HEARTBEAT_INTERVAL_SECONDS`.
     pub heartbeat_seconds: u64,
     /// How often the shop window is looked after: models, prices, heartbeat.
@@ -48,7 +49,7 @@ impl Default for SellingConfig {
                 input: Xbzz::from_plur(3_000_000_000_000_000),
                 output: Xbzz::from_plur(15_000_000_000_000_000),
             },
-            max_concurrent_jobs: 2,
+            max_concurrent_jobs: None,
             heartbeat_seconds: 300,
             storefront_interval: Duration::from_secs(10),
             stake: Xbzz::from_whole(100),

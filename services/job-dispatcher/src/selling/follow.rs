@@ -13,6 +13,7 @@ use t4t_types::{Address, JobId, SwarmRef, Xbzz};
 use tracing::{debug, error, warn};
 
 use super::allowance::Allowance;
+use super::ledger::end_of;
 use super::service::Seller;
 use crate::courier::Inbox;
 
@@ -84,8 +85,7 @@ impl Seller {
         paid: Xbzz,
     ) -> Result<(), t4t_store::StoreError> {
         let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
-        let event =
-            if row.state == SellingState::Refusing { SellingEvent::Refused } else { SellingEvent::Claimed };
+        let event = end_of(row.state, paid);
         if row.response_hash.is_some_and(|ours| ours != response_hash) {
             warn!(%job, %response_hash, "the chain shows a claim that this database does not know");
         }

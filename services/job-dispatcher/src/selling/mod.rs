@@ -15,6 +15,7 @@ mod follow;
 mod gate;
 mod late;
 mod ledger;
+mod pace;
 mod readiness;
 mod reorg;
 mod request;

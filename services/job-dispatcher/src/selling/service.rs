@@ -17,7 +17,7 @@ use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
 use t4t_swarm::LinkState;
 use t4t_types::{Address, JobId, ModelId, SwarmRef, TokenUsage};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::allowance::Courtesy;
@@ -25,6 +25,7 @@ use super::config::SellingConfig;
 use super::gate::{Gate, Trouble};
 use super::late::Late;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use super::runners::Runners;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
@@ -46,7 +47,7 @@ pub struct SellingDeps {
     pub courier: Courier,
     /// The runner in this process, if there is one.
     pub runner: Option<Arc<dyn InferenceRunner>>,
-    /// The token that registered runners are called with.
+    /// The token that registered runners are called with; without one, none may register.
     pub token: Option<SecretString>,
     /// The database.
     pub store: Store,
@@ -101,7 +102,6 @@ pub(super) struct Seller {
     pub(super) config: SellingConfig,
     pub(super) ledger: Ledger,
     pub(super) runners: Arc<Runners>,
-    pub(super) slots: Arc<Semaphore>,
     pub(super) in_progress: Under<JobId>,
     /// Requests, with their clients, of which a job is being judged.
     pub(super) taking_in: Under<(Address, SwarmRef)>,
@@ -110,6 +110,8 @@ pub(super) struct Seller {
     /// Jobs whose claim this process handed to settlement.
     pub(super) settling: Jobs,
     pub(super) on_offer: AtomicBool,
+    /// How often the registry's entry may be changed.
+    pub(super) pace: Pace,
     /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
     pub(super) registered_at_ms: AtomicU64,
     /// Claims that are in no block although their deadline comes near.
@@ -167,8 +169,9 @@ impl SellingService {
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Selling>,
     ) -> Result<Running, SellingStartError> {
         let chronicle = Chronicle::new(Side::Selling, deps.store.clone(), Arc::clone(&deps.clock));
-        let runners = Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token);
-        let slots = usize::try_from(config.max_concurrent_jobs.max(1)).unwrap_or(1);
+        let cap = config.max_concurrent_jobs;
+        let runners =
+            Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token, cap);
         let seller = Arc::new(Seller {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
@@ -179,13 +182,13 @@ impl SellingService {
             started_ms: deps.clock.unix_millis(),
             clock: deps.clock,
             runners: Arc::new(runners),
-            slots: Arc::new(Semaphore::new(slots)),
             in_progress: Under::default(),
             taking_in: Under::default(),
             gate: Gate::default(),
             courtesy: Courtesy::default(),
             settling: Jobs::default(),
             on_offer: AtomicBool::new(false),
+            pace: Pace::default(),
             registered_at_ms: AtomicU64::new(0),
             late: Late::default(),
             expired_at_ms: AtomicU64::new(0),
@@ -251,8 +254,10 @@ impl Running {
 }
 
 /// Adds the service's HTTP routes.
-pub fn routes(config: &mut ServiceConfig, guard: &Guard, selling: &Arc<dyn Selling>) {
-    call_route::<RegisterRunner, dyn Selling>(config, guard, selling);
+///
+/// `runners` lets runners in, which may register and nothing else; `guard` lets in the other services.
+pub fn routes(config: &mut ServiceConfig, guard: &Guard, runners: &Guard, selling: &Arc<dyn Selling>) {
+    call_route::<RegisterRunner, dyn Selling>(config, runners, selling);
     call_route::<GetSellingStatus, dyn Selling>(config, guard, selling);
 }
 
@@ -282,6 +287,8 @@ impl Serve<GetSellingStatus> for Front {
             next_step,
             open_jobs: u32::try_from(open.len()).unwrap_or(u32::MAX),
             runners: self.0.runners.count(),
+            slots: self.0.runners.limit(),
+            each_runner: self.0.runners.shown(),
             sold: self.0.sold.total(),
         })
     }

@@ -11,6 +11,8 @@ use t4t_api::settlement::{
     Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent,
     TransactionKey, TransactionOutcome,
 };
+use t4t_protocol::provider_feed;
+use t4t_swarm::FeedManifest;
 use t4t_types::{ModelId, Offering, TokenPrices, Xbzz, keccak256};
 use tracing::{info, warn};
 
@@ -23,7 +25,7 @@ const MAX_LATENCY_SECONDS: u64 = 120;
 /// A head of the chain older than this says that this provider is cut off: it could miss an acknowledgement.
 const STALE_HEAD_MS: u64 = 60_000;
 
-/// Wei that must be there to take work on, however little gas costs now: a few hundred refusals at 62,000 gas and 1
+/// Wei that must be there to take work on, however little gas costs now: a few hundred refusals at 72,000 gas and 1
 /// gwei.
 const MIN_GAS_WEI: u128 = 20_000_000_000_000_000;
 
@@ -86,6 +88,10 @@ impl Seller {
     /// What stands in the way of serving a job safely.
     async fn obstacle(&self) -> Result<Option<Trouble>, Obstacle> {
         if self.runners.models().is_empty() {
+            // Closed now, it would refuse what comes between the first runner's word and the next look.
+            if self.is_starting() && self.runners.are_apart() {
+                return Err(Obstacle::Passing("no runner has registered since the start".into()));
+            }
             return Ok(Some(Trouble::new("no backend answers", "start one, or correct endpoints.json")));
         }
         if let Some(trouble) = self.courier.postage_trouble().await {
@@ -113,7 +119,7 @@ impl Seller {
     /// Wei that closing every job that is or may soon be open takes at most.
     async fn gas_to_close(&self, account: &Account) -> Result<u128, Obstacle> {
         let open = self.ledger.store.selling_list_open().await.map_err(Obstacle::passing)?.len();
-        let slots = usize::try_from(self.config.max_concurrent_jobs).unwrap_or(usize::MAX);
+        let slots = usize::try_from(self.runners.limit()).unwrap_or(usize::MAX);
         let jobs = open.saturating_add(slots).saturating_add(SPARE_REFUSALS) as u128;
         Ok(account.max_fee_wei.saturating_mul(CLOSING_GAS).saturating_mul(jobs).max(MIN_GAS_WEI))
     }
@@ -143,18 +149,25 @@ impl Seller {
             return Err(Obstacle::Certain(trouble));
         }
         let offerings = self.wanted_offerings();
-        if !matches_listing(&offerings, &listing) {
+        if !matches_listing(&offerings, &listing) && self.pace.take(self.clock.unix_millis()) {
             self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
         }
-        if listing.max_concurrent_jobs != self.config.max_concurrent_jobs {
-            let cap = self.config.max_concurrent_jobs;
-            self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await?;
-        }
+        self.publish_slots(listing.max_concurrent_jobs).await?;
         let chain_now = self.watcher.ask(GetHead {}).await.map_err(Obstacle::passing)?.now();
         if chain_now.since(listing.last_heartbeat) >= self.config.heartbeat_seconds {
             self.submit("heartbeat", TransactionIntent::Heartbeat).await?;
         }
         Ok(())
+    }
+
+    /// Publishes how many jobs are worked on at a time, where that has changed for good.
+    async fn publish_slots(&self, published: u32) -> Result<(), Obstacle> {
+        let (slots, now_ms) = (self.runners.limit(), self.clock.unix_millis());
+        // Without a slot there is nothing to say: 0 would mean that there is no limit.
+        if slots == 0 || !self.pace.is_steady(slots, published, now_ms) || !self.pace.take(now_ms) {
+            return Ok(());
+        }
+        self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap: slots }).await
     }
 
     async fn own_listing(&self) -> Result<Option<ProviderListing>, Obstacle> {
@@ -178,12 +191,13 @@ impl Seller {
                 "start Bee, or correct BEE_API_URL",
             )
         })?;
+        let metadata = FeedManifest::new(self.wallet, provider_feed());
         let account = self.settlement.ask(GetAccount {}).await.map_err(Obstacle::passing)?;
         let stake = stake_with_margin(self.config.stake, account.xbzz);
         let intent = TransactionIntent::Register {
             sealing_key: self.sealing_key.public(),
             overlay,
-            metadata_uri: String::new(),
+            metadata_uri: metadata.uri(),
             stake,
         };
         info!(%stake, %overlay, "registering as a provider");
@@ -197,10 +211,21 @@ impl Seller {
         // Unregistered, nobody sends jobs: whatever keeps it from registering is worth a loud word.
         self.submit("register", intent).await.map_err(Obstacle::into_certain)?;
         self.registered_at_ms.store(self.clock.unix_millis(), Ordering::Relaxed);
+        self.store_manifest(&metadata).await;
         let offerings = self.wanted_offerings();
         self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
-        let cap = self.config.max_concurrent_jobs;
+        let cap = self.runners.limit().max(1);
         self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await
+    }
+
+    /// Puts the manifest of the provider's feed where its registration says. Anybody can make it again from the wallet's
+    /// address, so that it may be missing.
+    async fn store_manifest(&self, manifest: &FeedManifest) {
+        for node in manifest.nodes() {
+            if let Err(error) = self.courier.upload(node.clone()).await {
+                warn!(%error, uri = manifest.uri(), "the manifest of this provider's feed could not be stored");
+            }
+        }
     }
 
     /// Sends a transaction and waits for it. Its name holds the time, so that the same wish can come up again later.

@@ -14,11 +14,11 @@ use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
 use t4t_types::{JobId, JobStatus, JobTerms, ModelId, TokenUsage, UnixSeconds, Xbzz};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{debug, warn};
 
 use super::answer::{self, RunFailed};
 use super::request;
+use super::runners::{Slot, prefix_of};
 use super::service::Seller;
 use super::verify::{Verdict, judge};
 
@@ -251,7 +251,7 @@ impl Seller {
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
-        let Some(_slot) = self.wait_for_slot(self.patience(row).await?).await else {
+        let Some(slot) = self.wait_for_slot(row, &request).await? else {
             return self.decide_refusal(row, "all slots are taken").await;
         };
         request.room = None;
@@ -274,7 +274,7 @@ impl Seller {
             self.acknowledge(row);
         }
         let limit = Duration::from_secs(left);
-        match answer::run(&self.runners, &self.clock, row, &request, limit).await {
+        match answer::run((&self.runners, slot), &self.clock, row, &request, limit).await {
             Ok(finished) => {
                 KillPoint::SellingRan.pass();
                 let payment = answer::payment(row, &finished);
@@ -364,9 +364,15 @@ impl Seller {
         Ok(self.watcher.ask(GetJob { job: row.job }).await?.status != JobStatus::Pending)
     }
 
-    async fn wait_for_slot(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
-        let slot = Arc::clone(&self.slots).acquire_owned();
-        timeout(&*self.clock, limit, slot).await.ok()?.ok()
+    /// A runner's slot, or `None` if none becomes free in time.
+    async fn wait_for_slot(
+        &self,
+        row: &SellingJob,
+        request: &request::Request,
+    ) -> Result<Option<Slot>, WorkError> {
+        let patience = self.patience(row).await?;
+        let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+        Ok(timeout(&*self.clock, patience, Box::pin(self.runners.wait(&row.model, prefix))).await.ok())
     }
 
     /// Acknowledges on the chain and by message; neither is waited for.

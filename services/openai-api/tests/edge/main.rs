@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod clients;
+mod doors;
 mod errors;
 mod gateway;
 mod health;

@@ -14,12 +14,13 @@ use t4t_types::JobId;
 use crate::world::{World, candidates, listed, next, offer, watch, words};
 
 fn over_http(running: &Running) -> (RunningServer, Arc<dyn RegistryWatcher>) {
-    let (guard, watcher) = (Guard::new("registry-watcher", None), running.watcher());
+    let (guard, watcher) = (Guard::new("registry-watcher", "secret".into()), running.watcher());
     let bind = Bind { address: ([127, 0, 0, 1], 0).into(), port_setting: "T4T_WATCHER_PORT" };
     let config = ServeConfig { name: "registry-watcher", bind, guarded: false };
     let server = serve(config, move |config| routes(config, &guard, &watcher)).unwrap();
     let url = server.url().parse().unwrap();
-    let client = HttpClient::new(HttpClientConfig { service: "registry-watcher", url, token: None });
+    let client =
+        HttpClient::new(HttpClientConfig { service: "registry-watcher", url, token: "secret".into() });
     (server, Arc::new(client.unwrap()))
 }
 

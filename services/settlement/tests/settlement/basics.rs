@@ -14,7 +14,7 @@ use t4t_types::Xbzz;
 use crate::world::{CLIENT, PRICE, PROVIDER, World, is_mined, job_of, outcome, submit};
 
 fn over_http(settlement: Arc<dyn Settlement>) -> Arc<dyn Settlement> {
-    let guard = Guard::new("settlement", Some("secret".into()));
+    let guard = Guard::new("settlement", "secret".into());
     let server = HttpServer::new(move || {
         let (guard, settlement) = (guard.clone(), Arc::clone(&settlement));
         App::new().configure(move |routes| settlement_routes(routes, &guard, &settlement))
@@ -22,7 +22,7 @@ fn over_http(settlement: Arc<dyn Settlement>) -> Arc<dyn Settlement> {
     let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", server.addrs()[0]).parse().unwrap();
     actix_web::rt::spawn(server.run());
-    let token = Some("secret".into());
+    let token = "secret".into();
     Arc::new(HttpClient::new(HttpClientConfig { service: "settlement", url, token }).unwrap())
 }
 

@@ -1,8 +1,8 @@
 //! What is refused before anything is signed.
 
-use t4t_api::settlement::{SettlementError, Token, TransactionIntent};
+use t4t_api::settlement::{SettlementError, TransactionIntent};
 use t4t_chain::ContractAddresses;
-use t4t_settlement::{SettlementConfig, SettlementService, StartError};
+use t4t_settlement::{SendFunds, SettlementConfig, SettlementService, StartError, Token};
 use t4t_types::{Address, Xbzz};
 
 use crate::world::{CLIENT, PRICE, World, done, submit};
@@ -73,14 +73,17 @@ async fn money_can_be_sent_away_and_not_to_nobody() {
     let world = World::new().await;
     let running = world.start(CLIENT).await;
     let to = Address::new([0x77; 20]);
-    let send = |token, to, amount| TransactionIntent::Send { token, to, amount };
-    done(&running.settlement, "send:1", send(Token::Xbzz, to, 7)).await;
-    done(&running.settlement, "send:2", send(Token::Xdai, to, 9)).await;
+    let send = |token, to, amount| running.send_funds(SendFunds { token, to, amount });
+    for (token, amount) in [(Token::Xbzz, 7), (Token::Xdai, 9)] {
+        let key = send(token, to, amount).await.unwrap();
+        let sent = crate::world::outcome(&running.settlement, key.as_str()).await;
+        assert!(crate::world::is_mined(&sent), "{sent:?}");
+    }
     assert_eq!(world.market.xbzz_of(to).await.unwrap(), Xbzz::from_plur(7));
     assert_eq!(world.anvil.rpc().balance(to).await.unwrap(), 9);
-    let refused = submit(&running.settlement, "send:3", send(Token::Xdai, Address::ZERO, 9)).await;
+    let refused = send(Token::Xdai, Address::ZERO, 9).await;
     assert!(matches!(refused, Err(SettlementError::Invalid { .. })), "{refused:?}");
-    let too_much = submit(&running.settlement, "send:4", send(Token::Xbzz, to, u128::MAX)).await;
+    let too_much = send(Token::Xbzz, to, u128::MAX).await;
     assert!(matches!(too_much, Err(SettlementError::OutOfXbzz { .. })), "{too_much:?}");
     running.stop().await;
 }

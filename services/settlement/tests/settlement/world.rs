@@ -171,7 +171,7 @@ impl World {
         let _ = t4t_api::HttpClient::new(t4t_api::HttpClientConfig {
             service: "none",
             url: "http://127.0.0.1:1".parse().unwrap(),
-            token: None,
+            token: "none".into(),
         });
         let anvil = Anvil::start(AnvilConfig::default()).await.unwrap();
         let market = Market::deploy(&anvil).await.unwrap();

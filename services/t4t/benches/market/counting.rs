@@ -87,7 +87,7 @@ pub(crate) struct Counting {
 impl Counting {
     /// Starts a proxy to `to`.
     pub(crate) fn start(to: Url) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
+        let http = t4t_outbound::direct().build()?;
         let way = Arc::new(Way { to, http, counts: Mutex::default() });
         let data = web::Data::from(Arc::clone(&way));
         let app = move || {

@@ -2,6 +2,7 @@
 
 mod backends;
 mod chain;
+mod doors;
 mod limits;
 mod swarm;
 
@@ -69,6 +70,7 @@ async fn examine(role: RoleArg, mut settings: Settings) -> anyhow::Result<Vec<Fi
     let opened = tokio::task::spawn_blocking(move || wallet::open(&key_settings)).await?;
     let (finding, key) = wallet_finding(opened);
     let mut findings = vec![finding, data_finding(&DataSettings::from_settings(&settings)?)];
+    findings.extend(doors::examine(&settings, role == RoleArg::Gateway)?);
     let address = key.map(|key| key.address());
     findings.extend(chain::examine(&settings, address, role == RoleArg::Provider).await?);
     findings.extend(swarm::examine(&settings).await?);

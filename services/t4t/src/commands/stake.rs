@@ -15,6 +15,7 @@ use t4t_runtime::{Settings, process, wallet};
 use t4t_types::Xbzz;
 
 use self::change::{Change, Changed};
+pub(super) use self::change::{database, take};
 use self::standing::Standing;
 use crate::output;
 
@@ -36,7 +37,8 @@ enum StakeCommand {
         #[arg(value_parser = amount, allow_negative_numbers = true)]
         amount: Xbzz,
     },
-    /// Leaves the market: no job is posted to this wallet any more, and its stake is free two days later.
+    /// Leaves the market: no job is posted to this wallet any more, and its stake is free two days later. On a version-1
+    /// registry, such as the live market's, that is for ever: it never takes the wallet again.
     Leave {
         /// Leaves even where the registry never takes a wallet back.
         #[arg(long)]
@@ -88,6 +90,9 @@ fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
     let amount = changed.amount.map_or_else(|| "the stake".to_owned(), |amount| format!("{amount} xBZZ"));
     let done = match change {
         Change::Add(_) => format!("added {amount} to the stake"),
+        Change::Leave { .. } if changed.standing.as_ref().is_some_and(Standing::is_left_for_good) => {
+            "left the market for ever: this registry never takes the wallet again".to_owned()
+        }
         Change::Leave { .. } => "left the market".to_owned(),
         Change::Withdraw => format!("{amount} came back into the wallet"),
     };
@@ -101,14 +106,14 @@ fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
 
 /// The chain and the market on it, to be read.
 #[derive(Debug)]
-struct MarketView {
-    rpc: Rpc,
-    chain_id: u64,
-    contracts: ContractAddresses,
+pub(super) struct MarketView {
+    pub(super) rpc: Rpc,
+    pub(super) chain_id: u64,
+    pub(super) contracts: ContractAddresses,
 }
 
 impl MarketView {
-    fn open(settings: &Settings) -> anyhow::Result<Self> {
+    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         let chain = ChainSettings::from_settings(settings)?;
         let config = RpcConfig { deadline: standing::PATIENCE, ..RpcConfig::new(chain.rpc_urls) };
         let rpc = Rpc::new(config, SystemClock::shared()).context("GNOSIS_RPC_URL can't be used")?;

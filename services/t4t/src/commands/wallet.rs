@@ -1,4 +1,6 @@
-//! `t4t wallet`: making, showing and importing the wallet.
+//! `t4t wallet`: making, showing and importing the wallet, and sending its money away.
+
+mod send;
 
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -10,10 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use t4t_crypto::WalletKey;
 use t4t_crypto::keyfile::{self, KeyFileProblem};
-use t4t_runtime::Settings;
 use t4t_runtime::config::WalletSettings;
 use t4t_runtime::lock::make_private;
 use t4t_runtime::wallet;
+use t4t_runtime::{Settings, process};
 use zeroize::Zeroizing;
 
 use crate::output;
@@ -21,7 +23,7 @@ use crate::output;
 /// A key and a keystore are both far shorter.
 const MAX_INPUT_BYTES: usize = 64 << 10;
 
-/// Makes, shows or imports the wallet.
+/// Makes, shows or imports the wallet, or sends its money away.
 #[derive(Debug, Args)]
 pub(crate) struct WalletArgs {
     #[command(subcommand)]
@@ -48,6 +50,9 @@ enum WalletCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Sends money away, such as `send 5 xbzz 0x…`; asks for the wallet's password, or for the payment once more. The
+    /// role must be stopped meanwhile.
+    Send(send::Payment),
 }
 
 #[derive(Debug, Args)]
@@ -67,23 +72,36 @@ struct WalletShown {
 }
 
 /// Runs `t4t wallet`.
-pub(crate) fn run(args: WalletArgs, mut settings: Settings) -> anyhow::Result<ExitCode> {
-    let settings = WalletSettings::from_settings(&mut settings)?;
+pub(crate) fn run(args: WalletArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     match args.command {
         WalletCommand::New { form } => {
+            let settings = wallet_of(settings)?;
             let key = WalletKey::generate().context("no key can be made")?;
             keep(&key, &settings, &form, "made")?;
         }
-        WalletCommand::Show { json } => show(&wallet::open(&settings)?, &settings, json)?,
+        WalletCommand::Show { json } => {
+            let settings = wallet_of(settings)?;
+            show(&wallet::open(&settings)?, &settings, json)?;
+        }
         WalletCommand::Import { file, form } => {
+            let settings = wallet_of(settings)?;
             let key = match file {
+                Some(file) if parse(&file.to_string_lossy()).is_ok() => bail!(
+                    "this is a key and not a file: others can read what is passed to a command, so pass it on \
+                     standard input instead, and think of it as known"
+                ),
                 Some(file) => read_file(&file, settings.password_file.as_deref())?,
                 None => read_standard_input()?,
             };
             keep(&key, &settings, &form, "imported")?;
         }
+        WalletCommand::Send(payment) => process::run(Box::pin(send::run(payment, settings)))??,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn wallet_of(mut settings: Settings) -> anyhow::Result<WalletSettings> {
+    Ok(WalletSettings::from_settings(&mut settings)?)
 }
 
 fn keep(key: &WalletKey, settings: &WalletSettings, form: &Form, done: &str) -> anyhow::Result<()> {

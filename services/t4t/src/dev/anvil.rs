@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use t4t_chain::{Rpc, RpcConfig};
 use t4t_clock::{SystemClock, timeout};
+use t4t_runtime::config::keys;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use url::Url;
@@ -120,8 +121,16 @@ pub(super) fn command(program: &Path) -> Command {
         }
         None => Command::new(program),
     };
+    without_secrets(&mut command);
     command.process_group(0).kill_on_drop(true);
     command
+}
+
+/// Takes our secrets out of what a program inherits: unlike this process, it shows its environment to its user.
+pub(super) fn without_secrets(command: &mut Command) {
+    for key in keys::ALL.iter().filter(|key| key.kind.is_secret()) {
+        command.env_remove(key.name);
+    }
 }
 
 async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> std::io::Result<Option<String>> {

@@ -33,9 +33,7 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(gateway: &str, model: &ModelId) -> anyhow::Result<Self> {
-        // An error here means that a provider is installed already.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(LIMIT).build().context("no HTTP client can be made")?;
+        let http = t4t_outbound::direct().timeout(LIMIT).build().context("no HTTP client can be made")?;
         Ok(Self { http, url: format!("{gateway}/v1/chat/completions"), model: model.clone() })
     }
 

@@ -38,20 +38,19 @@ impl Backend {
     /// # Errors
     /// The named one has no models, or the demo does not start.
     pub(crate) async fn choose(named: Option<&Url>, settings: &Settings) -> anyhow::Result<Self> {
-        let http = client()?;
         let named = match named {
             Some(url) => Some(url.clone()),
             None => settings.get::<Url>(&keys::T4T_BACKEND)?,
         };
         if let Some(url) = named {
-            let models = models(&http, &url, NAMED_LIMIT).await;
+            let models = models(&url, NAMED_LIMIT).await;
             let models = models.with_context(|| {
                 format!("the backend {} can't be used", url.origin().ascii_serialization())
             })?;
             return Ok(Self { description: describe("backend", &models), url, name: "backend", demo: None });
         }
         let ollama: Url = OLLAMA.parse().context("the address of Ollama")?;
-        if let Ok(models) = models(&http, &ollama, LOCAL_LIMIT).await {
+        if let Ok(models) = models(&ollama, LOCAL_LIMIT).await {
             return Ok(Self {
                 description: describe("Ollama", &models),
                 url: ollama,
@@ -91,14 +90,9 @@ impl Backend {
     }
 }
 
-fn client() -> anyhow::Result<reqwest::Client> {
-    // An error here means that a provider is installed already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().build().context("no HTTP client can be made")
-}
-
 /// The models of a backend; an address with or without `/v1` at its end is taken.
-async fn models(http: &reqwest::Client, url: &Url, limit: Duration) -> anyhow::Result<Vec<String>> {
+async fn models(url: &Url, limit: Duration) -> anyhow::Result<Vec<String>> {
+    let http = t4t_outbound::toward(url).build().context("no HTTP client can be made")?;
     let base = url.as_str().trim_end_matches('/').trim_end_matches("/v1");
     let response = http.get(format!("{base}/v1/models")).timeout(limit).send().await?.error_for_status()?;
     let list: Value = response.json().await?;

@@ -25,6 +25,7 @@ use clap::Args;
 use t4t_runtime::config::keys;
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Settings, StopSignal, process};
+use t4t_types::Address;
 use url::Url;
 
 use self::folder::DevFolder;
@@ -50,6 +51,10 @@ pub(crate) struct DevArgs {
     /// Seconds between blocks; 0 makes a block for each transaction at once.
     #[arg(long, value_name = "S", default_value_t = 1)]
     block_time: u64,
+    /// Gives this wallet 1,000 xBZZ and 1,000 xDAI on the fresh chain, for a role that is started beside it. May be given
+    /// more than once.
+    #[arg(long, value_name = "ADDRESS")]
+    fund: Vec<Address>,
     /// Makes everything outside go wrong, kills the roles now and then, and shows it all and the money, live.
     #[arg(long)]
     chaos: bool,

@@ -91,7 +91,9 @@ async fn lock(tools: &Path) -> anyhow::Result<File> {
 }
 
 async fn run_npm(npm: &Path, tools: &Path) -> anyhow::Result<()> {
-    let install = Command::new(npm)
+    let mut install = Command::new(npm);
+    super::anvil::without_secrets(&mut install);
+    let install = install
         .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
         .current_dir(tools)
         .stdin(Stdio::null())

@@ -63,7 +63,7 @@ impl World {
         steps: &Steps,
     ) -> anyhow::Result<(Self, Wallets)> {
         check_port(args, settings)?;
-        let Chain { anvil, contracts, wallets } = start_chain(settings, &folder, steps).await?;
+        let Chain { anvil, contracts, wallets } = start_chain(args, settings, &folder, steps).await?;
         let bee = steps.step("swarm", "starting two nodes", start_bee()).await?;
         let looking = choose_backend(args, settings);
         let backend = steps.step("inference", "looking for a backend", looking).await?;
@@ -102,7 +102,12 @@ fn check_port(args: &DevArgs, settings: &Settings) -> anyhow::Result<()> {
     free.with_context(|| format!("port {port} can't be had: choose another with --port N"))
 }
 
-async fn start_chain(settings: &Settings, folder: &DevFolder, steps: &Steps) -> anyhow::Result<Chain> {
+async fn start_chain(
+    args: &DevArgs,
+    settings: &Settings,
+    folder: &DevFolder,
+    steps: &Steps,
+) -> anyhow::Result<Chain> {
     let looking = tools::anvil(settings, folder.tools());
     let program = steps.step("anvil", "looking for it, else installing it with npm", looking).await?;
     let chain_id = settings.whole(&keys::T4T_CHAIN_ID)?;
@@ -113,20 +118,22 @@ async fn start_chain(settings: &Settings, folder: &DevFolder, steps: &Steps) -> 
             Ok((anvil, said))
         })
         .await?;
-    steps.step("contracts", "deploying, funding wallets", set_up(anvil)).await
+    steps.step("contracts", "deploying, funding wallets", set_up(anvil, &args.fund)).await
 }
 
-async fn set_up(anvil: Anvil) -> anyhow::Result<(Chain, String)> {
+async fn set_up(anvil: Anvil, funded: &[Address]) -> anyhow::Result<(Chain, String)> {
     let new = || WalletKey::generate().context("no key can be made");
     let (deployer, gateway, provider) = (new()?, new()?, new()?);
-    for key in [&deployer, &gateway, &provider] {
-        anvil.set_balance(key.address(), GAS_MONEY).await?;
+    let wallets = [&deployer, &gateway, &provider].map(WalletKey::address);
+    for wallet in wallets.iter().chain(funded) {
+        anvil.set_balance(*wallet, GAS_MONEY).await?;
     }
     let rpc = anvil.rpc();
     let contracts = deploy::deploy_market(rpc, &deployer).await.context("the contracts can't be deployed")?;
     let mint = |to: Address, amount| contracts.token().mint(to, amount);
-    for (key, amount) in [(&gateway, GATEWAY_MONEY), (&provider, PROVIDER_MONEY)] {
-        deploy::transact(rpc, &deployer, &mint(key.address(), amount)).await.context("no xBZZ was made")?;
+    let roles = [(gateway.address(), GATEWAY_MONEY), (provider.address(), PROVIDER_MONEY)];
+    for (wallet, amount) in roles.into_iter().chain(funded.iter().map(|wallet| (*wallet, PROVIDER_MONEY))) {
+        deploy::transact(rpc, &deployer, &mint(wallet, amount)).await.context("no xBZZ was made")?;
     }
     let said = format!("registry, escrow and xBZZ deployed, {GATEWAY_MONEY} xBZZ for the gateway");
     Ok((Chain { anvil, contracts, wallets: Wallets { gateway, provider } }, said))

@@ -25,6 +25,9 @@ static KEYSTORE: LazyLock<String> = LazyLock::new(|| {
     fs::read_to_string(path).expect("the keystore")
 });
 
+/// A group that no process of these tests is in: `nogroup`.
+const STRANGERS: u32 = 65_534;
+
 /// What is wrong with a key file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
@@ -110,7 +113,7 @@ impl Wrong {
             Self::GarbageBytes => private(path, [0xff, 0x00, 0xfe].repeat(22))?,
             Self::GarbageJson => private(path, format!("{{\"key\":\"{key}\"}}"))?,
             Self::TooLong => private(path, key.repeat(1000))?,
-            Self::GroupReads => exposed(path, &key, 0o640)?,
+            Self::GroupReads => exposed_to_group(path, &key)?,
             Self::OthersRead => exposed(path, &key, 0o604)?,
             Self::OthersWrite => exposed(path, &key, 0o602)?,
             Self::Link => {
@@ -159,6 +162,15 @@ pub(crate) fn private(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result
 fn exposed(path: &Path, key: &str, mode: u32) -> std::io::Result<()> {
     private(path, format!("0x{key}"))?;
     fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Readable for a group that the process is not alone in. Only root can give a file to one; others show its others.
+fn exposed_to_group(path: &Path, key: &str) -> std::io::Result<()> {
+    exposed(path, key, 0o640)?;
+    match std::os::unix::fs::chown(path, None, Some(STRANGERS)) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(0o640)),
+        Err(_) => exposed(path, key, 0o644),
+    }
 }
 
 fn keystore(path: &Path, json: &str, password: Option<&str>) -> anyhow::Result<Option<PathBuf>> {

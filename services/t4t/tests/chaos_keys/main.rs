@@ -10,6 +10,7 @@ mod files;
 mod market;
 mod panics;
 mod refused;
+mod slips;
 
 /// The command under test.
 const T4T: &str = env!("CARGO_BIN_EXE_t4t");

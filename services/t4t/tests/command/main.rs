@@ -5,4 +5,5 @@ mod dev;
 mod messages;
 mod rig;
 mod roles;
+mod send;
 mod stake;

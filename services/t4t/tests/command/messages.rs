@@ -58,6 +58,28 @@ fn a_used_port_is_named_with_the_flag_that_changes_it() {
 }
 
 #[test]
+fn the_doctor_names_the_variables_that_name_a_proxy() {
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = "http://127.0.0.1:9";
+    let asked = |chain: &str, proxies: &[(&str, &str)]| {
+        let variables = [&[("GNOSIS_RPC_URL", chain), ("BEE_API_URL", nowhere)], proxies].concat();
+        let doctor = t4t(home.path(), &["doctor", "--json"], &variables);
+        let findings: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        let proxy = findings.as_array().unwrap().iter().find(|finding| finding["what"] == "proxy");
+        proxy.map(|finding| finding["found"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(asked(nowhere, &[]), None);
+    let near = asked(nowhere, &[("https_proxy", nowhere), ("ALL_PROXY", nowhere)]).unwrap();
+    assert_eq!(near, "https_proxy, ALL_PROXY is set: nothing of what is asked here goes through it");
+    let public = format!("{nowhere},https://rpc.t4t.example");
+    let public = asked(&public, &[("HTTPS_PROXY", nowhere)]).unwrap();
+    assert!(
+        public.contains("HTTPS_PROXY") && public.contains("rpc.t4t.example may go through it"),
+        "{public}"
+    );
+}
+
+#[test]
 fn a_backend_that_does_not_answer_is_named() {
     let home = tempfile::tempdir().unwrap();
     let port = super::rig::free_port();

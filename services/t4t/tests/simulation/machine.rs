@@ -309,7 +309,7 @@ async fn provider(body: &Body, store: &Store, runs: &Runs) -> anyhow::Result<()>
         store: store.clone(),
         clock: body.clock(),
     };
-    let config = SellingConfig { max_concurrent_jobs: SLOTS, ..SellingConfig::default() };
+    let config = SellingConfig { max_concurrent_jobs: Some(SLOTS), ..SellingConfig::default() };
     let _running = SellingService::start_without_mailbox(config, deps).await?;
     std::future::pending::<()>().await;
     Ok(())

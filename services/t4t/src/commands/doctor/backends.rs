@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use serde_json::Value;
 use t4t_runtime::Settings;
 use t4t_runtime::config::ProviderSettings;
+use url::Url;
 
 use super::{Finding, chain_of};
 
@@ -25,12 +25,9 @@ pub(super) async fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>>
         let found = format!("{} is not an array in JSON", file.display());
         return Ok(vec![Finding::bad(what, found, example(&file.display().to_string()))]);
     };
-    // An error here means that a provider is installed already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().timeout(LIMIT).build().context("no HTTP client can be made")?;
     let mut findings = Vec::new();
     for entry in &entries {
-        findings.push(ask(&http, entry).await);
+        findings.push(ask(entry).await);
     }
     Ok(findings)
 }
@@ -39,13 +36,16 @@ fn example(file: &str) -> String {
     format!("write [{{\"name\": \"ollama\", \"url\": \"http://127.0.0.1:11434\"}}] to {file}")
 }
 
-async fn ask(http: &reqwest::Client, entry: &Value) -> Finding {
+async fn ask(entry: &Value) -> Finding {
     let what = "backend";
     let name = entry["name"].as_str().unwrap_or("(no name)");
-    let Some(url) = entry["url"].as_str() else {
+    let Some(url) = entry["url"].as_str().and_then(|url| url.parse::<Url>().ok()) else {
         return Finding::bad(what, format!("{name} has no \"url\""), "correct endpoints.json");
     };
-    let base = url.trim_end_matches('/').trim_end_matches("/v1");
+    let Ok(http) = t4t_outbound::toward(&url).timeout(LIMIT).build() else {
+        return Finding::bad(what, "no HTTP client can be made", "look at the system's certificates");
+    };
+    let base = url.as_str().trim_end_matches('/').trim_end_matches("/v1");
     let mut request = http.get(format!("{base}/v1/models"));
     if let Some(key) = entry["apiKey"].as_str() {
         request = request.bearer_auth(key);

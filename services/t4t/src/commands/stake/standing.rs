@@ -145,8 +145,8 @@ impl Standing {
         match self.state {
             State::Active if self.can_return || for_good => Ok(()),
             State::Active => bail!(
-                "the registry {} never takes a wallet again that has left: add --for-good if {wallet} is to \
-                 leave for good",
+                "leaving the registry {} is for ever, since it never takes a wallet again: add --for-good if {wallet} \
+                 is never to sell there again",
                 self.registry
             ),
             State::Unregistered => {
@@ -175,6 +175,11 @@ impl Standing {
             }
             State::Gone => bail!("{}", self.gone()),
         }
+    }
+
+    /// Whether it has left, and may never come back.
+    pub(super) fn is_left_for_good(&self) -> bool {
+        !self.can_return && !matches!(self.state, State::Active | State::Unregistered)
     }
 
     fn gone(&self) -> String {
@@ -237,7 +242,10 @@ impl Standing {
             (State::Unbonding, Some(at)) => format!("from {} on", self.moment(at)),
             (State::Unbonded, _) if self.open_jobs > 0 => "once no job is open".to_owned(),
             (State::Unbonded, _) => "now".to_owned(),
-            (State::Active, _) => "two days after leaving".to_owned(),
+            (State::Active, _) if self.can_return => "two days after leaving".to_owned(),
+            (State::Active, _) => {
+                "two days after leaving, which is for ever on this registry (version 1)".to_owned()
+            }
             _ => "nothing to withdraw".to_owned(),
         };
         let state = match self.state {
@@ -300,8 +308,20 @@ mod tests {
     fn a_registry_that_takes_nobody_back_is_left_only_in_so_many_words() {
         let standing = standing(State::Active, false);
         let refused = standing.may_leave(false).unwrap_err().to_string();
-        assert!(refused.contains("add --for-good"), "{refused}");
+        assert!(refused.contains("add --for-good") && refused.contains("for ever"), "{refused}");
         standing.may_leave(true).unwrap();
+    }
+
+    #[test]
+    fn leaving_is_said_to_be_for_ever_where_it_is() {
+        let says_so = |state, can_return| {
+            standing(state, can_return).lines().iter().any(|line| line.contains("for ever"))
+        };
+        assert!(says_so(State::Active, false) && !says_so(State::Active, true));
+        for state in [State::Unbonding, State::Unbonded, State::Gone] {
+            assert!(standing(state, false).is_left_for_good() && !standing(state, true).is_left_for_good());
+        }
+        assert!(!standing(State::Active, false).is_left_for_good());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use t4t_clock::{Clock, SystemClock, timeout};
 use t4t_runtime::Settings;
-use t4t_runtime::config::{Key, Kind, keys};
+use t4t_runtime::config::{Key, keys};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
@@ -19,8 +19,15 @@ use super::super::anvil;
 use super::teller::{Place, Teller};
 
 /// Settings of the operator's that these roles must not have: they have wallets of their own.
-const NOT_PASSED_ON: [&Key; 4] =
-    [&keys::T4T_CONFIG, &keys::T4T_MODE, &keys::WALLET_KEY_FILE, &keys::T4T_WALLET_PASSWORD_FILE];
+const NOT_PASSED_ON: [&Key; 7] = [
+    &keys::T4T_CONFIG,
+    &keys::T4T_MODE,
+    &keys::WALLET_KEY_FILE,
+    &keys::T4T_WALLET_PASSWORD_FILE,
+    &keys::T4T_GATEWAY_API_KEY_FILE,
+    &keys::T4T_SERVICE_TOKEN_FILE,
+    &keys::T4T_RUNNER_TOKEN_FILE,
+];
 
 /// How long a role may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -209,9 +216,8 @@ fn spawn(recipe: &Recipe, program: &Path) -> anyhow::Result<Child> {
 
 /// All that is set, as variables; no secrets.
 fn variables(settings: &Settings) -> Vec<(&'static str, String)> {
-    let passed_on = |key: &&&'static Key| {
-        key.kind != Kind::Secret && settings.is_set(key) && !NOT_PASSED_ON.contains(*key)
-    };
+    let passed_on =
+        |key: &&&'static Key| !key.kind.is_secret() && settings.is_set(key) && !NOT_PASSED_ON.contains(*key);
     let set = keys::ALL.iter().filter(passed_on);
     set.filter_map(|key| Some((key.name, settings.text(key)?.to_owned()))).collect()
 }
