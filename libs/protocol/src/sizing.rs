@@ -88,7 +88,13 @@ impl EscrowSizing {
     /// [`SizingError`]
     pub fn size(&self, request: &Value, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
         let estimated_prompt = estimate_prompt_tokens(request);
-        let output = max_tokens_of(request)?.unwrap_or(self.default_max_output);
+        let output = match max_tokens_of(request)? {
+            // The limit is each choice's, and the escrow pays for all of them.
+            Some(limit) => {
+                limit.checked_mul(choices_of(request).unwrap_or(1)).ok_or(SizingError::Overflow)?
+            }
+            None => self.default_max_output,
+        };
         let budget = TokenUsage { prompt: self.budget(estimated_prompt)?, completion: self.budget(output)? };
         let max_payment = prices.cost_rounded_up(budget).ok_or(SizingError::Overflow)?;
         match self.max_escrow {
@@ -191,6 +197,14 @@ pub fn max_tokens_of(request: &Value) -> Result<Option<u64>, SizingError> {
     match limit_in(request, "max_tokens")? {
         None => limit_in(request, "max_completion_tokens"),
         found => Ok(found),
+    }
+}
+
+/// How many answers a request asks for: `n`, 1 if it is absent or null; `None` if it is no whole number above zero.
+pub fn choices_of(request: &Value) -> Option<u64> {
+    match request.get("n") {
+        None | Some(Value::Null) => Some(1),
+        Some(_) => limit_in(request, "n").ok().flatten(),
     }
 }
 

@@ -52,7 +52,12 @@ impl Known {
     fn takes(&self, model: &ModelId, now_ms: u64) -> bool {
         self.lease_ends_ms.is_none_or(|ends| ends > now_ms)
             && self.load() < self.status.slots
-            && self.status.models.iter().any(|offered| offered.model == *model)
+            && self.serves(model)
+    }
+
+    /// Whether it has the model and a backend for it that answers.
+    fn serves(&self, model: &ModelId) -> bool {
+        self.status.models.iter().any(|offered| offered.model == *model && !offered.away)
     }
 }
 
@@ -149,14 +154,15 @@ impl Runners {
         }
     }
 
-    /// The models on offer, each once, in order of name.
+    /// The models on offer, each once, in order of name; also those that are away for the moment.
     pub(super) fn models(&self) -> Vec<RunnerModel> {
         let now_ms = self.clock.unix_millis();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let alive = known.values().filter(|runner| runner.lease_ends_ms.is_none_or(|ends| ends > now_ms));
         let mut models: Vec<RunnerModel> =
             alive.flat_map(|runner| runner.status.models.iter().cloned()).collect();
-        models.sort_by(|a, b| a.model.cmp(&b.model));
+        // A model that is away at one runner is not away as long as another one serves it.
+        models.sort_by(|a, b| (&a.model, a.away).cmp(&(&b.model, b.away)));
         models.dedup_by(|a, b| a.model == b.model);
         models
     }
@@ -165,8 +171,7 @@ impl Runners {
     pub(super) fn may_serve(&self, model: &ModelId, failed: &[String]) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.values().any(|known| {
-            !failed.contains(&known.runner.name)
-                && known.status.models.iter().any(|offered| offered.model == *model)
+            !failed.contains(&known.runner.name) && known.serves(model)
         })
     }
 

@@ -46,6 +46,10 @@ const LONGEST_TOKENS: u64 = 1 << 20;
 /// The most that is taken for a model whose prices say little or nothing.
 const FREE_MODELS_MOST: Xbzz = Xbzz::from_plur(1_000_000_000_000_000);
 
+/// Seconds, of those until a job is given up, in which an answer that was ended in time is sealed and stored (a quarter of
+/// them if that is shorter): the sweep looks every two seconds, and the chain's time may be a block ahead of ours.
+const WRAP_UP_SECONDS: u64 = 8;
+
 /// How long the reason of a refusal may take to upload.
 const EXPLANATION_LIMIT: Duration = Duration::from_secs(2);
 
@@ -251,6 +255,10 @@ impl Seller {
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
+        if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
+            // Before it is acknowledged: the client learns at once when to come back.
+            return self.decline(row, &request, answer::away()).await;
+        }
         let Some(_slot) = self.wait_for_slot(self.patience(row).await?).await else {
             return self.decide_refusal(row, "all slots are taken").await;
         };
@@ -273,7 +281,8 @@ impl Seller {
         if !is_acked {
             self.acknowledge(row);
         }
-        let limit = Duration::from_secs(left);
+        // An answer that has not ended by then is ended, sealed and stored before the job would be given up.
+        let limit = Duration::from_secs(left.saturating_sub(WRAP_UP_SECONDS.min(left / 4)).max(1));
         match answer::run(&self.runners, &self.clock, row, &request, limit).await {
             Ok(finished) => {
                 KillPoint::SellingRan.pass();
@@ -319,19 +328,15 @@ impl Seller {
         &self,
         row: &SellingJob,
         request: &request::Request,
-        failed: RunFailed,
+        RunFailed(refusal): RunFailed,
     ) -> Result<(), WorkError> {
-        let (message, is_bad_request) = match failed {
-            RunFailed::Request(message) => (message, true),
-            RunFailed::Runners(message) => (message, false),
-        };
-        let said = answer::decline(&message, is_bad_request);
+        let said = answer::decline(&refusal);
         let sealed =
             answer::seal_answer(row, self.wallet, &request.payload.client_key, said, self.clock.now())?;
         let change = SellingChange {
             of_request: Some(row.request_hash),
             sealed_answer: Some(sealed),
-            reason: Some(message),
+            reason: Some(refusal.message),
             ..Default::default()
         };
         self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
