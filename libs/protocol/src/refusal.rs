@@ -46,7 +46,12 @@ const BLAMES_REQUEST: &str = "invalid_request_error";
 impl Refusal {
     /// What blames the request itself: status 400.
     pub fn of_request(message: impl Into<String>) -> Self {
-        Self { message: message.into(), kind: Some(BLAMES_REQUEST.into()), status: Some(400), ..Self::default() }
+        Self {
+            message: message.into(),
+            kind: Some(BLAMES_REQUEST.into()),
+            status: Some(400),
+            ..Self::default()
+        }
     }
 
     /// What is to be tried again after so many seconds: status 503.
@@ -82,7 +87,8 @@ impl Refusal {
     /// a peer says.
     #[must_use]
     pub fn bounded(self) -> Self {
-        let word = |text: Option<String>| text.map(|text| one_line(&text, MAX_WORD)).filter(|text| !text.is_empty());
+        let word =
+            |text: Option<String>| text.map(|text| one_line(&text, MAX_WORD)).filter(|text| !text.is_empty());
         let mut refusal = Self {
             message: one_line(&self.message, MAX_MESSAGE),
             kind: word(self.kind),
@@ -126,7 +132,10 @@ mod tests {
         };
         let kept = said.bounded();
         assert!(kept.message.starts_with("firstsecond[31mää"), "{kept:?}");
-        assert_eq!((kept.message.chars().count(), kept.param.unwrap().chars().count()), (MAX_MESSAGE, MAX_WORD));
+        assert_eq!(
+            (kept.message.chars().count(), kept.param.unwrap().chars().count()),
+            (MAX_MESSAGE, MAX_WORD)
+        );
         assert_eq!((kept.code, kept.status, kept.retry_after), (None, None, Some(MAX_RETRY_AFTER)));
     }
 
@@ -145,7 +154,8 @@ mod tests {
     #[test]
     fn the_wire_form_is_openais_and_takes_nothing_new_where_nothing_is_said() {
         let json = serde_json::to_value(Refusal::failed("x")).unwrap();
-        let expected = serde_json::json!({"message": "x", "type": "server_error", "param": null, "code": null});
+        let expected =
+            serde_json::json!({"message": "x", "type": "server_error", "param": null, "code": null});
         assert_eq!(json, expected);
     }
 }

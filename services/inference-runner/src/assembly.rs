@@ -145,7 +145,9 @@ fn tokens_of(usage: &Value) -> Option<u64> {
 /// Whether it is a whole answer and not a stream's chunk.
 pub(crate) fn is_whole(fields: &Map<String, Value>) -> bool {
     let choices = fields.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    choices.iter().any(|choice| choice.get("message").is_some_and(Value::is_object) && choice.get("delta").is_none())
+    choices
+        .iter()
+        .any(|choice| choice.get("message").is_some_and(Value::is_object) && choice.get("delta").is_none())
 }
 
 /// The backend's usage object with the numbers that are billed; its details stay.

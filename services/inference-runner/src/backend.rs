@@ -158,7 +158,9 @@ impl Backend {
         let not_there = || Failure::Broken(format!("endpoint {} has no {path}", self.name()));
         let address = beside_version(&self.endpoint.url, path).ok_or_else(not_there)?;
         let request = match body {
-            Some(body) => self.http.post(address).header(CONTENT_TYPE, "application/json").body(body.to_string()),
+            Some(body) => {
+                self.http.post(address).header(CONTENT_TYPE, "application/json").body(body.to_string())
+            }
             None => self.http.get(address),
         };
         self.read_json(request).await
@@ -169,9 +171,9 @@ impl Backend {
         let body = self.body(response, MAX_LIST_BYTES).await?;
         let text = String::from_utf8_lossy(&body);
         let text = text.trim_start_matches('\u{feff}');
-        serde_json::from_str(text)
-            .or_else(|_| serde_json::from_str(&mended(text)))
-            .map_err(|_| Failure::Broken(format!("endpoint {} answers with no JSON where JSON is due", self.name())))
+        serde_json::from_str(text).or_else(|_| serde_json::from_str(&mended(text))).map_err(|_| {
+            Failure::Broken(format!("endpoint {} answers with no JSON where JSON is due", self.name()))
+        })
     }
 
     /// Asks for an answer; returns once the backend has begun. The caller limits the time.
@@ -183,7 +185,8 @@ impl Backend {
             let request = client.post(self.chat.clone()).header(CONTENT_TYPE, "application/json");
             request.header(ACCEPT, "text/event-stream, application/json").body(body.to_vec())
         };
-        let since_kept_ms = self.clock.unix_millis().saturating_sub(self.kept_alive_ms.load(Ordering::Relaxed));
+        let since_kept_ms =
+            self.clock.unix_millis().saturating_sub(self.kept_alive_ms.load(Ordering::Relaxed));
         let may_be_stale = Duration::from_millis(since_kept_ms) <= 2 * POOL_IDLE;
         match self.authorised(request(&self.http)).send().await {
             Ok(response) => self.accepted(response).await,
@@ -210,7 +213,10 @@ impl Backend {
 
     /// Any 2xx is an answer.
     async fn accepted(&self, response: Response) -> Result<Response, Failure> {
-        let closes = response.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        let closes = response
+            .headers()
+            .get(CONNECTION)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         if !closes && response.version() >= Version::HTTP_11 {
             self.kept_alive_ms.store(self.clock.unix_millis(), Ordering::Relaxed);
         }

@@ -49,7 +49,8 @@ impl Offer {
 
     /// The context that all of them have; unknown if one is.
     pub(crate) fn max_context_tokens(&self) -> Option<u64> {
-        let contexts: Option<Vec<u64>> = self.routes.iter().map(|route| route.model.max_context_tokens).collect();
+        let contexts: Option<Vec<u64>> =
+            self.routes.iter().map(|route| route.model.max_context_tokens).collect();
         contexts?.into_iter().min()
     }
 }
@@ -71,7 +72,9 @@ pub(crate) fn name_models(routes: &[Arc<Route>]) -> BTreeMap<ModelId, Offer> {
     for routes in shared {
         for first in 0..routes.len() {
             let route = &routes[first];
-            let Ok(name) = format!("{}/{}", route.backend.name(), route.model.id).parse::<ModelId>() else { continue };
+            let Ok(name) = format!("{}/{}", route.backend.name(), route.model.id).parse::<ModelId>() else {
+                continue;
+            };
             if name.as_str().len() > ModelId::MAX_OFFERED_BYTES {
                 continue;
             }
@@ -97,10 +100,12 @@ pub(crate) mod tests {
 
     /// Backends of these names.
     pub(crate) fn backends(names: &[&str]) -> Vec<Arc<Backend>> {
-        let entries: Value = names.iter().map(|name| json!({"name": name, "url": "http://127.0.0.1"})).collect();
+        let entries: Value =
+            names.iter().map(|name| json!({"name": name, "url": "http://127.0.0.1"})).collect();
         let endpoints = Endpoints::parse(Path::new("e"), entries.to_string().as_bytes()).unwrap();
-        let backend =
-            |endpoint| Backend::new(endpoint, Duration::from_secs(1), SystemClock::shared()).map(Arc::new).unwrap();
+        let backend = |endpoint| {
+            Backend::new(endpoint, Duration::from_secs(1), SystemClock::shared()).map(Arc::new).unwrap()
+        };
         endpoints.iter().cloned().map(backend).collect()
     }
 
@@ -118,12 +123,18 @@ pub(crate) mod tests {
         let names: Vec<&str> = listings.iter().map(|(name, _)| *name).collect();
         let backends = backends(&names);
         let listed = backends.iter().zip(listings);
-        let routes: Vec<_> =
-            listed.flat_map(|(backend, (_, ids))| models(ids).into_iter().map(move |model| route(backend, model, None))).collect();
+        let routes: Vec<_> = listed
+            .flat_map(|(backend, (_, ids))| {
+                models(ids).into_iter().map(move |model| route(backend, model, None))
+            })
+            .collect();
         let where_to = |offer: Offer| -> Vec<String> {
             offer.routes.iter().map(|route| format!("{}:{}", route.backend.name(), route.model.id)).collect()
         };
-        name_models(&routes).into_iter().map(|(name, offer)| (name.to_string(), where_to(offer).join(" "))).collect()
+        name_models(&routes)
+            .into_iter()
+            .map(|(name, offer)| (name.to_string(), where_to(offer).join(" ")))
+            .collect()
     }
 
     fn named(name: &str, routes: &str) -> (String, String) {
@@ -132,8 +143,13 @@ pub(crate) mod tests {
 
     #[test]
     fn a_model_of_several_backends_is_one_offer_and_one_for_each() {
-        let expected =
-            [named("a/m", "a:m b:m"), named("b/m", "b:m a:m"), named("m", "a:m b:m"), named("x", "a:x"), named("y", "b:y")];
+        let expected = [
+            named("a/m", "a:m b:m"),
+            named("b/m", "b:m a:m"),
+            named("m", "a:m b:m"),
+            named("x", "a:x"),
+            named("y", "b:y"),
+        ];
         assert_eq!(names(&[("a", &["m", "x"]), ("b", &["y", "m"])]), expected);
     }
 
@@ -158,10 +174,16 @@ pub(crate) mod tests {
     fn under_the_shared_name_nobody_is_sold_below_its_price_or_above_its_context() {
         let backends = backends(&["a", "b"]);
         let price = |input: u128, output: u128| {
-            Some(TokenPrices { input: t4t_types::Xbzz::from_plur(input), output: t4t_types::Xbzz::from_plur(output) })
+            Some(TokenPrices {
+                input: t4t_types::Xbzz::from_plur(input),
+                output: t4t_types::Xbzz::from_plur(output),
+            })
         };
         let model = |context| ListedModel { max_context_tokens: context, ..models(&["m"]).remove(0) };
-        let routes = [route(&backends[0], model(Some(9)), price(1, 5)), route(&backends[1], model(Some(7)), price(2, 3))];
+        let routes = [
+            route(&backends[0], model(Some(9)), price(1, 5)),
+            route(&backends[1], model(Some(7)), price(2, 3)),
+        ];
         let named = name_models(&routes);
         let offer = |name: &str| &named[&name.parse::<ModelId>().unwrap()];
         assert_eq!((offer("m").prices(), offer("m").max_context_tokens()), (price(2, 5), Some(7)));

@@ -36,7 +36,9 @@ impl Choice {
             match (field.as_str(), value) {
                 ("delta" | "message", Value::Object(delta)) => beside_text += self.add_delta(delta, size)?,
                 // The older form of a completion.
-                ("text", Value::String(text)) if !choice.contains_key("delta") => self.add_text("content", text, size),
+                ("text", Value::String(text)) if !choice.contains_key("delta") => {
+                    self.add_text("content", text, size)
+                }
                 ("finish_reason", Value::String(reason)) => match ending::read(reason) {
                     Ending::NotYet => {}
                     Ending::Because(reason) => self.finish_reason = Some(reason),
@@ -46,7 +48,8 @@ impl Choice {
                 ("logprobs", Value::Object(logprobs)) => {
                     beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
                 }
-                ("delta" | "message" | "text" | "finish_reason" | "logprobs" | "index", _) | (_, Value::Null) => {}
+                ("delta" | "message" | "text" | "finish_reason" | "logprobs" | "index", _)
+                | (_, Value::Null) => {}
                 (_, value) => beside_text += weight::set(&mut self.other, field, value),
             }
         }
@@ -121,7 +124,7 @@ impl Choice {
     /// Whether there is something in it that somebody could use.
     pub(crate) fn says_something(&self) -> bool {
         let is_said = |field: &&str| self.message.get(*field).is_some_and(|text| *text != json!(""));
-        !self.tool_calls.is_empty() || self.function_call.is_some() || TEXTS.iter().any(|field| is_said(&field))
+        !self.tool_calls.is_empty() || self.function_call.is_some() || TEXTS.iter().any(is_said)
     }
 
     /// Why it ended: what the backend said, as far as it fits what there is.
@@ -247,7 +250,10 @@ mod tests {
         ];
         let (choice, size) = choice(&deltas);
         let message = &choice["message"];
-        assert_eq!((&message["content"], &message["reasoning_content"]), (&json!("the answer"), &json!("hmm")));
+        assert_eq!(
+            (&message["content"], &message["reasoning_content"]),
+            (&json!("the answer"), &json!("hmm"))
+        );
         assert_eq!((&message["role"], &message["reasoning"]), (&json!("assistant"), &json!("more")));
         assert_eq!(message["content_parts"].as_array().unwrap().len(), 1);
         assert_eq!(size.bytes, 17);

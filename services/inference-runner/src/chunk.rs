@@ -65,7 +65,9 @@ impl Chunk {
 
 fn is_error(body: &Map<String, Value>) -> bool {
     match body.get("error") {
-        None | Some(Value::Null | Value::Bool(false)) => body.get("object").is_some_and(|kind| kind == "error"),
+        None | Some(Value::Null | Value::Bool(false)) => {
+            body.get("object").is_some_and(|kind| kind == "error")
+        }
         Some(Value::String(text)) => !text.is_empty(),
         Some(Value::Object(fields)) => !fields.is_empty(),
         Some(_) => true,
@@ -77,7 +79,9 @@ fn is_error(body: &Map<String, Value>) -> bool {
 /// Never the text of an answer: only what stands where errors stand.
 pub(crate) fn refusal_of(body: &Map<String, Value>, status: Option<u16>) -> Refusal {
     let error = body.get("error");
-    let field = |name: &str| error.and_then(|error| error.get(name)).or_else(|| body.get(name)).filter(|it| !it.is_null());
+    let field = |name: &str| {
+        error.and_then(|error| error.get(name)).or_else(|| body.get(name)).filter(|it| !it.is_null())
+    };
     let text = |name: &str| field(name).and_then(Value::as_str).map(str::to_owned);
     let stated = ["code", "status", "status_code"].iter().find_map(|name| field(name).and_then(status_in));
     Refusal {
@@ -86,7 +90,9 @@ pub(crate) fn refusal_of(body: &Map<String, Value>, status: Option<u16>) -> Refu
         param: text("param"),
         code: text("code").filter(|code| code.parse::<u16>().is_err()),
         status: status.or(stated),
-        retry_after: ["retry_after", "retry_after_seconds"].iter().find_map(|name| field(name).and_then(Value::as_u64)),
+        retry_after: ["retry_after", "retry_after_seconds"]
+            .iter()
+            .find_map(|name| field(name).and_then(Value::as_u64)),
     }
 }
 
@@ -149,14 +155,17 @@ mod tests {
             let Ok(Chunk::Failed(refusal)) = Chunk::read(text) else { panic!("{text}") };
             assert_eq!((refusal.status, refusal.message.as_str()), (expected, part));
         }
-        for none in [r#"{"error":null,"choices":[]}"#, r#"{"error":{},"choices":[]}"#, r#"{"error":"","a":1}"#] {
+        for none in
+            [r#"{"error":null,"choices":[]}"#, r#"{"error":{},"choices":[]}"#, r#"{"error":"","a":1}"#]
+        {
             assert!(matches!(Chunk::read(none), Ok(Chunk::Piece { .. })), "{none}");
         }
     }
 
     #[test]
     fn a_backends_error_keeps_its_code_param_and_type() {
-        let body = r#"{"error":{"message":"m","type":"t","param":"messages","code":"context_length_exceeded"}}"#;
+        let body =
+            r#"{"error":{"message":"m","type":"t","param":"messages","code":"context_length_exceeded"}}"#;
         let refusal = refusal_of(&serde_json::from_str(body).unwrap(), Some(400));
         assert_eq!((refusal.kind.as_deref(), refusal.param.as_deref()), (Some("t"), Some("messages")));
         assert_eq!(refusal.code.as_deref(), Some("context_length_exceeded"));

@@ -27,7 +27,13 @@ pub struct RunnerConfig {
 impl RunnerConfig {
     /// Settings for these backends, everything else at its default.
     pub fn new(endpoints: Endpoints) -> Self {
-        Self { endpoints, endpoints_file: None, slots: 2, limits: RunnerLimits::default(), probe_new_models: false }
+        Self {
+            endpoints,
+            endpoints_file: None,
+            slots: 2,
+            limits: RunnerLimits::default(),
+            probe_new_models: false,
+        }
     }
 
     /// What the operator set for these backends.

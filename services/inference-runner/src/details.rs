@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use t4t_types::ModelId;
 
 use crate::backend::{Backend, Failure};
-use crate::listing::{ListedModel, Listing, can_chat};
+use crate::listing::{CAN_NOT_CHAT, ListedModel, Listing, can_chat};
 
 /// Questions to one backend at a time.
 const AT_A_TIME: usize = 8;
@@ -104,7 +104,7 @@ impl Backend {
         for (mut model, shown) in std::mem::take(&mut listing.models).into_iter().zip(shown) {
             let shown = shown.unwrap_or_default();
             if shown.can_chat == Some(false) {
-                listing.left_out.push((model.id.to_string(), "it can't chat"));
+                listing.left_out.push((model.id.to_string(), CAN_NOT_CHAT));
                 continue;
             }
             model.cuts_silently = true;
@@ -146,13 +146,16 @@ impl Backend {
     /// Loads a model into Ollama, as the request that waits would, and asks with how much context. The caller limits
     /// the time.
     pub(crate) async fn loaded_context(&self, model: &ModelId) -> Option<u64> {
-        let _loaded = self.native("api/generate", Some(&json!({ "model": model, "stream": false }))).await.ok()?;
+        let _loaded =
+            self.native("api/generate", Some(&json!({ "model": model, "stream": false }))).await.ok()?;
         self.running_contexts().await.get(model.as_str()).copied()
     }
 }
 
 fn is_shown(told: &Value) -> bool {
-    ["model_info", "capabilities", "modelfile", "details", "parameters"].iter().any(|field| told.get(*field).is_some())
+    ["model_info", "capabilities", "modelfile", "details", "parameters"]
+        .iter()
+        .any(|field| told.get(*field).is_some())
 }
 
 fn read_shown(told: &Value) -> Shown {
@@ -163,7 +166,9 @@ fn read_shown(told: &Value) -> Shown {
     });
     let info = told.get("model_info").and_then(Value::as_object);
     let trained = info.and_then(|info| {
-        info.iter().find(|(name, _)| name.ends_with(".context_length")).and_then(|(_, value)| positive(Some(value)))
+        info.iter()
+            .find(|(name, _)| name.ends_with(".context_length"))
+            .and_then(|(_, value)| positive(Some(value)))
     });
     Shown { num_ctx: num_ctx.filter(|&tokens| tokens > 0), trained, can_chat: can_chat(told) }
 }
@@ -188,7 +193,10 @@ mod tests {
         let expected = Shown { num_ctx: Some(8192), trained: Some(131_072), can_chat: Some(true) };
         assert_eq!(read_shown(&told), expected);
         let embedding = json!({"capabilities": ["embedding"], "model_info": {"bert.context_length": 512}});
-        assert_eq!(read_shown(&embedding), Shown { num_ctx: None, trained: Some(512), can_chat: Some(false) });
+        assert_eq!(
+            read_shown(&embedding),
+            Shown { num_ctx: None, trained: Some(512), can_chat: Some(false) }
+        );
         assert_eq!(read_shown(&json!({"parameters": 7})), Shown::default());
         assert!(!is_shown(&json!({"error": "no such route"})));
     }

@@ -17,10 +17,13 @@ const FAILURES_TO_HOLD: u32 = 3;
 /// Rounds in a row that a backend may miss before its models count as away. One miss is forgiven.
 const MISSES_TO_AWAY: u32 = 2;
 
-/// Rounds in a row that a backend may miss, or a model may fail when it is tried, before it is no longer offered at all.
-/// Until then it is away, as far as apps know, and names stay what they are: taking a model off the chain and putting
-/// it back costs more than a few refusals, and who asks meanwhile is told to come back.
-const ROUNDS_TO_FORGET: u32 = 10;
+/// Rounds in a row that a backend may miss before its models are no longer offered at all: ten minutes, as rounds come
+/// more often meanwhile. Until then they are away, as far as apps know, and names stay what they are: taking a model off
+/// the chain and putting it back costs more than a few refusals, and who asks meanwhile is told to come back.
+const MISSES_TO_FORGET: u32 = 60;
+
+/// The same for a model that fails when it is tried.
+const TRIES_TO_FORGET: u32 = 10;
 
 /// What tells a model at a backend from others, over changes of the file.
 type Key = (String, ModelId);
@@ -101,7 +104,9 @@ impl Directory {
     pub(crate) fn update(&self, round: Vec<(Arc<Backend>, Option<Listing>)>) {
         let mut state = self.state();
         for (backend, listing) in round {
-            let Some(at) = state.backends.iter().position(|known| Arc::ptr_eq(known, &backend)) else { continue };
+            let Some(at) = state.backends.iter().position(|known| Arc::ptr_eq(known, &backend)) else {
+                continue;
+            };
             match listing {
                 Some(listing) => self.listed(&mut state, at, listing),
                 None => state.missed(at),
@@ -143,15 +148,23 @@ impl Directory {
         state.misses[at] = 0;
     }
 
-    /// Whether a backend missed the last round for the first time, so that it is worth asking again soon.
-    pub(crate) fn has_fresh_miss(&self) -> bool {
-        self.state().misses.iter().any(|&misses| (1..=MISSES_TO_AWAY).contains(&misses))
+    /// Whether a backend missed the last round, so that it is worth asking again soon.
+    pub(crate) fn has_missing(&self) -> bool {
+        self.state().misses.iter().any(|&misses| (1..MISSES_TO_FORGET).contains(&misses))
+    }
+
+    /// How many rounds in a row a backend has missed.
+    pub(crate) fn misses(&self, backend: &Arc<Backend>) -> u32 {
+        let state = self.state();
+        let at = state.backends.iter().position(|known| Arc::ptr_eq(known, backend));
+        at.map_or(0, |at| state.misses[at])
     }
 
     /// The models by name, those that are away among them.
     pub(crate) fn offered(&self) -> Vec<RunnerModel> {
         let state = self.state();
-        let offers = state.named.iter().filter(|(_, offer)| offer.routes.iter().any(|route| state.is_admitted(route)));
+        let offers =
+            state.named.iter().filter(|(_, offer)| offer.routes.iter().any(|route| state.is_admitted(route)));
         offers
             .map(|(name, offer)| RunnerModel {
                 model: name.clone(),
@@ -181,7 +194,8 @@ impl Directory {
         let state = self.state();
         let is_in_question = |route: &Route| state.is_held(route) || state.doubted.contains(&route.key());
         let mut to_try: Vec<Arc<Route>> = Vec::new();
-        for route in state.named.values().filter(|offer| !offer.prefers_first).flat_map(|offer| &offer.routes) {
+        for route in state.named.values().filter(|offer| !offer.prefers_first).flat_map(|offer| &offer.routes)
+        {
             if is_in_question(route) && state.answers(route) {
                 to_try.push(Arc::clone(route));
             }
@@ -239,7 +253,7 @@ impl Directory {
         } else {
             *failures = failures.saturating_add(1);
         }
-        if can_not || is_doubted || *failures > FAILURES_TO_HOLD + ROUNDS_TO_FORGET {
+        if can_not || is_doubted || *failures > FAILURES_TO_HOLD + TRIES_TO_FORGET {
             state.admitted.remove(&key);
         }
     }
@@ -248,7 +262,7 @@ impl Directory {
 impl State {
     fn missed(&mut self, at: usize) {
         self.misses[at] = self.misses[at].saturating_add(1);
-        if self.misses[at] >= ROUNDS_TO_FORGET {
+        if self.misses[at] >= MISSES_TO_FORGET {
             self.listings[at] = Vec::new();
         }
     }
@@ -316,7 +330,9 @@ mod tests {
 
     /// The names on offer, those that are away in brackets.
     fn offered(directory: &Directory) -> Vec<String> {
-        let shown = |model: RunnerModel| if model.away { format!("({})", model.model) } else { model.model.to_string() };
+        let shown = |model: RunnerModel| {
+            if model.away { format!("({})", model.model) } else { model.model.to_string() }
+        };
         directory.offered().into_iter().map(shown).collect()
     }
 
@@ -330,9 +346,9 @@ mod tests {
         update(&directory, [Some(&["m"]), Some(&["m", "x"])]);
         assert_eq!(offered(&directory), ["a/m", "b/m", "m", "x"]);
         update(&directory, [Some(&["m"]), None]);
-        assert!(directory.has_fresh_miss());
+        assert!(directory.has_missing());
         assert_eq!(offered(&directory), ["a/m", "b/m", "m", "x"], "one miss is forgiven");
-        for _ in 1..9 {
+        for _ in 2..MISSES_TO_FORGET {
             update(&directory, [Some(&["m"]), None]);
             assert_eq!(offered(&directory), ["a/m", "b/m", "m", "(x)"]);
         }
@@ -357,7 +373,7 @@ mod tests {
         assert!(Arc::ptr_eq(&directory.to_try()[0], &route) && directory.to_try().len() == 1);
         update(&directory, [Some(&["m", "x"]), None]);
         assert_eq!(offered(&directory), ["(m)", "x"]);
-        for _ in 0..=ROUNDS_TO_FORGET {
+        for _ in 0..=TRIES_TO_FORGET {
             directory.failed_when_tried(&route, false);
         }
         assert_eq!(offered(&directory), ["x"], "for too long");

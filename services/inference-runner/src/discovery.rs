@@ -19,7 +19,7 @@ use crate::listing::Listing;
 /// The shortest time between two rounds.
 const SOONEST: Duration = Duration::from_millis(100);
 
-/// After a first miss the next round comes this many times sooner.
+/// While a backend is missing, rounds come this many times sooner.
 const SOONER: u32 = 6;
 
 /// Looks after the directory.
@@ -44,7 +44,7 @@ impl Discovery {
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let interval = self.limits.discovery_interval;
-            let wait = if self.directory.has_fresh_miss() { interval / SOONER } else { interval };
+            let wait = if self.directory.has_missing() { interval / SOONER } else { interval };
             let wait = wait.max(SOONEST);
             // One that is worried about is tried at once, and no more often than the shortest round.
             let _whichever_is_first = timeout(self.clock.as_ref(), wait, self.worried_or_changed()).await;
@@ -83,7 +83,10 @@ impl Discovery {
                 true
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "endpoints.json changed and can't be used");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "endpoints.json changed and can't be used"
+                );
                 false
             }
         }
@@ -110,23 +113,32 @@ impl Discovery {
         }
     }
 
-    async fn list(&self, backend: &Backend) -> Option<Listing> {
+    async fn list(&self, backend: &Arc<Backend>) -> Option<Listing> {
         let limit = self.limits.discovery_timeout;
         match timeout(self.clock.as_ref(), limit, backend.list()).await {
             Ok(Ok(mut listing)) => {
                 // What can't be learned in time stays unknown, and is asked for in the next round.
                 if timeout(self.clock.as_ref(), limit, backend.add_details(&mut listing)).await.is_err() {
-                    tracing::debug!(endpoint = backend.name(), "a backend did not tell all about its models in time");
+                    tracing::debug!(
+                        endpoint = backend.name(),
+                        "a backend did not tell all about its models in time"
+                    );
                 }
                 return Some(listing);
             }
-            Ok(Err(failure)) => {
-                tracing::warn!(endpoint = backend.name(), ?failure, "a backend lists no models");
-            }
-            Err(_) => tracing::warn!(endpoint = backend.name(), "a backend did not list its models in time"),
+            Ok(Err(failure)) => self.tell_missing(backend, &format!("{failure:?}")),
+            Err(_) => self.tell_missing(backend, "it did not answer in time"),
         }
         backend.forget_kind();
         None
+    }
+
+    /// Says that a backend lists no models, and again after 1, 2, 4, 8 and so on rounds.
+    fn tell_missing(&self, backend: &Arc<Backend>, reason: &str) {
+        let misses = self.directory.misses(backend);
+        if misses.count_ones() <= 1 {
+            tracing::warn!(endpoint = backend.name(), misses, reason, "a backend lists no models");
+        }
     }
 
     async fn probe(&self, route: Arc<Route>) {

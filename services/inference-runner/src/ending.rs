@@ -16,12 +16,32 @@ pub(crate) fn read(reason: &str) -> Ending {
     let reason = reason.trim().to_ascii_lowercase();
     let is_any = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     match reason.as_str() {
-        "" | "null" | "none" | "undefined" | "not_finished" | "in_progress" | "unfinished"
-        | "finish_reason_unspecified" | "unspecified" | "pause_turn" => Ending::NotYet,
+        ""
+        | "null"
+        | "none"
+        | "undefined"
+        | "not_finished"
+        | "in_progress"
+        | "unfinished"
+        | "finish_reason_unspecified"
+        | "unspecified"
+        | "pause_turn" => Ending::NotYet,
         "function_call" => Ending::Because("function_call"),
         _ if is_any(&["tool", "function"]) => Ending::Because("tool_calls"),
-        _ if is_any(&["length", "max_token", "max_output", "token_limit", "limit"]) => Ending::Because("length"),
-        _ if is_any(&["filter", "safety", "moderation", "blocklist", "prohibited", "recitation", "spii", "refusal"]) => {
+        _ if is_any(&["length", "max_token", "max_output", "token_limit", "limit"]) => {
+            Ending::Because("length")
+        }
+        _ if is_any(&[
+            "filter",
+            "safety",
+            "moderation",
+            "blocklist",
+            "prohibited",
+            "recitation",
+            "spii",
+            "refusal",
+        ]) =>
+        {
             Ending::Because("content_filter")
         }
         _ if is_any(&["error", "abort", "cancel", "fail", "network", "insufficient_system_resource"]) => {

@@ -53,7 +53,8 @@ impl Endpoint {
     /// What is set for a model that the backend lists under this name: under the same name, or under one that differs in
     /// case or in `:latest` alone.
     pub(crate) fn terms_of(&self, listed: &ModelId) -> Option<&ModelTerms> {
-        let nearly = || self.models.iter().find(|(named, _)| plain(named) == plain(listed)).map(|(_, terms)| terms);
+        let nearly =
+            || self.models.iter().find(|(named, _)| plain(named) == plain(listed)).map(|(_, terms)| terms);
         self.models.get(listed).or_else(nearly)
     }
 
@@ -67,9 +68,13 @@ impl Endpoint {
 
 fn unknown_model(named: &ModelId, listed: &[&ModelId]) -> String {
     if let Some(meant) = listed.iter().find(|listed| plain(listed) == plain(named)) {
-        return format!("endpoints.json names the model {named:?}, and the backend lists {meant:?}: write it so (what is set for it is used)");
+        return format!(
+            "endpoints.json names the model {named:?}, and the backend lists {meant:?}: write it so (what is set for it is used)"
+        );
     }
-    let unused = format!("endpoints.json names the model {named:?}, which the backend does not list: what is set for it is not used");
+    let unused = format!(
+        "endpoints.json names the model {named:?}, which the backend does not list: what is set for it is not used"
+    );
     let distance = |listed: &ModelId| strsim::damerau_levenshtein(&plain(listed), &plain(named));
     match listed.iter().map(|listed| (distance(listed), listed)).min() {
         Some((distance, nearest)) if distance <= NEAR => format!("{unused}; did you mean {nearest:?}?"),
@@ -218,8 +223,10 @@ impl Entry<'_> {
             problem: "expected an object with \"name\" and \"url\"".into(),
         })?;
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-            return Err(self
-                .problem(unknown, "is not known; the fields are name, url, apiKey, models, fetchMedia and slots"));
+            return Err(self.problem(
+                unknown,
+                "is not known; the fields are name, url, apiKey, models, fetchMedia and slots",
+            ));
         }
         Ok(Endpoint {
             name: self.name(fields)?,
@@ -281,11 +288,13 @@ impl Entry<'_> {
     }
 
     fn slots(&self, fields: &Map<String, Value>) -> Result<Option<u32>, Problem> {
-        let problem = || self.problem("slots", "expected how many requests it takes at a time, for example 4");
+        let problem =
+            || self.problem("slots", "expected how many requests it takes at a time, for example 4");
         match fields.get("slots") {
             None | Some(Value::Null) => Ok(None),
             Some(slots) => {
-                let slots = slots.as_u64().filter(|slots| (1..=MAX_SLOTS).contains(slots)).ok_or_else(problem)?;
+                let slots =
+                    slots.as_u64().filter(|slots| (1..=MAX_SLOTS).contains(slots)).ok_or_else(problem)?;
                 u32::try_from(slots).map(Some).map_err(|_| problem())
             }
         }
@@ -303,7 +312,8 @@ impl Entry<'_> {
 
     fn model(&self, model: &str, terms: &Value) -> Result<(ModelId, ModelTerms), Problem> {
         let at = |field: &str| format!("models.{model}.{field}");
-        let id = model.parse().map_err(|error| self.problem(&format!("models.{model}"), &format!("{error}")))?;
+        let id =
+            model.parse().map_err(|error| self.problem(&format!("models.{model}"), &format!("{error}")))?;
         let example = "expected an object such as {\"inputBzz\": \"0.3\", \"outputBzz\": \"1.5\"}";
         let fields = terms.as_object().ok_or_else(|| self.problem(&format!("models.{model}"), example))?;
         if let Some(unknown) = fields.keys().find(|field| !MODEL_FIELDS.contains(&field.as_str())) {
@@ -324,7 +334,11 @@ impl Entry<'_> {
         let answers_as = match fields.get("answersAs") {
             None | Some(Value::Null) => None,
             Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
-            Some(_) => return Err(self.problem(&at("answersAs"), "expected the model's name in the backend's answers")),
+            Some(_) => {
+                return Err(
+                    self.problem(&at("answersAs"), "expected the model's name in the backend's answers")
+                );
+            }
         };
         Ok((id, ModelTerms { prices, answers_as }))
     }
@@ -384,7 +398,10 @@ mod tests {
                 r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1","outputBzz":"-1"}}}]"#,
                 "outputBzz",
             ),
-            (r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1","outputBZZ":"1"}}}]"#, "models.m.outputBZZ\": is not known"),
+            (
+                r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1","outputBZZ":"1"}}}]"#,
+                "models.m.outputBZZ\": is not known",
+            ),
             (r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1"}}}]"#, "models.m.outputBzz"),
             (r#"[{"name":"a","url":"http://a","models":{"m":{"answersAs":7}}}]"#, "models.m.answersAs"),
             (r#"[{"name":"a","url":"http://a","models":{"m":7}}]"#, "models.m"),
@@ -414,7 +431,10 @@ mod tests {
         assert_eq!(told.len(), 4, "{told:?}");
         assert!(told[0].contains("lists \"llama3:8b\": write it so"), "{told:?}");
         assert!(told.iter().any(|told| told.contains("did you mean \"mistral\"?")), "{told:?}");
-        assert!(told.iter().any(|told| told.contains("\"zzzzzz\"") && told.ends_with("is not used")), "{told:?}");
+        assert!(
+            told.iter().any(|told| told.contains("\"zzzzzz\"") && told.ends_with("is not used")),
+            "{told:?}"
+        );
     }
 
     #[test]

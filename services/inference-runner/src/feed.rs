@@ -55,7 +55,11 @@ impl Feed {
         let text = waiting.strip_prefix(BYTE_ORDER_MARK).unwrap_or(waiting);
         let first = text.iter().find(|byte| !byte.is_ascii_whitespace()).filter(|_| !is_cut_mark).copied();
         let Some(first) = first else {
-            return if waiting.len() > self.limit { Err(TooLong::Piece { limit: self.limit }) } else { Ok(Vec::new()) };
+            return if waiting.len() > self.limit {
+                Err(TooLong::Piece { limit: self.limit })
+            } else {
+                Ok(Vec::new())
+            };
         };
         let text = text.to_vec();
         if matches!(first, b'{' | b'[') {
@@ -147,7 +151,10 @@ mod tests {
     #[test]
     fn events_lines_and_pieces_are_told_apart_by_their_first_character() {
         assert_eq!(read(&[b"data: {\"a\":1}\n\ndata:[DONE]\n\n"]), ["{\"a\":1}", "[DONE]"]);
-        assert_eq!(read(&[b"{\"a\":1}\n{\"b\":\"}\\\"{\"}\r\n[DONE]"]), ["{\"a\":1}", "{\"b\":\"}\\\"{\"}", "[DONE]"]);
+        assert_eq!(
+            read(&[b"{\"a\":1}\n{\"b\":\"}\\\"{\"}\r\n[DONE]"]),
+            ["{\"a\":1}", "{\"b\":\"}\\\"{\"}", "[DONE]"]
+        );
         assert_eq!(read(&[b"\n {\n \"a\": [1]\n}\n"]), ["{\n \"a\": [1]\n}"]);
         assert_eq!(read(&[b"[{\"error\":1}]"]), ["[{\"error\":1}]"]);
         assert_eq!(read(&[b"{\"a\":"]), ["{\"a\":"]);

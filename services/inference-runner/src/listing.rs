@@ -6,6 +6,9 @@ use t4t_types::ModelId;
 /// Models taken from one list.
 const MAX_MODELS: usize = 1000;
 
+/// Why a model of another kind is left out.
+pub(crate) const CAN_NOT_CHAT: &str = "it can't chat";
+
 /// What kinds of models that can't chat are called.
 const OTHER_KINDS: [&str; 18] = [
     "embed",
@@ -29,7 +32,8 @@ const OTHER_KINDS: [&str; 18] = [
 ];
 
 /// What kinds of models that can chat are called, also those that can do more.
-const CHAT_KINDS: [&str; 8] = ["chat", "llm", "vlm", "completion", "generat", "text2text", "conversational", "language"];
+const CHAT_KINDS: [&str; 8] =
+    ["chat", "llm", "vlm", "completion", "generat", "text2text", "conversational", "language"];
 
 /// Parts of the names of models that can't chat; it is only a hint, so such a model is tried before it is offered.
 const OTHER_NAMES: [&str; 16] = [
@@ -96,15 +100,18 @@ pub(crate) fn listing_of(list: &Value) -> Listing {
 fn listed(name: &str, model: &Value) -> Result<ListedModel, &'static str> {
     let id: ModelId = name.parse().map_err(|_| "its name is empty, too long or holds control characters")?;
     if id.as_str().len() > ModelId::MAX_OFFERED_BYTES {
-        return Err("its name is longer than the market takes (96 bytes): give it a short one at the backend, such as \
-                    llama.cpp's --alias or vLLM's --served-model-name");
+        return Err(
+            "its name is longer than the market takes (96 bytes): give it a short one at the backend, such as \
+                    llama.cpp's --alias or vLLM's --served-model-name",
+        );
     }
     if can_chat(model) == Some(false) {
-        return Err("it can't chat");
+        return Err(CAN_NOT_CHAT);
     }
     let number = |value: Option<&Value>| value.and_then(Value::as_u64).filter(|&tokens| tokens > 0);
     let of_meta = |field: &str| number(model.get("meta").and_then(|meta| meta.get(field)));
-    let direct = ["max_model_len", "loaded_context_length", "context_length", "max_context_length", "context_window"];
+    let direct =
+        ["max_model_len", "loaded_context_length", "context_length", "max_context_length", "context_window"];
     let stated = direct.into_iter().find_map(|field| number(model.get(field)));
     let lower = name.to_lowercase();
     Ok(ListedModel {
@@ -120,7 +127,8 @@ fn listed(name: &str, model: &Value) -> Result<ListedModel, &'static str> {
 
 /// Whether a backend says that a model can chat; `None` if it says nothing.
 pub(crate) fn can_chat(model: &Value) -> Option<bool> {
-    let kind = ["type", "task", "model_type", "pipeline_tag"].iter().find_map(|field| model.get(*field)?.as_str());
+    let kind =
+        ["type", "task", "model_type", "pipeline_tag"].iter().find_map(|field| model.get(*field)?.as_str());
     if let Some(kind) = kind.map(str::to_lowercase) {
         if CHAT_KINDS.iter().any(|known| kind.contains(known)) {
             return Some(true);
@@ -132,7 +140,8 @@ pub(crate) fn can_chat(model: &Value) -> Option<bool> {
     match model.get("capabilities") {
         Some(Value::Array(list)) if !list.is_empty() => {
             let words: Vec<String> = list.iter().filter_map(Value::as_str).map(str::to_lowercase).collect();
-            let is_any = |known: &[&str]| words.iter().any(|word| known.iter().any(|known| word.contains(known)));
+            let is_any =
+                |known: &[&str]| words.iter().any(|word| known.iter().any(|known| word.contains(known)));
             if is_any(&CHAT_KINDS) {
                 return Some(true);
             }
@@ -142,13 +151,16 @@ pub(crate) fn can_chat(model: &Value) -> Option<bool> {
         }
         Some(Value::Object(fields)) => {
             let says = |field: &str| fields.get(field).and_then(Value::as_bool);
-            if let Some(chats) = says("completion_chat").or_else(|| says("chat")).or_else(|| says("chat_completion")) {
+            if let Some(chats) =
+                says("completion_chat").or_else(|| says("chat")).or_else(|| says("chat_completion"))
+            {
                 return Some(chats);
             }
         }
         _ => {}
     }
-    let outputs = model.get("architecture").and_then(|it| it.get("output_modalities")).and_then(Value::as_array);
+    let outputs =
+        model.get("architecture").and_then(|it| it.get("output_modalities")).and_then(Value::as_array);
     outputs.map(|outputs| outputs.iter().any(|output| output == "text"))
 }
 
@@ -175,7 +187,11 @@ mod tests {
         ];
         for (model, expected, trained) in cases {
             let listed = one(model.clone());
-            assert_eq!((listed.max_context_tokens, listed.trained_context_tokens), (expected, trained), "{model}");
+            assert_eq!(
+                (listed.max_context_tokens, listed.trained_context_tokens),
+                (expected, trained),
+                "{model}"
+            );
         }
         for wrong in [json!({}), json!(7), json!({"id": 7})] {
             assert_eq!(listing_of(&json!({ "data": [wrong] })), Listing::default());

@@ -66,7 +66,11 @@ fn inside_text(rest: &str, character: char, mended: &mut String) -> usize {
 /// The number in `\uXXXX`, if `text` begins with one.
 fn escaped_unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
-    digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+    digits
+        .bytes()
+        .all(|digit| digit.is_ascii_hexdigit())
+        .then(|| u16::from_str_radix(digits, 16).ok())
+        .flatten()
 }
 
 fn outside_text(rest: &str, character: char, mended: &mut String) -> usize {

@@ -2,8 +2,8 @@
 
 /// Words that a name may have more or less and still mean the same model.
 const BESIDE: [&str; 17] = [
-    "latest", "instruct", "chat", "it", "hf", "gguf", "awq", "gptq", "fp8", "fp16", "bf16", "int4", "int8", "mlx",
-    "preview", "default", "main",
+    "latest", "instruct", "chat", "it", "hf", "gguf", "awq", "gptq", "fp8", "fp16", "bf16", "int4", "int8",
+    "mlx", "preview", "default", "main",
 ];
 
 /// Whether an answer of `answered` can be one of the model that was asked for as `asked`. A path before it, its case, a
@@ -12,10 +12,13 @@ pub(crate) fn is_same_model(asked: &str, answered: &str) -> bool {
     let (asked, answered) = (words(asked), words(answered));
     let is_beside = |word: &String| {
         let is_number = word.len() >= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
-        let is_quantised = word.len() <= 3 && (word.starts_with('q') || word.starts_with("iq")) && word.ends_with(|last: char| last.is_ascii_digit());
+        let is_quantised = word.len() <= 3
+            && (word.starts_with('q') || word.starts_with("iq"))
+            && word.ends_with(|last: char| last.is_ascii_digit());
         is_number || is_quantised || BESIDE.contains(&word.as_str())
     };
-    let core = |words: &[String]| -> Vec<String> { words.iter().filter(|word| !is_beside(word)).cloned().collect() };
+    let core =
+        |words: &[String]| -> Vec<String> { words.iter().filter(|word| !is_beside(word)).cloned().collect() };
     asked == answered || (!core(&asked).is_empty() && core(&asked) == core(&answered))
 }
 
@@ -26,13 +29,17 @@ fn words(name: &str) -> Vec<String> {
     let words = last.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let mut words: Vec<String> = words.map(str::to_owned).collect();
     // A date's month and day follow its year.
-    if let Some(at) = words.iter().position(|word| word.len() == 4 && word.starts_with("20") && word.bytes().all(|byte| byte.is_ascii_digit())) {
+    if let Some(at) = words.iter().position(|word| {
+        word.len() == 4 && word.starts_with("20") && word.bytes().all(|byte| byte.is_ascii_digit())
+    }) {
         let is_of_date = |word: &String| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
         let end = words[at + 1..].iter().take_while(|word| is_of_date(word)).count();
         words.drain(at + 1..at + 1 + end);
     }
     // What follows the form of the weights, as in `Q4_K_M`, belongs to it.
-    if let Some(at) = words.iter().rposition(|word| word.len() <= 3 && word.starts_with('q') && word.ends_with(|last: char| last.is_ascii_digit())) {
+    if let Some(at) = words.iter().rposition(|word| {
+        word.len() <= 3 && word.starts_with('q') && word.ends_with(|last: char| last.is_ascii_digit())
+    }) {
         let is_of_form = |word: &String| word.len() == 1;
         let end = words[at + 1..].iter().take_while(|word| is_of_form(word)).count();
         words.drain(at + 1..at + 1 + end);

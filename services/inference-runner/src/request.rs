@@ -11,7 +11,8 @@ use crate::raw_object::RawObject;
 
 /// The names under which backends take a limit on the answer. Ollama knows only the first; llama.cpp lets `n_predict`
 /// overrule it, so a limit holds only if it is in every one.
-const LIMITS: [&str; 5] = ["max_tokens", "max_completion_tokens", "n_predict", "num_predict", "max_new_tokens"];
+const LIMITS: [&str; 5] =
+    ["max_tokens", "max_completion_tokens", "n_predict", "num_predict", "max_new_tokens"];
 
 /// Limits that are no part of OpenAI's API and count where neither of its own is given.
 const OTHER_LIMITS: [&str; 3] = ["n_predict", "num_predict", "max_new_tokens"];
@@ -66,7 +67,7 @@ impl ChatRequest {
     /// # Errors
     /// [`RunnerError::Refused`] for what no backend could serve as it was paid.
     pub(crate) fn parse(request: &RawValue, cap: Option<u64>) -> Result<Self, RunnerError> {
-        let asked = Asked::read(request).map_err(|fault| of_fault(fault))?;
+        let asked = Asked::read(request).map_err(of_fault)?;
         let unreadable = |_| refused("the request can't be read: send valid JSON".into());
         let mut fields: RawObject = serde_json::from_str(request.get()).map_err(unreadable)?;
         let messages = fields.get("messages").map(|messages| serde_json::from_str::<Value>(messages.get()));
@@ -115,7 +116,11 @@ impl ChatRequest {
 
     /// The most completion tokens that the whole answer may have, by what was asked and what is paid.
     pub(crate) fn longest(&self) -> Option<u64> {
-        [self.own_limit(), self.cap].into_iter().flatten().min().map(|limit| limit.saturating_mul(self.choices()))
+        [self.own_limit(), self.cap]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|limit| limit.saturating_mul(self.choices()))
     }
 
     /// The limit to tell a backend with this context.
@@ -199,7 +204,11 @@ fn show_reasoning(fields: &mut RawObject) -> Result<(), serde_json::Error> {
 }
 
 /// Tells the limit under every name that is there, and takes out what is none.
-fn limit_answer(fields: &mut RawObject, form: LimitForm, limit: Option<u64>) -> Result<(), serde_json::Error> {
+fn limit_answer(
+    fields: &mut RawObject,
+    form: LimitForm,
+    limit: Option<u64>,
+) -> Result<(), serde_json::Error> {
     for name in LIMITS {
         let is_told = match form {
             LimitForm::Usual => name == "max_tokens" || fields.get(name).is_some(),
@@ -230,7 +239,12 @@ mod tests {
         Form { answer, limit: LimitForm::Usual }
     }
 
-    fn sent_to(request: &str, cap: Option<u64>, context: Option<u64>, form: Form) -> Result<Value, RunnerError> {
+    fn sent_to(
+        request: &str,
+        cap: Option<u64>,
+        context: Option<u64>,
+        form: Form,
+    ) -> Result<Value, RunnerError> {
         let raw = RawValue::from_string(request.to_owned()).unwrap();
         let request = ChatRequest::parse(&raw, cap)?;
         let body = request.body("backend-name", form, request.limit(context)?)?;
@@ -312,7 +326,10 @@ mod tests {
         ] {
             let raw = RawValue::from_string(request.into()).unwrap();
             let refused = ChatRequest::parse(&raw, cap);
-            assert!(matches!(refused, Err(RunnerError::Refused { refusal }) if refusal.status == Some(400)), "{request}");
+            assert!(
+                matches!(refused, Err(RunnerError::Refused { refusal }) if refusal.status == Some(400)),
+                "{request}"
+            );
         }
     }
 
@@ -367,24 +384,56 @@ mod tests {
 
     /// A name with some of its letters in another form, escaped or joined otherwise.
     fn respelt(name: &'static str) -> impl Strategy<Value = String> {
-        let letters: Vec<_> = name.chars().map(|letter| {
-            let forms = match letter {
-                'k' => vec!["k".to_owned(), "K".into(), "\u{212a}".into(), "\\u212a".into()],
-                's' => vec!["s".to_owned(), "S".into(), "\u{17f}".into(), "\\u017F".into()],
-                '_' => vec!["_".to_owned(), String::new(), "-".into()],
-                other => vec![other.to_string(), other.to_ascii_uppercase().to_string(), format!("\\u{:04x}", u32::from(other))],
-            };
-            // Most letters stay, or hardly a name would be left as it was.
-            prop_oneof![4 => Just(letter.to_string()), 1 => prop::sample::select(forms)]
-        }).collect();
+        let letters: Vec<_> = name
+            .chars()
+            .map(|letter| {
+                let forms = match letter {
+                    'k' => vec!["k".to_owned(), "K".into(), "\u{212a}".into(), "\\u212a".into()],
+                    's' => vec!["s".to_owned(), "S".into(), "\u{17f}".into(), "\\u017F".into()],
+                    '_' => vec!["_".to_owned(), String::new(), "-".into()],
+                    other => vec![
+                        other.to_string(),
+                        other.to_ascii_uppercase().to_string(),
+                        format!("\\u{:04x}", u32::from(other)),
+                    ],
+                };
+                // Most letters stay, or hardly a name would be left as it was.
+                prop_oneof![4 => Just(letter.to_string()), 1 => prop::sample::select(forms)]
+            })
+            .collect();
         letters.prop_map(|letters| letters.concat())
     }
 
     fn field() -> impl Strategy<Value = String> {
-        let numbers = || prop::sample::select(vec!["100000", "1", "-1", "1e5", "\"100000\"", "null", "true", "[9]"]);
-        let names = || prop::sample::select(vec!["max_tokens", "max_completion_tokens", "n_predict", "num_predict", "max_new_tokens", "n", "best_of"]);
-        let part = prop::sample::select(vec!["image_url", "image", "file", "input_audio", "video_url", "url", "source"]);
-        let media = prop::sample::select(vec![r#""http://a""#, r#"{"url":"http://a"}"#, r#"{"file_id":"http://a"}"#, r#"{"url":"data:,"}"#, r#"{"data":"AA==","URL":"http://a"}"#]);
+        let numbers =
+            || prop::sample::select(vec!["100000", "1", "-1", "1e5", "\"100000\"", "null", "true", "[9]"]);
+        let names = || {
+            prop::sample::select(vec![
+                "max_tokens",
+                "max_completion_tokens",
+                "n_predict",
+                "num_predict",
+                "max_new_tokens",
+                "n",
+                "best_of",
+            ])
+        };
+        let part = prop::sample::select(vec![
+            "image_url",
+            "image",
+            "file",
+            "input_audio",
+            "video_url",
+            "url",
+            "source",
+        ]);
+        let media = prop::sample::select(vec![
+            r#""http://a""#,
+            r#"{"url":"http://a"}"#,
+            r#"{"file_id":"http://a"}"#,
+            r#"{"url":"data:,"}"#,
+            r#"{"data":"AA==","URL":"http://a"}"#,
+        ]);
         prop_oneof![
             names().prop_flat_map(respelt).prop_flat_map(move |name| numbers().prop_map(move |number| format!("\"{name}\":{number}"))),
             respelt("model").prop_map(|name| format!("\"{name}\":\"big:405b\"")),

@@ -83,7 +83,8 @@ impl Run {
             Err(RunnerError::Refused { refusal }) if refusal.blames_request() => {
                 let text = refusal.message.to_lowercase();
                 let is_certain = text.contains("does not support chat");
-                let is_about_chat = text.contains("support") && ["chat", "complet", "generat"].iter().any(|word| text.contains(word));
+                let is_about_chat = text.contains("support")
+                    && ["chat", "complet", "generat"].iter().any(|word| text.contains(word));
                 if is_certain || is_about_chat || text.contains("embedding model") {
                     self.directory.doubt(route, is_certain);
                 }
@@ -101,7 +102,9 @@ impl Run {
 fn is_backends_fault(error: &RunnerError) -> bool {
     match error {
         RunnerError::Backend { .. } | RunnerError::TimedOut => true,
-        RunnerError::Refused { refusal } => !refusal.blames_request() && refusal.code.as_deref() == Some(AWAY),
+        RunnerError::Refused { refusal } => {
+            !refusal.blames_request() && refusal.code.as_deref() == Some(AWAY)
+        }
         _ => false,
     }
 }
@@ -118,7 +121,11 @@ fn is_for_the_next(error: &RunnerError) -> bool {
 
 /// Of two failures the one that tells the app more: a "try again" before a "failed".
 fn better_known(last: RunnerError, error: RunnerError) -> RunnerError {
-    if matches!(last, RunnerError::Refused { .. }) && !matches!(error, RunnerError::Refused { .. }) { last } else { error }
+    if matches!(last, RunnerError::Refused { .. }) && !matches!(error, RunnerError::Refused { .. }) {
+        last
+    } else {
+        error
+    }
 }
 
 impl From<OutOfPatience> for RunnerError {
@@ -206,7 +213,11 @@ impl<'a> Attempt<'a> {
             };
             left = left.saturating_sub(piece.len());
             if left == 0 {
-                return if self.transcript.cut() { Ok(()) } else { Err(refused(backend, &"it sends without end")) };
+                return if self.transcript.cut() {
+                    Ok(())
+                } else {
+                    Err(refused(backend, &"it sends without end"))
+                };
             }
             let texts = feed.feed(&piece).map_err(|error| refused(backend, &error))?;
             if self.pass_on(texts, patience).await? {
@@ -293,11 +304,21 @@ fn simpler(form: Form, failure: &Failure, may_drop_limit: bool) -> Option<Form> 
     }
     let text = body.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if form.limit == LimitForm::Usual && text.contains("max_tokens") && text.contains("use 'max_completion_tokens'") {
+    if form.limit == LimitForm::Usual
+        && text.contains("max_tokens")
+        && text.contains("use 'max_completion_tokens'")
+    {
         return Some(Form { limit: LimitForm::Newer, ..form });
     }
     // It counts the prompt otherwise than we do; without a limit it gives the room there is.
-    let is_about_length = says(&["context_length", "context length", "context window", "max_tokens", "max_model_len", "maximum context"]);
+    let is_about_length = says(&[
+        "context_length",
+        "context length",
+        "context window",
+        "max_tokens",
+        "max_model_len",
+        "maximum context",
+    ]);
     if may_drop_limit && form.limit != LimitForm::Untold && is_about_length {
         return Some(Form { limit: LimitForm::Untold, ..form });
     }

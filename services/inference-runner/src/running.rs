@@ -81,9 +81,10 @@ impl Runner {
     /// [`StartError`]
     pub async fn start(config: RunnerConfig, deps: RunnerDeps) -> Result<Running, StartError> {
         let connect = config.limits.connect;
-        let backends = config.endpoints.iter().map(|endpoint| {
-            Backend::new(endpoint.clone(), connect, deps.clock.clone()).map(Arc::new)
-        });
+        let backends = config
+            .endpoints
+            .iter()
+            .map(|endpoint| Backend::new(endpoint.clone(), connect, deps.clock.clone()).map(Arc::new));
         let backends = backends.collect::<Result<Vec<_>, _>>()?;
         let directory = Arc::new(Directory::new(backends, config.probe_new_models));
         let discovery = Arc::new(Discovery {

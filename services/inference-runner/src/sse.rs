@@ -110,8 +110,7 @@ impl SseReader {
         if !is_error || text.trim_start().starts_with("{\"error\"") {
             return Some(text);
         }
-        let said: serde_json::Value =
-            serde_json::from_str(&text).unwrap_or_else(|_| serde_json::Value::String(text));
+        let said: serde_json::Value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
         Some(match said.get("error") {
             Some(_) => said.to_string(),
             None => serde_json::json!({ "error": said }).to_string(),
@@ -149,7 +148,10 @@ mod tests {
     #[test]
     fn errors_by_name_alone_become_error_objects() {
         let text = b"event: error\ndata: {\"message\":\"m\"}\n\nevent: x\ndata: a\n\nerror: {\"code\":500}\n\nerror: no\n\n";
-        assert_eq!(read(&[text]), [r#"{"error":{"message":"m"}}"#, "a", r#"{"error":{"code":500}}"#, r#"{"error":"no"}"#]);
+        assert_eq!(
+            read(&[text]),
+            [r#"{"error":{"message":"m"}}"#, "a", r#"{"error":{"code":500}}"#, r#"{"error":"no"}"#]
+        );
         assert_eq!(read(&[b"event: error\ndata: {\"error\":{}}\n\n"]), [r#"{"error":{}}"#]);
     }
 

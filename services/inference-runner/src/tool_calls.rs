@@ -96,7 +96,8 @@ impl ToolCalls {
         {
             // Some give all of their calls one id.
             let call = &self.0[same];
-            let is_another = !call.goes_on_with(fragment.name) || (fragment.index.is_some() && call.index.is_some() && call.index != fragment.index);
+            let is_another = !call.goes_on_with(fragment.name)
+                || (fragment.index.is_some() && call.index.is_some() && call.index != fragment.index);
             return (!is_another).then_some(same);
         }
         let at = match fragment.index {
@@ -125,14 +126,18 @@ impl ToolCalls {
         let Some(index) = fragment.index else { return Some(last) };
         match self.0.iter().rposition(|call| call.index == Some(index)) {
             // The call of that index has all it needs, and the last one does not.
-            Some(named) if named != last && !self.0[named].lacks_arguments() && self.0[last].lacks_arguments() => {
+            Some(named)
+                if named != last && !self.0[named].lacks_arguments() && self.0[last].lacks_arguments() =>
+            {
                 Some(last)
             }
             Some(named) => Some(named),
             // Nobody has that index: it is the call whose own was taken, or the head has not come.
-            None => self.0.iter().rposition(|call| call.index.is_none()).or_else(|| {
-                (fragment.id.is_none() && self.0[last].lacks_arguments()).then_some(last)
-            }),
+            None => self
+                .0
+                .iter()
+                .rposition(|call| call.index.is_none())
+                .or_else(|| (fragment.id.is_none() && self.0[last].lacks_arguments()).then_some(last)),
         }
     }
 
@@ -202,7 +207,8 @@ impl ToolCall {
         }
         // Some write name and arguments beside the function, or instead of it.
         let function = fragment.get("function").and_then(Value::as_object);
-        let field = |name: &str| function.and_then(|function| function.get(name)).or_else(|| fragment.get(name));
+        let field =
+            |name: &str| function.and_then(|function| function.get(name)).or_else(|| fragment.get(name));
         if let Some(name) = field("name").and_then(Value::as_str) {
             self.add_name(name, size);
         }
@@ -213,7 +219,8 @@ impl ToolCall {
         }
         let known = ["index", "id", "type", "function", "name", "arguments"];
         let beside = |fields: &Map<String, Value>, kept: &mut Map<String, Value>| -> usize {
-            let unknown = fields.iter().filter(|(field, value)| !known.contains(&field.as_str()) && !value.is_null());
+            let unknown =
+                fields.iter().filter(|(field, value)| !known.contains(&field.as_str()) && !value.is_null());
             unknown.map(|(field, value)| weight::set(kept, field, value)).sum()
         };
         if let Some(function) = function {
@@ -278,11 +285,15 @@ mod tests {
     fn unnamed(deltas: &[Value]) -> Vec<(String, String)> {
         let calls = merged(deltas);
         let calls = calls.as_array().unwrap();
-        let ids: std::collections::HashSet<_> = calls.iter().map(|call| call["id"].as_str().unwrap()).collect();
+        let ids: std::collections::HashSet<_> =
+            calls.iter().map(|call| call["id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), calls.len(), "{calls:?}");
         assert!(ids.iter().all(|id| !id.is_empty()));
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        calls.iter().map(|call| (text(&call["function"]["name"]), text(&call["function"]["arguments"]))).collect()
+        calls
+            .iter()
+            .map(|call| (text(&call["function"]["name"]), text(&call["function"]["arguments"])))
+            .collect()
     }
 
     fn two() -> Vec<(String, String)> {
@@ -376,12 +387,18 @@ mod tests {
 
     #[test]
     fn an_id_or_a_name_in_every_fragment_makes_no_new_call() {
-        let fragment = |id: &str, name: Value, arguments: &str| {
-            json!([{"index": 0, "id": id, "function": {"name": name, "arguments": arguments}}])
-        };
-        let repeated = [fragment("a", json!("f"), ""), fragment("a", json!("f"), "{\"x\":"), fragment("a", json!("f"), "1}")];
+        let fragment = |id: &str, name: Value, arguments: &str| json!([{"index": 0, "id": id, "function": {"name": name, "arguments": arguments}}]);
+        let repeated = [
+            fragment("a", json!("f"), ""),
+            fragment("a", json!("f"), "{\"x\":"),
+            fragment("a", json!("f"), "1}"),
+        ];
         assert_eq!(merged(&repeated), json!([call("a", "f", "{\"x\":1}")]));
-        let new_ids = [fragment("a", json!("f"), "{\"x\""), fragment("b", json!(null), ":"), fragment("c", json!(""), "1}")];
+        let new_ids = [
+            fragment("a", json!("f"), "{\"x\""),
+            fragment("b", json!(null), ":"),
+            fragment("c", json!(""), "1}"),
+        ];
         assert_eq!(merged(&new_ids), json!([call("a", "f", "{\"x\":1}")]));
         let all_new = [fragment("a", json!("f"), "{\"x\""), fragment("b", json!("f"), ":1}")];
         assert_eq!(merged(&all_new), json!([call("a", "f", "{\"x\":1}")]));
@@ -391,13 +408,18 @@ mod tests {
 
     #[test]
     fn what_stands_beside_the_function_and_in_it_is_kept() {
-        let whole = [json!([{"id": "a", "function": {"name": "f", "arguments": {"x": 1}, "strict": true}, "extra_content": {"google": 1}}])];
+        let whole = [
+            json!([{"id": "a", "function": {"name": "f", "arguments": {"x": 1}, "strict": true}, "extra_content": {"google": 1}}]),
+        ];
         let mut expected = call("a", "f", "{\"x\":1}");
         expected["extra_content"] = json!({"google": 1});
         expected["function"]["strict"] = json!(true);
         assert_eq!(merged(&whole), json!([expected]));
         let custom = [json!([{"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}}])];
-        assert_eq!(merged(&custom), json!([{"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}}]));
+        assert_eq!(
+            merged(&custom),
+            json!([{"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}}])
+        );
     }
 
     #[test]
@@ -410,7 +432,8 @@ mod tests {
 
     #[test]
     fn calls_without_end_are_refused() {
-        let many: Vec<Value> = (0..2000).map(|index| json!({"index": index, "function": {"name": "f"}})).collect();
+        let many: Vec<Value> =
+            (0..2000).map(|index| json!({"index": index, "function": {"name": "f"}})).collect();
         let refused = ToolCalls::default().merge(&many, &mut DeltaSize::default());
         assert_eq!(refused, Err(TooManyCalls));
     }

@@ -76,7 +76,10 @@ impl Transcript {
     }
 
     /// Takes an answer that came in one piece, as the one chunk that it would have been.
-    fn take_whole(&mut self, fields: serde_json::Map<String, serde_json::Value>) -> Result<Step, RunnerError> {
+    fn take_whole(
+        &mut self,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Step, RunnerError> {
         let chunk = serde_json::value::to_raw_value(&as_chunk(&fields));
         let chunk = chunk.map_err(|_| failed("its answer can't be passed on"))?;
         self.meter.came_in_one_piece();
@@ -281,7 +284,9 @@ mod tests {
     fn an_answer_is_read_as_what_it_is_and_not_as_what_was_asked() {
         let whole = json!({"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]});
         let mut transcript = transcript(None);
-        let Ok(Step::Pass(RunEvent::Chunk { chunk, .. })) = transcript.take(&whole.to_string()) else { panic!() };
+        let Ok(Step::Pass(RunEvent::Chunk { chunk, .. })) = transcript.take(&whole.to_string()) else {
+            panic!()
+        };
         assert!(chunk.get().contains("\"delta\""));
         assert_eq!(finished(transcript).0["choices"][0]["message"]["content"], "hello");
     }
@@ -296,8 +301,15 @@ mod tests {
     #[test]
     fn the_largest_usage_counts() {
         let mut transcript = transcript(None);
-        for usage in [json!({"prompt_tokens": 5, "completion_tokens": 1}), json!({"prompt_tokens": 5, "completion_tokens": 2}), json!({"prompt_tokens": 0, "completion_tokens": 0}), json!(null)] {
-            transcript.take(&json!({"choices": [{"delta": {"content": "hello "}}], "usage": usage}).to_string()).unwrap();
+        for usage in [
+            json!({"prompt_tokens": 5, "completion_tokens": 1}),
+            json!({"prompt_tokens": 5, "completion_tokens": 2}),
+            json!({"prompt_tokens": 0, "completion_tokens": 0}),
+            json!(null),
+        ] {
+            transcript
+                .take(&json!({"choices": [{"delta": {"content": "hello "}}], "usage": usage}).to_string())
+                .unwrap();
         }
         transcript.take(STOP).unwrap();
         assert_eq!(finished(transcript).1, TokenUsage { prompt: 5, completion: 2 });

@@ -123,7 +123,8 @@ async fn the_answer_of_another_model_is_not_sold_unless_the_operator_says_that_i
     })
     .await;
     let backend = ScriptedBackend::start(Behaviour::WrongModel).await.unwrap();
-    let files = json!([{"name": "a", "url": backend.url(), "models": {"echo": {"answersAs": "another-model"}}}]);
+    let files =
+        json!([{"name": "a", "url": backend.url(), "models": {"echo": {"answersAs": "another-model"}}}]);
     let rig = Rig::start(rig::Way::Mailbox, config(&files)).await;
     let (response, _, completion) = rig.run(say("one")).await.answer();
     assert_eq!((&response["model"], completion), (&json!("another-model"), 1));
@@ -141,7 +142,8 @@ async fn what_the_backend_says_about_a_wrong_request_survives_word_for_word() {
             assert_eq!(refusal.code.as_deref(), Some("context_length_exceeded"));
             assert_eq!(refusal.param.as_deref(), Some("messages"));
             assert_eq!(refusal.kind.as_deref(), Some("invalid_request_error"));
-            assert_eq!(backend.calls(), 1);
+            // Once more without the limit that the app did not ask for.
+            assert_eq!(backend.calls(), 2);
         })
         .await;
     }
@@ -182,10 +184,14 @@ async fn unknown_models_and_unreadable_requests_cost_no_backend() {
         unknown.model = "nobody has it".parse().unwrap();
         assert!(matches!(rig.run(unknown).await.error(), RunnerError::UnknownModel { .. }));
         let model = json!({"Model": "big:405b", "MAX_TOKENS": 100_000, "messages": []});
-        let picture = json!([{"role": "user", "content": [{"type": "image", "image": "http://169.254.169.254/"}]}]);
+        let picture =
+            json!([{"role": "user", "content": [{"type": "image", "image": "http://169.254.169.254/"}]}]);
         for request in [json!([]), json!(7), json!({"n": 1000}), model, json!({ "messages": picture })] {
             let error = rig.run(chat(request)).await.error();
-            assert!(matches!(&error, RunnerError::Refused { refusal } if refusal.status == Some(400)), "{error:?}");
+            assert!(
+                matches!(&error, RunnerError::Refused { refusal } if refusal.status == Some(400)),
+                "{error:?}"
+            );
         }
         assert_eq!(backend.calls(), 0);
     })

@@ -29,7 +29,8 @@ async fn runner(backend: &RawBackend) -> Rig {
 
 /// A request whose prompt is estimated at about so many tokens, with this much paid for.
 fn prompt(tokens: usize, cap: u64) -> RunInference {
-    let request = json!({"model": "m", "messages": [{"role": "user", "content": "word ".repeat(tokens * 4 / 5)}]});
+    let request =
+        json!({"model": "m", "messages": [{"role": "user", "content": "word ".repeat(tokens * 4 / 5)}]});
     RunInference { model: "m".parse().unwrap(), max_completion_tokens: Some(cap), ..chat(request) }
 }
 
@@ -46,8 +47,14 @@ fn vllm(context: u64, prompt_tokens: u64) -> impl Fn(&Asked) -> Reply + Send + S
         "/v1/models" => Reply::models(&[json!({"id": "m", "owned_by": "vllm", "max_model_len": context})]),
         CHAT => match asked.body["max_tokens"].as_u64() {
             Some(limit) if limit + prompt_tokens > context => {
-                let message = format!("This model's maximum context length is {context} tokens. However, you requested {} tokens", limit + prompt_tokens);
-                Reply::json(400, &json!({"object": "error", "message": message, "type": "BadRequestError", "param": null, "code": 400}))
+                let message = format!(
+                    "This model's maximum context length is {context} tokens. However, you requested {} tokens",
+                    limit + prompt_tokens
+                );
+                Reply::json(
+                    400,
+                    &json!({"object": "error", "message": message, "type": "BadRequestError", "param": null, "code": 400}),
+                )
             }
             _ => Reply::json(200, &answer("fine")),
         },
@@ -95,20 +102,25 @@ async fn the_apps_own_limit_is_refused_in_the_backends_words() {
 fn ollama(num_ctx: Option<u64>, loaded: Arc<AtomicBool>) -> impl Fn(&Asked) -> Reply + Send + Sync {
     move |asked| match asked.path.as_str() {
         "/v1/models" => Reply::models(&[json!({"id": "m"}), json!({"id": "vectors"})]),
-        "/api/show" if asked.body["model"] == "vectors" => {
-            Reply::json(200, &json!({"capabilities": ["embedding"], "model_info": {"bert.context_length": 512}}))
-        }
+        "/api/show" if asked.body["model"] == "vectors" => Reply::json(
+            200,
+            &json!({"capabilities": ["embedding"], "model_info": {"bert.context_length": 512}}),
+        ),
         "/api/show" => {
             let parameters = num_ctx.map(|tokens| format!("num_ctx    {tokens}")).unwrap_or_default();
-            Reply::json(200, &json!({"parameters": parameters, "capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 131_072}}))
+            Reply::json(
+                200,
+                &json!({"parameters": parameters, "capabilities": ["completion", "tools"], "model_info": {"llama.context_length": 131_072}}),
+            )
         }
         "/api/generate" => {
             loaded.store(true, Ordering::SeqCst);
             Reply::json(200, &json!({"model": "m", "done": true, "done_reason": "load"}))
         }
-        "/api/ps" if loaded.load(Ordering::SeqCst) => {
-            Reply::json(200, &json!({"models": [{"name": "m:latest", "model": "m:latest", "context_length": 4096}]}))
-        }
+        "/api/ps" if loaded.load(Ordering::SeqCst) => Reply::json(
+            200,
+            &json!({"models": [{"name": "m:latest", "model": "m:latest", "context_length": 4096}]}),
+        ),
         "/api/ps" => Reply::json(200, &json!({"models": []})),
         CHAT => Reply::json(200, &answer("cut")),
         _ => not_found(),
@@ -140,10 +152,15 @@ async fn a_model_that_can_not_chat_is_not_offered_as_one() {
     assert_eq!(rig.models().await, ["m"]);
     assert!(rig.models_away().await.is_empty());
     let doubtful = RawBackend::start(|asked: &Asked| match asked.path.as_str() {
-        "/v1/models" => Reply::models(&[json!({"id": "m"}), json!({"id": "bge-large"}), json!({"id": "my-embedded-chat"})]),
-        CHAT if asked.body["model"] == "bge-large" => {
-            Reply::json(400, &json!({"error": {"message": "The model does not support Chat Completions API"}}))
-        }
+        "/v1/models" => Reply::models(&[
+            json!({"id": "m"}),
+            json!({"id": "bge-large"}),
+            json!({"id": "my-embedded-chat"}),
+        ]),
+        CHAT if asked.body["model"] == "bge-large" => Reply::json(
+            400,
+            &json!({"error": {"message": "The model does not support Chat Completions API"}}),
+        ),
         CHAT => Reply::json(200, &answer("fine")),
         _ => not_found(),
     })
@@ -156,8 +173,12 @@ async fn a_model_that_can_not_chat_is_not_offered_as_one() {
 #[actix_web::test]
 async fn the_context_of_llama_cpps_slots_counts_and_not_what_the_model_was_trained_for() {
     let backend = RawBackend::start(|asked: &Asked| match asked.path.as_str() {
-        "/v1/models" => Reply::models(&[json!({"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 131_072}})]),
-        "/props" => Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 2048}, "total_slots": 4})),
+        "/v1/models" => {
+            Reply::models(&[json!({"id": "m", "owned_by": "llamacpp", "meta": {"n_ctx_train": 131_072}})])
+        }
+        "/props" => {
+            Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 2048}, "total_slots": 4}))
+        }
         "/api/show" => Reply::json(200, &json!({"model_info": {"llama.context_length": 131_072}})),
         _ => not_found(),
     })
@@ -210,5 +231,8 @@ async fn the_time_to_wait_and_the_code_of_a_busy_backend_survive() {
     let rig = runner(&backend).await;
     let refusal = refused(rig.run(prompt(10, 50)).await.error());
     assert_eq!((refusal.status, refusal.retry_after), (Some(429), Some(2)));
-    assert_eq!((refusal.code.as_deref(), refusal.kind.as_deref()), (Some("rate_limit_exceeded"), Some("rate_limit")));
+    assert_eq!(
+        (refusal.code.as_deref(), refusal.kind.as_deref()),
+        (Some("rate_limit_exceeded"), Some("rate_limit"))
+    );
 }

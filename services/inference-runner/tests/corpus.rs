@@ -63,7 +63,10 @@ fn reply(case: &Case) -> Reply {
     if !case.stays_open {
         return Reply::whole(case.status, &case.content_type, &case.body);
     }
-    let head = format!("HTTP/1.1 {} Raw\r\ncontent-type: {}\r\nconnection: close\r\n\r\n", case.status, case.content_type);
+    let head = format!(
+        "HTTP/1.1 {} Raw\r\ncontent-type: {}\r\nconnection: close\r\n\r\n",
+        case.status, case.content_type
+    );
     Reply::Slowly(vec![
         (Duration::ZERO, [head.as_bytes(), &case.body].concat()),
         (Duration::from_secs(60), Vec::new()),
@@ -90,7 +93,8 @@ fn came(end: Result<t4t_api::inference_runner::FinishedRun, RunnerError>, expect
 fn forget_made_up_ids(answer: &mut Value, expected: &Value) {
     let mut seen = std::collections::HashSet::new();
     for choice in answer["choices"].as_array_mut().unwrap() {
-        let calls = choice["message"]["tool_calls"].as_array_mut().into_iter().flatten();
+        let calls =
+            choice.pointer_mut("/message/tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
         for call in calls {
             let id = call["id"].as_str().unwrap().to_owned();
             assert!(seen.insert(id.clone()), "two calls have the id {id}");

@@ -163,7 +163,10 @@ async fn a_backend_that_can_not_be_reached_or_is_busy_says_try_again() {
         drop(first);
         let (response, ..) = rig.run(call_for("a/echo")).await.answer();
         assert_eq!(content(&response), "hello ", "another backend has the model");
-        second.set(Behaviour::Refuse(429, json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}).to_string()));
+        second.set(Behaviour::Refuse(
+            429,
+            json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}).to_string(),
+        ));
         let RunnerError::Refused { refusal } = rig.run(call_for("b/echo")).await.error() else { panic!() };
         assert!(matches!(refusal.status, Some(429 | 503)) && refusal.retry_after.is_some(), "{refusal:?}");
         assert!(!refusal.blames_request());
@@ -192,9 +195,15 @@ async fn a_changed_list_of_backends_is_used_and_a_broken_one_is_not() {
     let rig = Rig::start(Way::Mailbox, config).await;
     let offered = async || {
         let status = rig.status().await;
-        status.models.iter().map(|model| (model.model.to_string(), model.prices.unwrap().input.to_string())).collect::<Vec<_>>()
+        status
+            .models
+            .iter()
+            .map(|model| (model.model.to_string(), model.prices.unwrap().input.to_string()))
+            .collect::<Vec<_>>()
     };
-    let shows = async |name: &str, price: &str| (offered().await == [(name.to_owned(), price.to_owned())]).then_some(());
+    let shows = async |name: &str, price: &str| {
+        (offered().await == [(name.to_owned(), price.to_owned())]).then_some(())
+    };
     shows("one", "0.3").await.unwrap();
     write(&first, "0.4");
     eventually(PATIENCE * 20, "another price", async || shows("one", "0.4").await).await.unwrap();

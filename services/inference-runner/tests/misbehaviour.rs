@@ -92,9 +92,7 @@ async fn an_answer_that_is_not_finished_in_time_is_ended_there_and_sold_as_far_a
 
 #[actix_web::test]
 async fn a_backend_that_refuses_work_is_blamed_for_it() {
-    for (status, text) in
-        [(500, "CUDA out of memory"), (302, ""), (404, "<html>")]
-    {
+    for (status, text) in [(500, "CUDA out of memory"), (302, ""), (404, "<html>")] {
         each_way(Behaviour::Refuse(status, text.into()), async |rig, _| {
             let error = rig.run(say(WORDS)).await.error();
             let RunnerError::Backend { reason } = &error else { panic!("{status}: {error:?}") };

@@ -108,10 +108,9 @@ pub(super) fn foreign_in_message(message: &Value, at: &str) -> Option<RequestFau
 
 fn foreign_in_content(content: &Value, at: &str) -> Option<RequestFault> {
     match content {
-        Value::Array(parts) => parts
-            .iter()
-            .enumerate()
-            .find_map(|(index, part)| foreign_part(part, &format!("{at}[{index}]"))),
+        Value::Array(parts) => {
+            parts.iter().enumerate().find_map(|(index, part)| foreign_part(part, &format!("{at}[{index}]")))
+        }
         Value::Object(_) => foreign_part(content, at),
         _ => None,
     }
@@ -154,7 +153,9 @@ fn describes_inline(fields: &Map<String, Value>) -> bool {
     fields.iter().all(|(name, value)| match name.as_str() {
         name if BYTES.contains(&name) => is_bytes(value),
         name if ADDRESSES.contains(&name) => is_inline(value),
-        name if DESCRIPTIONS.contains(&name) => !value.is_object() && !value.is_array() && !holds_address(value),
+        name if DESCRIPTIONS.contains(&name) => {
+            !value.is_object() && !value.is_array() && !holds_address(value)
+        }
         _ => false,
     })
 }
@@ -173,7 +174,8 @@ fn holds_address(value: &Value) -> bool {
     match value {
         Value::String(text) => {
             let text = text.trim_start();
-            !is_data(text) && (text.contains("://") || text.starts_with(['/', '\\', '~']) || text.starts_with("file:"))
+            !is_data(text)
+                && (text.contains("://") || text.starts_with(['/', '\\', '~']) || text.starts_with("file:"))
         }
         Value::Array(items) => items.iter().any(holds_address),
         Value::Object(fields) => fields.values().any(holds_address),
@@ -185,7 +187,8 @@ fn holds_address(value: &Value) -> bool {
 pub(super) fn foreign_tool(tools: &Value) -> Option<RequestFault> {
     let kind = |tool: &Value| tool.get("type").and_then(Value::as_str).unwrap_or("function").to_owned();
     let tools = tools.as_array()?.iter().enumerate();
-    let (index, tool) = tools.into_iter().find(|(_, tool)| !matches!(kind(tool).as_str(), "function" | "custom"))?;
+    let (index, tool) =
+        tools.into_iter().find(|(_, tool)| !matches!(kind(tool).as_str(), "function" | "custom"))?;
     let at = format!("tools[{index}].type");
     let problem = format!("{at} is {:?}: only functions of the app are served", kind(tool));
     Some(RequestFault::new(at, "invalid_value", problem))

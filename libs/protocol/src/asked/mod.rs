@@ -41,7 +41,8 @@ impl RequestFault {
 
     fn unreadable(error: &serde_json::Error) -> Self {
         // The error's own text may quote the request.
-        let problem = format!("the request can't be read at line {}, column {}", error.line(), error.column());
+        let problem =
+            format!("the request can't be read at line {}, column {}", error.line(), error.column());
         Self { param: None, code: "invalid_json", problem }
     }
 

@@ -76,7 +76,8 @@ pub(super) fn check_names(fields: &Members<'_>, at: &str, read: &[&str]) -> Resu
         }
         let bare = bare(name);
         if let Some(meant) = read.iter().find(|known| self::bare(known) == bare) {
-            let problem = format!("{at}{name} is not a field, and some backends take it for {meant}: write {meant}");
+            let problem =
+                format!("{at}{name} is not a field, and some backends take it for {meant}: write {meant}");
             return Err(RequestFault::new(format!("{at}{name}"), "ambiguous_parameter", problem));
         }
     }

@@ -37,7 +37,8 @@ impl Reply {
 
     /// A body with this status and type.
     pub(crate) fn whole(status: u16, content_type: &str, body: &[u8]) -> Self {
-        let content_type = if content_type.is_empty() { String::new() } else { format!("content-type: {content_type}\r\n") };
+        let content_type =
+            if content_type.is_empty() { String::new() } else { format!("content-type: {content_type}\r\n") };
         let head = format!("HTTP/1.1 {status} Raw\r\n{content_type}content-length: {}\r\n\r\n", body.len());
         Self::Send([head.as_bytes(), body].concat())
     }
@@ -82,7 +83,11 @@ impl Drop for RawBackend {
     }
 }
 
-async fn serve(mut socket: TcpStream, reply: &(dyn Fn(&Asked) -> Reply + Send + Sync), kept: &Mutex<Vec<Asked>>) {
+async fn serve(
+    mut socket: TcpStream,
+    reply: &(dyn Fn(&Asked) -> Reply + Send + Sync),
+    kept: &Mutex<Vec<Asked>>,
+) {
     let mut bytes = Vec::new();
     for before in 0.. {
         let Some((path, body)) = read(&mut socket, &mut bytes).await else { return };

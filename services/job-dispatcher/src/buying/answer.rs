@@ -66,7 +66,8 @@ impl<'de> Deserialize<'de> for Decline {
         let said = Value::deserialize(deserializer)?;
         let text = |field: &str| said.get(field).and_then(Value::as_str).map(str::to_owned);
         let number = |field: &str| said.get(field).and_then(Value::as_u64);
-        let status = number("status").or_else(|| number("code")).and_then(|status| u16::try_from(status).ok());
+        let status =
+            number("status").or_else(|| number("code")).and_then(|status| u16::try_from(status).ok());
         let refusal = Refusal {
             message: text("message").or_else(|| said.as_str().map(str::to_owned)).unwrap_or_default(),
             kind: text("type"),
@@ -188,7 +189,8 @@ mod tests {
         let Some(BuyingError::Refused { refusal }) = decline(said).as_bad_request() else { panic!() };
         assert_eq!((refusal.status, refusal.code.as_deref()), (Some(413), Some("context_length_exceeded")));
         assert_eq!(refusal.param.as_deref(), Some("messages"));
-        let busy = decline(json!({"message": "slow down", "type": "rate_limit", "status": 429, "retry_after": 2}));
+        let busy =
+            decline(json!({"message": "slow down", "type": "rate_limit", "status": 429, "retry_after": 2}));
         assert!(!busy.blames_request() && busy.as_bad_request().is_none());
         let Some(BuyingError::Refused { refusal }) = busy.as_last_word() else { panic!() };
         assert_eq!((refusal.status, refusal.retry_after), (Some(429), Some(2)));
@@ -197,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_refusal_of_a_peer_that_knows_no_status_is_400_if_it_blames_the_request() {
-        let old = decline(json!({"message": "no", "type": "invalid_request_error", "param": null, "code": null}));
+        let old =
+            decline(json!({"message": "no", "type": "invalid_request_error", "param": null, "code": null}));
         assert_eq!(old.clone().into_refusal().status, Some(400));
         assert!(old.blames_request());
         let numbers = decline(json!({"message": "no", "type": 7, "code": 503}));

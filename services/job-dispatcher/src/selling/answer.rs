@@ -70,7 +70,9 @@ pub(super) async fn run(
         match collected.unwrap_or(Err(RunnerError::TimedOut)) {
             Ok(finished) => return Ok(finished),
             // Every other backend would refuse it too, unless it only lacks the model.
-            Err(RunnerError::Refused { refusal }) if refusal.blames_request() && refusal.status != Some(404) => {
+            Err(RunnerError::Refused { refusal })
+                if refusal.blames_request() && refusal.status != Some(404) =>
+            {
                 return Err(RunFailed(refusal.bounded()));
             }
             Err(error) => {
@@ -133,5 +135,24 @@ pub(super) fn decline(refusal: &Refusal) -> Box<RawValue> {
     struct Declined<'a> {
         error: &'a Refusal,
     }
-    serde_json::value::to_raw_value(&Declined { error: refusal }).expect("texts and numbers always have a JSON form")
+    serde_json::value::to_raw_value(&Declined { error: refusal })
+        .expect("texts and numbers always have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_sealed_with_all_that_the_backend_said() {
+        let refusal = Refusal {
+            param: Some("messages".into()),
+            code: Some("context_length_exceeded".into()),
+            ..Refusal::of_request("too long")
+        };
+        let expected = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded","status":400}}"#;
+        assert_eq!(decline(&refusal).get(), expected);
+        let RunFailed(away) = away();
+        assert_eq!((away.status, away.retry_after), (Some(503), Some(RETRY_AFTER)));
+    }
 }

@@ -170,9 +170,7 @@ impl Runners {
     /// Whether a runner that is not among `failed` serves the model, with or without a free slot.
     pub(super) fn may_serve(&self, model: &ModelId, failed: &[String]) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.values().any(|known| {
-            !failed.contains(&known.runner.name) && known.serves(model)
-        })
+        known.values().any(|known| !failed.contains(&known.runner.name) && known.serves(model))
     }
 
     /// How many runners are known.

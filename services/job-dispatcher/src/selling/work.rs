@@ -9,7 +9,9 @@ use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_protocol::{ACK_WINDOW_SECONDS, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic};
+use t4t_protocol::{
+    ACK_WINDOW_SECONDS, Asked, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic,
+};
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
@@ -258,6 +260,10 @@ impl Seller {
         if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
             // Before it is acknowledged: the client learns at once when to come back.
             return self.decline(row, &request, answer::away()).await;
+        }
+        // What could be read as another request than was paid is refused before it is acknowledged, too.
+        if let Err(fault) = Asked::read(&request.payload.openai_request) {
+            return self.decline(row, &request, RunFailed(fault.into_refusal())).await;
         }
         let Some(_slot) = self.wait_for_slot(self.patience(row).await?).await else {
             return self.decide_refusal(row, "all slots are taken").await;
