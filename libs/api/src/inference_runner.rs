@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use t4t_protocol::Refusal;
 use t4t_types::{JobId, ModelId, TokenPrices, TokenUsage};
 
 use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
@@ -19,19 +20,22 @@ pub struct RunnerStatus {
     pub slots: u32,
     /// Slots in use now.
     pub busy: u32,
-    /// The models whose backend answers now.
+    /// The models of its backends, those that are away for the moment among them.
     pub models: Vec<RunnerModel>,
 }
 
 /// One model of a runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunnerModel {
-    /// The name it is offered under: the backend's own where one backend has it, `<endpoint>/<name>` where several do.
+    /// The name it is offered under: the backend's own; where several backends have it, `<endpoint>/<name>` as well.
     pub model: ModelId,
     /// Its prices where the operator set them.
     pub prices: Option<TokenPrices>,
     /// Its longest context in tokens, where the backend tells.
     pub max_context_tokens: Option<u64>,
+    /// Whether its backend does not answer for the moment: it stays on offer and is refused with a "try again".
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub away: bool,
 }
 
 impl Call for GetRunnerStatus {
@@ -105,15 +109,12 @@ pub enum RunnerError {
         /// The model.
         model: ModelId,
     },
-    /// The backend refused the request as such; another one would refuse it too.
-    #[error("the backend refused the request with status {status}: {message}")]
-    BadRequest {
-        /// The backend's status.
-        status: u16,
-        /// Its message.
-        message: String,
-        /// The whole body, if it was JSON of reasonable size.
-        body: Option<String>,
+    /// The backend refused. Where the refusal blames the request, another backend would refuse it too; 429 and 503 say
+    /// that it can't take it now.
+    #[error("the backend refused the request: {}", .refusal.message)]
+    Refused {
+        /// What it says, as far as an app may be told.
+        refusal: Refusal,
     },
     /// The backend failed, hung or answered nonsense.
     #[error("the backend failed: {reason}")]
@@ -138,7 +139,7 @@ impl ServiceError for RunnerError {
         match self {
             Self::Full { .. } => 503,
             Self::UnknownModel { .. } => 404,
-            Self::BadRequest { .. } => 400,
+            Self::Refused { refusal } => refusal.status.unwrap_or(400),
             Self::Backend { .. } => 502,
             Self::TimedOut => 504,
             Self::Transport { cause } => cause.status(),

@@ -4,6 +4,7 @@
 //! tests reproduce each of them. No I/O: bytes in, domain types out, and the other way round. What a peer sent is
 //! refused with an error and never panics.
 
+mod asked;
 mod body;
 pub mod canonical;
 mod envelope;
@@ -15,6 +16,7 @@ mod refusal;
 mod sizing;
 mod topic;
 
+pub use asked::{Asked, MAX_CHOICES, OVERRULING_FIELDS, RequestFault};
 pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind};
 pub use envelope::{EnvelopeError, UnsignedEnvelope, VerifiedEnvelope, parse_and_verify};
 pub use fields::FieldError;
@@ -25,7 +27,7 @@ pub use limits::{
 pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
 pub use refusal::Refusal;
 pub use sizing::{
-    Demand, EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, estimate_prompt_tokens, max_tokens_of,
-    output_cap, ratio_to_ppm,
+    Demand, EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, choices_of, estimate_prompt_tokens,
+    max_tokens_of, output_cap, ratio_to_ppm,
 };
 pub use topic::{client_topic, path_topic, provider_feed, provider_topic};

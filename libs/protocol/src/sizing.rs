@@ -86,7 +86,7 @@ impl Default for EscrowSizing {
 pub struct Demand {
     /// Tokens the prompt is estimated at.
     pub prompt: u64,
-    /// The request's own limit on the answer, in tokens.
+    /// The request's own limit on all its answers together, in tokens.
     pub output: Option<u64>,
 }
 
@@ -94,9 +94,16 @@ impl Demand {
     /// Reads a chat request.
     ///
     /// # Errors
-    /// [`SizingError::InvalidLimit`]
+    /// [`SizingError`]
     pub fn of(request: &Value) -> Result<Self, SizingError> {
-        Ok(Self { prompt: estimate_prompt_tokens(request), output: max_tokens_of(request)? })
+        let output = match max_tokens_of(request)? {
+            // The limit is each choice's, and the escrow pays for all of them.
+            Some(limit) => {
+                Some(limit.checked_mul(choices_of(request).unwrap_or(1)).ok_or(SizingError::Overflow)?)
+            }
+            None => None,
+        };
+        Ok(Self { prompt: estimate_prompt_tokens(request), output })
     }
 }
 
@@ -233,6 +240,14 @@ pub fn max_tokens_of(request: &Value) -> Result<Option<u64>, SizingError> {
     match limit_in(request, "max_tokens")? {
         None => limit_in(request, "max_completion_tokens"),
         found => Ok(found),
+    }
+}
+
+/// How many answers a request asks for: `n`, 1 if it is absent or null; `None` if it is no whole number above zero.
+pub fn choices_of(request: &Value) -> Option<u64> {
+    match request.get("n") {
+        None | Some(Value::Null) => Some(1),
+        Some(_) => limit_in(request, "n").ok().flatten(),
     }
 }
 

@@ -18,6 +18,9 @@ impl ModelId {
     /// The longest name taken. Names on the chain cost gas by the word; the longest in use have about 60 bytes.
     pub const MAX_BYTES: usize = 256;
 
+    /// The longest name that can be offered: what our registry takes (`Limits.sol`).
+    pub const MAX_OFFERED_BYTES: usize = 96;
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

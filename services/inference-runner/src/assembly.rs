@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use t4t_protocol::MAX_CHOICES;
 use t4t_types::TokenUsage;
 
 use crate::choice::Choice;
 use crate::metering::DeltaSize;
-use crate::request::MAX_CHOICES;
 use crate::weight;
 
 /// Fields of a chunk that belong to the stream and not to the answer.
@@ -22,6 +22,9 @@ pub(crate) enum Nonsense {
     /// A choice has more tool calls than it can use.
     #[error("the answer has too many tool calls")]
     TooManyToolCalls,
+    /// A choice ends with an error.
+    #[error("the answer ended with an error")]
+    Broken,
 }
 
 /// An answer while it comes.
@@ -48,12 +51,20 @@ impl Assembly {
     /// Adds a chunk or a whole answer, and says what each of its choices adds.
     pub(crate) fn add(&mut self, mut chunk: Map<String, Value>) -> Result<Vec<DeltaSize>, Nonsense> {
         let choices = chunk.remove("choices");
-        if let Some(usage) = chunk.remove("usage").filter(Value::is_object) {
+        if let Some(usage) = chunk.remove("usage").filter(Value::is_object)
+            && tokens_of(&usage) >= self.usage.as_ref().and_then(tokens_of)
+        {
             self.usage = Some(usage);
         }
         self.keep(&chunk);
         let choices = choices.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        choices.iter().filter_map(Value::as_object).map(|choice| self.add_choice(choice)).collect()
+        let choices = choices.iter().filter_map(Value::as_object).enumerate();
+        choices.map(|(position, choice)| self.add_choice(position, choice)).collect()
+    }
+
+    /// The model that the backend says it answers with.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.fields.get("model").and_then(Value::as_str).filter(|model| !model.is_empty())
     }
 
     /// Keeps the first id and time, and the last of everything else.
@@ -69,16 +80,16 @@ impl Assembly {
         }
     }
 
-    fn add_choice(&mut self, choice: &Map<String, Value>) -> Result<DeltaSize, Nonsense> {
-        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(0);
+    fn add_choice(&mut self, position: usize, choice: &Map<String, Value>) -> Result<DeltaSize, Nonsense> {
+        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(position as u64);
         let is_new = !self.choices.contains_key(&index);
         if is_new && self.choices.len() as u64 >= MAX_CHOICES {
             return Err(Nonsense::TooManyChoices);
         }
         let mut size = DeltaSize { new_choice: is_new, ..DeltaSize::default() };
-        let kept = self.choices.entry(index).or_default().add(choice, &mut size);
-        self.kept_bytes += kept.map_err(|_| Nonsense::TooManyToolCalls)?;
-        Ok(size)
+        let entry = self.choices.entry(index).or_default();
+        self.kept_bytes += entry.add(choice, &mut size).map_err(|_| Nonsense::TooManyToolCalls)?;
+        if entry.is_broken() { Err(Nonsense::Broken) } else { Ok(size) }
     }
 
     /// Whether at least `expected` choices began and all of them ended.
@@ -91,12 +102,17 @@ impl Assembly {
         self.choices.is_empty()
     }
 
+    /// Whether there is anything in it that somebody could use.
+    pub(crate) fn says_something(&self) -> bool {
+        self.choices.values().any(Choice::says_something)
+    }
+
     /// Bytes that the answer has so far.
     pub(crate) fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }
 
-    /// The usage that the backend reported last.
+    /// The largest usage that the backend reported: some count up in each chunk, and some end with zeros.
     pub(crate) fn usage(&self) -> Option<&Value> {
         self.usage.as_ref()
     }
@@ -121,6 +137,19 @@ impl Assembly {
     }
 }
 
+/// How much a usage states; the later one of two that state the same counts.
+fn tokens_of(usage: &Value) -> Option<u64> {
+    usage.get("completion_tokens").and_then(Value::as_u64)
+}
+
+/// Whether it is a whole answer and not a stream's chunk.
+pub(crate) fn is_whole(fields: &Map<String, Value>) -> bool {
+    let choices = fields.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    choices
+        .iter()
+        .any(|choice| choice.get("message").is_some_and(Value::is_object) && choice.get("delta").is_none())
+}
+
 /// The backend's usage object with the numbers that are billed; its details stay.
 fn billed(reported: Option<Value>, usage: TokenUsage) -> Value {
     let mut billed = match reported {
@@ -140,6 +169,9 @@ pub(crate) fn as_chunk(answer: &Map<String, Value>) -> Value {
     chunk.insert("object".into(), "chat.completion.chunk".into());
     for choice in chunk.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
         let Some(choice) = choice.as_object_mut() else { continue };
+        if choice.contains_key("delta") {
+            continue;
+        }
         if let Some(mut message) = choice.remove("message") {
             number_tool_calls(&mut message);
             choice.insert("delta".into(), message);

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::ending::{self, Ending};
 use crate::metering::DeltaSize;
+use crate::parts::{Parts, text_in};
 use crate::tool_calls::{TooManyCalls, ToolCalls};
 use crate::weight;
 
@@ -16,7 +18,8 @@ pub(crate) struct Choice {
     tool_calls: ToolCalls,
     function_call: Option<(String, String)>,
     logprobs: Option<Map<String, Value>>,
-    finish_reason: Option<String>,
+    finish_reason: Option<&'static str>,
+    is_broken: bool,
     other: Map<String, Value>,
 }
 
@@ -32,14 +35,21 @@ impl Choice {
         for (field, value) in choice {
             match (field.as_str(), value) {
                 ("delta" | "message", Value::Object(delta)) => beside_text += self.add_delta(delta, size)?,
-                ("finish_reason", Value::String(reason)) => {
-                    beside_text += reason.len();
-                    self.finish_reason = Some(reason.clone());
+                // The older form of a completion.
+                ("text", Value::String(text)) if !choice.contains_key("delta") => {
+                    self.add_text("content", text, size)
                 }
+                ("finish_reason", Value::String(reason)) => match ending::read(reason) {
+                    Ending::NotYet => {}
+                    Ending::Because(reason) => self.finish_reason = Some(reason),
+                    Ending::Broken => self.is_broken = true,
+                },
+                ("error", Value::Object(_) | Value::String(_)) => self.is_broken = true,
                 ("logprobs", Value::Object(logprobs)) => {
                     beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
                 }
-                ("delta" | "message" | "finish_reason" | "logprobs" | "index", _) | (_, Value::Null) => {}
+                ("delta" | "message" | "text" | "finish_reason" | "logprobs" | "index", _)
+                | (_, Value::Null) => {}
                 (_, value) => beside_text += weight::set(&mut self.other, field, value),
             }
         }
@@ -50,23 +60,46 @@ impl Choice {
         let mut beside_text = 0;
         for (field, value) in delta {
             match (field.as_str(), value) {
-                (_, Value::Null) => {}
+                // What it answers is an assistant's, whatever it calls itself.
+                (_, Value::Null) | ("role", _) => {}
                 ("tool_calls", Value::Array(fragments)) => {
                     beside_text += self.tool_calls.merge(fragments, size)?;
                 }
+                ("tool_calls", call @ Value::Object(_)) => {
+                    beside_text += self.tool_calls.merge(std::slice::from_ref(call), size)?;
+                }
+                ("tool_calls", _) => {}
                 ("function_call", Value::Object(call)) => self.add_function_call(call, size),
-                (text, Value::String(piece)) if TEXTS.contains(&text) => {
+                ("content", Value::String(text)) => self.add_text("content", text, size),
+                ("content", parts) => beside_text += self.add_parts(parts, size),
+                (text, piece) if TEXTS.contains(&text) => {
                     // Some backends send the same reasoning under its old and its new name.
-                    if text != "reasoning" || delta.get("reasoning_content") != Some(value) {
-                        size.add(piece);
-                    }
-                    append(&mut self.message, text, piece);
+                    let is_twice = text == "reasoning" && delta.get("reasoning_content") == Some(piece);
+                    let mut unmeasured = DeltaSize::default();
+                    let size = if is_twice { &mut unmeasured } else { &mut *size };
+                    self.add_text(text, &text_in(piece), size);
+                    beside_text += usize::try_from(unmeasured.bytes).unwrap_or(usize::MAX / 4);
                 }
                 (_, Value::Array(items)) => beside_text += append_items(&mut self.message, field, items),
                 _ => beside_text += weight::set(&mut self.message, field, value),
             }
         }
         Ok(beside_text)
+    }
+
+    fn add_text(&mut self, field: &str, text: &str, size: &mut DeltaSize) {
+        size.add(text);
+        append(&mut self.message, field, text);
+    }
+
+    fn add_parts(&mut self, parts: &Value, size: &mut DeltaSize) -> usize {
+        let Parts { content, thoughts, others } = Parts::of(parts);
+        for (field, text) in [("reasoning_content", thoughts), ("content", content)] {
+            if !text.is_empty() {
+                self.add_text(field, &text, size);
+            }
+        }
+        if others.is_empty() { 0 } else { append_items(&mut self.message, "content_parts", &others) }
     }
 
     fn add_function_call(&mut self, call: &Map<String, Value>, size: &mut DeltaSize) {
@@ -83,13 +116,39 @@ impl Choice {
         self.finish_reason.is_some()
     }
 
+    /// Whether the backend said that it gave up.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Whether there is something in it that somebody could use.
+    pub(crate) fn says_something(&self) -> bool {
+        let is_said = |field: &&str| self.message.get(*field).is_some_and(|text| *text != json!(""));
+        !self.tool_calls.is_empty() || self.function_call.is_some() || TEXTS.iter().any(is_said)
+    }
+
+    /// Why it ended: what the backend said, as far as it fits what there is.
+    fn reason(&self, cut: Option<&'static str>) -> &'static str {
+        let has_calls = !self.tool_calls.is_empty();
+        let fits = match self.finish_reason {
+            None => return cut.unwrap_or(if has_calls { "tool_calls" } else { "stop" }),
+            Some(reason) => reason,
+        };
+        match fits {
+            "stop" | "function_call" if has_calls => "tool_calls",
+            "stop" if self.function_call.is_some() => "function_call",
+            "tool_calls" if !has_calls && self.function_call.is_some() => "function_call",
+            "tool_calls" | "function_call" if !has_calls && self.function_call.is_none() => "stop",
+            reason => reason,
+        }
+    }
+
     /// The choice as an answer holds it.
     pub(crate) fn into_json(self, index: u64, cut: Option<&'static str>) -> Value {
+        let finish_reason = self.reason(cut);
         let has_calls = !self.tool_calls.is_empty();
-        let ended = if has_calls { "tool_calls" } else { "stop" };
-        let finish_reason = self.finish_reason.unwrap_or_else(|| cut.unwrap_or(ended).into());
         let mut message = self.message;
-        message.entry("role").or_insert_with(|| "assistant".into());
+        message.insert("role".into(), "assistant".into());
         let is_silent = has_calls || self.function_call.is_some();
         if is_silent && message.get("content") == Some(&json!("")) {
             message.insert("content".into(), Value::Null);
@@ -158,6 +217,46 @@ mod tests {
             assert_eq!(choice["message"][field], "äbäb");
         }
         assert_eq!((size.bytes, size.chars), (30, 20));
+    }
+
+    #[test]
+    fn an_empty_reason_is_none_and_a_reason_fits_what_there_is() {
+        let ended = |deltas: &[Value], cut| {
+            let (mut choice, mut size) = (Choice::default(), DeltaSize::default());
+            for delta in deltas {
+                choice.add(delta.as_object().unwrap(), &mut size).unwrap();
+            }
+            (choice.is_finished(), choice.into_json(0, cut)["finish_reason"].clone())
+        };
+        let call = json!({"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]}});
+        let text = json!({"delta": {"content": "x"}, "finish_reason": ""});
+        let reason = |reason: &str| json!({"delta": {}, "finish_reason": reason});
+        assert_eq!(ended(&[text.clone()], Some("length")), (false, json!("length")));
+        assert_eq!(ended(&[text.clone(), reason("")], None), (false, json!("stop")));
+        assert_eq!(ended(&[text.clone(), reason("eos_token")], None), (true, json!("stop")));
+        assert_eq!(ended(&[text, reason("tool_calls")], None), (true, json!("stop")));
+        assert_eq!(ended(&[call.clone(), reason("stop")], None), (true, json!("tool_calls")));
+        assert_eq!(ended(&[call.clone(), reason("length")], None), (true, json!("length")));
+        assert_eq!(ended(&[call], Some("length")), (false, json!("length")));
+    }
+
+    #[test]
+    fn content_in_parts_becomes_text_and_thoughts() {
+        let deltas = [
+            json!({"role": "assistant", "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hmm"}]}]}),
+            json!({"content": [{"type": "text", "text": "the "}, {"type": "image_url", "image_url": {}}]}),
+            json!({"role": "", "content": "answer"}),
+            json!({"reasoning": {"text": "more"}, "refusal": 7}),
+        ];
+        let (choice, size) = choice(&deltas);
+        let message = &choice["message"];
+        assert_eq!(
+            (&message["content"], &message["reasoning_content"]),
+            (&json!("the answer"), &json!("hmm"))
+        );
+        assert_eq!((&message["role"], &message["reasoning"]), (&json!("assistant"), &json!("more")));
+        assert_eq!(message["content_parts"].as_array().unwrap().len(), 1);
+        assert_eq!(size.bytes, 17);
     }
 
     #[test]

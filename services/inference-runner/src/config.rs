@@ -1,5 +1,6 @@
 //! What a runner is told at its start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use t4t_runtime::config::ProviderSettings;
@@ -11,7 +12,10 @@ use crate::endpoints::Endpoints;
 pub struct RunnerConfig {
     /// Its backends (`T4T_ENDPOINTS_FILE`, a file as the reference has it).
     pub endpoints: Endpoints,
-    /// Requests it works on at a time (`T4T_MAX_CONCURRENT_JOBS`); at least one.
+    /// Where they were read from: the file is looked at while the runner runs. `None` if they come from nowhere.
+    pub endpoints_file: Option<PathBuf>,
+    /// Requests it works on at a time: the sum of its backends' slots if one states its own, else
+    /// `T4T_MAX_CONCURRENT_JOBS`; at least one.
     pub slots: u32,
     /// How long and how much it bears with a backend.
     pub limits: RunnerLimits,
@@ -23,7 +27,13 @@ pub struct RunnerConfig {
 impl RunnerConfig {
     /// Settings for these backends, everything else at its default.
     pub fn new(endpoints: Endpoints) -> Self {
-        Self { endpoints, slots: 2, limits: RunnerLimits::default(), probe_new_models: false }
+        Self {
+            endpoints,
+            endpoints_file: None,
+            slots: 2,
+            limits: RunnerLimits::default(),
+            probe_new_models: false,
+        }
     }
 
     /// What the operator set for these backends.
@@ -33,7 +43,9 @@ impl RunnerConfig {
             idle: provider.idle,
             ..RunnerLimits::default()
         };
-        Self { slots: provider.max_concurrent_jobs, limits, ..Self::new(endpoints) }
+        let slots = endpoints.slots(provider.max_concurrent_jobs);
+        let endpoints_file = Some(provider.endpoints_file.clone());
+        Self { slots, limits, endpoints_file, ..Self::new(endpoints) }
     }
 }
 
@@ -51,6 +63,8 @@ pub struct RunnerLimits {
     pub max_answer_bytes: usize,
     /// Between two looks at each backend's models.
     pub discovery_interval: Duration,
+    /// Between two looks at the file of backends.
+    pub file_interval: Duration,
     /// For a backend's list of models.
     pub discovery_timeout: Duration,
     /// For requests that run when the runner is stopped.
@@ -65,6 +79,7 @@ impl Default for RunnerLimits {
             idle: Duration::from_secs(60),
             max_answer_bytes: 8 << 20,
             discovery_interval: Duration::from_secs(60),
+            file_interval: Duration::from_secs(5),
             discovery_timeout: Duration::from_secs(5),
             stop_grace: Duration::from_secs(30),
         }

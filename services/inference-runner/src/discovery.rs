@@ -9,22 +9,24 @@ use t4t_clock::{SharedClock, timeout};
 use t4t_runtime::health::Component;
 use tokio::sync::Notify;
 
-use crate::backend::Backend;
-use crate::catalogue::{ListedModel, Route};
+use crate::backend::{Backend, Failure};
+use crate::catalogue::Route;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
+use crate::file::WatchedFile;
+use crate::listing::Listing;
 
 /// The shortest time between two rounds.
 const SOONEST: Duration = Duration::from_millis(100);
 
-/// After a first miss the next round comes this many times sooner.
+/// While a backend is missing, rounds come this many times sooner.
 const SOONER: u32 = 6;
 
 /// Looks after the directory.
 #[derive(Debug)]
 pub(crate) struct Discovery {
-    /// The backends in the file's order.
-    pub(crate) backends: Arc<Vec<Backend>>,
+    /// The file that names the backends, if there is one.
+    pub(crate) file: Option<WatchedFile>,
     /// What it fills.
     pub(crate) directory: Arc<Directory>,
     /// How long it waits.
@@ -42,23 +44,64 @@ impl Discovery {
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let interval = self.limits.discovery_interval;
-            let wait = if self.directory.has_fresh_miss() { interval / SOONER } else { interval };
+            let wait = if self.directory.has_missing() { interval / SOONER } else { interval };
             let wait = wait.max(SOONEST);
             // One that is worried about is tried at once, and no more often than the shortest round.
-            let _whichever_is_first = timeout(self.clock.as_ref(), wait, self.directory.worried()).await;
+            let _whichever_is_first = timeout(self.clock.as_ref(), wait, self.worried_or_changed()).await;
             self.run_once().await;
             self.clock.sleep(SOONEST.min(wait)).await;
+        }
+    }
+
+    /// Waits until a model is worried about, or the file has changed.
+    async fn worried_or_changed(&self) {
+        let file_changes = async {
+            loop {
+                self.clock.sleep(self.limits.file_interval).await;
+                if self.take_file().await {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = self.directory.worried() => {}
+            () = file_changes, if self.file.is_some() => {}
+        }
+    }
+
+    /// Takes the file's backends if it has changed and can be used; whether it did.
+    async fn take_file(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        let Some(endpoints) = file.changed().await else { return false };
+        let backends = endpoints.iter().map(|endpoint| {
+            Backend::new(endpoint.clone(), self.limits.connect, Arc::clone(&self.clock)).map(Arc::new)
+        });
+        match backends.collect() {
+            Ok(backends) => {
+                tracing::info!(backends = endpoints.len(), "endpoints.json changed and is in use");
+                self.directory.replace(backends);
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "endpoints.json changed and can't be used"
+                );
+                false
+            }
         }
     }
 
     /// One round: asks every backend for its models, and every model in question for one token.
     pub(crate) async fn run_once(&self) {
         let before = self.directory.offered();
-        let round = join_all(self.backends.iter().map(|backend| self.list(backend))).await;
-        self.directory.update(round);
+        self.take_file().await;
+        let backends = self.directory.backends();
+        let round = join_all(backends.iter().map(|backend| self.list(backend))).await;
+        self.directory.update(backends.iter().cloned().zip(round).collect());
         join_all(self.directory.to_try().into_iter().map(|route| self.probe(route))).await;
         let offered = self.directory.offered();
-        if offered.is_empty() {
+        if offered.iter().all(|model| model.away) {
             let next_step = "start a backend that endpoints.json names, and load a model into it";
             self.component.not_ready("no backend offers a model", next_step);
         } else {
@@ -70,36 +113,56 @@ impl Discovery {
         }
     }
 
-    async fn list(&self, backend: &Backend) -> Option<Vec<ListedModel>> {
-        let listing = timeout(self.clock.as_ref(), self.limits.discovery_timeout, backend.list()).await;
-        match listing {
-            Ok(Ok(listing)) => return Some(listing),
-            Ok(Err(refusal)) => {
-                tracing::warn!(endpoint = backend.name(), ?refusal, "a backend lists no models");
+    async fn list(&self, backend: &Arc<Backend>) -> Option<Listing> {
+        let limit = self.limits.discovery_timeout;
+        match timeout(self.clock.as_ref(), limit, backend.list()).await {
+            Ok(Ok(mut listing)) => {
+                // What can't be learned in time stays unknown, and is asked for in the next round.
+                if timeout(self.clock.as_ref(), limit, backend.add_details(&mut listing)).await.is_err() {
+                    tracing::debug!(
+                        endpoint = backend.name(),
+                        "a backend did not tell all about its models in time"
+                    );
+                }
+                return Some(listing);
             }
-            Err(_) => tracing::warn!(endpoint = backend.name(), "a backend did not list its models in time"),
+            Ok(Err(failure)) => self.tell_missing(backend, &format!("{failure:?}")),
+            Err(_) => self.tell_missing(backend, "it did not answer in time"),
         }
+        backend.forget_kind();
         None
     }
 
+    /// Says that a backend lists no models, and again after 1, 2, 4, 8 and so on rounds.
+    fn tell_missing(&self, backend: &Arc<Backend>, reason: &str) {
+        let misses = self.directory.misses(backend);
+        if misses.count_ones() <= 1 {
+            tracing::warn!(endpoint = backend.name(), misses, reason, "a backend lists no models");
+        }
+    }
+
     async fn probe(&self, route: Arc<Route>) {
-        let Some(backend) = self.backends.get(route.endpoint) else { return };
         let ping = json!({
-            "model": route.id,
+            "model": route.model.id,
             "messages": [{"role": "user", "content": "ping"}],
             "max_tokens": 1,
             "stream": false,
         });
+        let backend = &route.backend;
         let probe = async {
-            let response = backend.complete(ping.to_string().into_bytes()).await?;
+            let response = backend.complete(ping.to_string().as_bytes()).await?;
             backend.body(response, self.limits.max_answer_bytes).await
         };
         let answered = timeout(self.clock.as_ref(), self.limits.first_token, probe).await;
-        if matches!(answered, Ok(Ok(_))) {
-            tracing::info!(model = %route.offered, "answers");
-            self.directory.succeeded(&route);
-        } else {
-            self.directory.failed_when_tried(&route);
+        match answered {
+            Ok(Ok(_)) => {
+                tracing::info!(endpoint = backend.name(), model = %route.model.id, "answers");
+                self.directory.succeeded(&route);
+            }
+            Ok(Err(Failure::Refused { refusal, .. })) if refusal.blames_request() => {
+                self.directory.failed_when_tried(&route, true);
+            }
+            _ => self.directory.failed_when_tried(&route, false),
         }
     }
 }

@@ -12,7 +12,16 @@ use url::Url;
 const MAX_FILE_BYTES: usize = 4 << 20;
 
 /// What an entry may hold.
-const FIELDS: [&str; 5] = ["name", "url", "apiKey", "models", "fetchMedia"];
+const FIELDS: [&str; 6] = ["name", "url", "apiKey", "models", "fetchMedia", "slots"];
+
+/// What a model's entry may hold.
+const MODEL_FIELDS: [&str; 3] = ["inputBzz", "outputBzz", "answersAs"];
+
+/// Requests at a time that a backend may be said to take.
+const MAX_SLOTS: u64 = 10_000;
+
+/// How many letters a name may differ in to be suggested for another.
+const NEAR: usize = 3;
 
 /// Names of fields up to this length are repeated by an error.
 const LONGEST_FIELD: usize = 12;
@@ -26,10 +35,60 @@ pub struct Endpoint {
     pub url: Url,
     /// The bearer token it asks for. Never shown.
     pub api_key: Option<SecretString>,
-    /// Prices that the operator set, by the backend's own model name.
-    pub prices: BTreeMap<ModelId, TokenPrices>,
+    /// What the operator set for its models, by the backend's own names.
+    pub models: BTreeMap<ModelId, ModelTerms>,
     /// Whether it may fetch pictures and other media from where a request says they are.
     pub fetches_media: bool,
+    /// Requests that it is given at a time; `None` for as many as the runner takes.
+    pub slots: Option<u32>,
+}
+
+/// What the operator set for one model of a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelTerms {
+    /// Its prices, per million tokens.
+    pub prices: Option<TokenPrices>,
+    /// The name in its answers, where that is clearly another one: the backend's name is an alias.
+    pub answers_as: Option<String>,
+}
+
+impl Endpoint {
+    /// What is set for a model that the backend lists under this name: under the same name, or under one that differs in
+    /// case or in `:latest` alone.
+    pub(crate) fn terms_of(&self, listed: &ModelId) -> Option<&ModelTerms> {
+        let nearly =
+            || self.models.iter().find(|(named, _)| plain(named) == plain(listed)).map(|(_, terms)| terms);
+        self.models.get(listed).or_else(nearly)
+    }
+
+    /// What to tell the operator about names that the backend does not list.
+    pub fn unknown_models<'a>(&self, listed: impl IntoIterator<Item = &'a ModelId>) -> Vec<String> {
+        let listed: Vec<&ModelId> = listed.into_iter().collect();
+        let unknown = self.models.keys().filter(|named| !listed.contains(named));
+        unknown.map(|named| unknown_model(named, &listed)).collect()
+    }
+}
+
+fn unknown_model(named: &ModelId, listed: &[&ModelId]) -> String {
+    if let Some(meant) = listed.iter().find(|listed| plain(listed) == plain(named)) {
+        return format!(
+            "endpoints.json names the model {named:?}, and the backend lists {meant:?}: write it so (what is set for it is used)"
+        );
+    }
+    let unused = format!(
+        "endpoints.json names the model {named:?}, which the backend does not list: what is set for it is not used"
+    );
+    let distance = |listed: &ModelId| strsim::damerau_levenshtein(&plain(listed), &plain(named));
+    match listed.iter().map(|listed| (distance(listed), listed)).min() {
+        Some((distance, nearest)) if distance <= NEAR => format!("{unused}; did you mean {nearest:?}?"),
+        _ => unused,
+    }
+}
+
+/// A model's name without its case and the tag that is meant where there is none.
+fn plain(name: &ModelId) -> String {
+    let name = name.as_str().to_lowercase();
+    name.strip_suffix(":latest").map(str::to_owned).unwrap_or(name)
 }
 
 /// The backends of one runner, at least one, each with a name of its own.
@@ -128,6 +187,14 @@ impl Endpoints {
         self.0.len()
     }
 
+    /// How many requests all of them take at a time; one that does not say takes `default` where another one says.
+    pub fn slots(&self, default: u32) -> u32 {
+        if self.0.iter().all(|endpoint| endpoint.slots.is_none()) {
+            return default;
+        }
+        self.0.iter().fold(0, |sum, endpoint| sum.saturating_add(endpoint.slots.unwrap_or(default)))
+    }
+
     fn from_json(entries: &Value) -> Result<Self, Problem> {
         let expected = "expected an array with at least one backend: [{\"name\": …, \"url\": …}]";
         let whole = || Problem { at: "the whole file".into(), problem: expected.into() };
@@ -162,16 +229,18 @@ impl Entry<'_> {
             // A slip can put a key where a field's name belongs: what looks like no name is not repeated.
             let is_word = unknown.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
             let shown = if is_word && unknown.len() <= LONGEST_FIELD { unknown } else { "…" };
-            return Err(
-                self.problem(shown, "is not known; the fields are name, url, apiKey, models and fetchMedia")
-            );
+            return Err(self.problem(
+                shown,
+                "is not known; the fields are name, url, apiKey, models, fetchMedia and slots",
+            ));
         }
         Ok(Endpoint {
             name: self.name(fields)?,
             url: self.url(fields)?,
             api_key: self.api_key(fields)?,
-            prices: self.prices(fields)?,
+            models: self.models(fields)?,
             fetches_media: self.fetches_media(fields)?,
+            slots: self.slots(fields)?,
         })
     }
 
@@ -224,26 +293,60 @@ impl Entry<'_> {
         }
     }
 
-    fn prices(&self, fields: &Map<String, Value>) -> Result<BTreeMap<ModelId, TokenPrices>, Problem> {
+    fn slots(&self, fields: &Map<String, Value>) -> Result<Option<u32>, Problem> {
+        let problem =
+            || self.problem("slots", "expected how many requests it takes at a time, for example 4");
+        match fields.get("slots") {
+            None | Some(Value::Null) => Ok(None),
+            Some(slots) => {
+                let slots =
+                    slots.as_u64().filter(|slots| (1..=MAX_SLOTS).contains(slots)).ok_or_else(problem)?;
+                u32::try_from(slots).map(Some).map_err(|_| problem())
+            }
+        }
+    }
+
+    fn models(&self, fields: &Map<String, Value>) -> Result<BTreeMap<ModelId, ModelTerms>, Problem> {
         let models = match fields.get("models") {
             None | Some(Value::Null) => return Ok(BTreeMap::new()),
             Some(models) => models,
         };
         let example = "expected {\"<model>\": {\"inputBzz\": \"0.3\", \"outputBzz\": \"1.5\"}}";
         let models = models.as_object().ok_or_else(|| self.problem("models", example))?;
-        models.iter().map(|(model, prices)| self.model_prices(model, prices)).collect()
+        models.iter().map(|(model, terms)| self.model(model, terms)).collect()
     }
 
-    fn model_prices(&self, model: &str, prices: &Value) -> Result<(ModelId, TokenPrices), Problem> {
+    fn model(&self, model: &str, terms: &Value) -> Result<(ModelId, ModelTerms), Problem> {
         let at = |field: &str| format!("models.{model}.{field}");
-        let id = model.parse().map_err(|error| self.problem(&at(""), &format!("{error}")))?;
+        let id =
+            model.parse().map_err(|error| self.problem(&format!("models.{model}"), &format!("{error}")))?;
+        let example = "expected an object such as {\"inputBzz\": \"0.3\", \"outputBzz\": \"1.5\"}";
+        let fields = terms.as_object().ok_or_else(|| self.problem(&format!("models.{model}"), example))?;
+        if let Some(unknown) = fields.keys().find(|field| !MODEL_FIELDS.contains(&field.as_str())) {
+            let problem = "is not known; the fields are inputBzz, outputBzz and answersAs";
+            return Err(self.problem(&at(unknown), problem));
+        }
         let amount = |field: &str| {
-            let text = prices.get(field).and_then(Value::as_str).ok_or_else(|| {
+            let text = fields.get(field).and_then(Value::as_str).ok_or_else(|| {
                 self.problem(&at(field), "expected xBZZ per million tokens as a text, for example \"0.3\"")
             })?;
             text.parse::<Xbzz>().map_err(|error| self.problem(&at(field), &error.to_string()))
         };
-        Ok((id, TokenPrices { input: amount("inputBzz")?, output: amount("outputBzz")? }))
+        let has_prices = fields.contains_key("inputBzz") || fields.contains_key("outputBzz");
+        let prices = match has_prices || fields.is_empty() {
+            true => Some(TokenPrices { input: amount("inputBzz")?, output: amount("outputBzz")? }),
+            false => None,
+        };
+        let answers_as = match fields.get("answersAs") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) if !name.is_empty() => Some(name.clone()),
+            Some(_) => {
+                return Err(
+                    self.problem(&at("answersAs"), "expected the model's name in the backend's answers")
+                );
+            }
+        };
+        Ok((id, ModelTerms { prices, answers_as }))
     }
 }
 
@@ -276,7 +379,7 @@ mod tests {
         .unwrap();
         let first = endpoints.iter().next().unwrap();
         assert_eq!(first.name, "gpu-1");
-        let prices = first.prices[&"llama3:8b".parse::<ModelId>().unwrap()];
+        let prices = first.models[&"llama3:8b".parse::<ModelId>().unwrap()].prices.unwrap();
         assert_eq!(prices.input, Xbzz::from_plur(3_000_000_000_000_000));
         assert_eq!(endpoints.len(), 2);
         assert!(!format!("{endpoints:?}").contains("sk-secret"));
@@ -301,6 +404,14 @@ mod tests {
                 r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1","outputBzz":"-1"}}}]"#,
                 "outputBzz",
             ),
+            (
+                r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1","outputBZZ":"1"}}}]"#,
+                "models.m.outputBZZ\": is not known",
+            ),
+            (r#"[{"name":"a","url":"http://a","models":{"m":{"inputBzz":"1"}}}]"#, "models.m.outputBzz"),
+            (r#"[{"name":"a","url":"http://a","models":{"m":{"answersAs":7}}}]"#, "models.m.answersAs"),
+            (r#"[{"name":"a","url":"http://a","models":{"m":7}}]"#, "models.m"),
+            (r#"[{"name":"a","url":"http://a","slots":0}]"#, "field \"slots\""),
             ("[{\n,", "line 2"),
         ];
         for (text, part) in cases {
@@ -308,6 +419,28 @@ mod tests {
             assert!(error.starts_with("endpoints.json") && error.contains(part), "{text}: {error}");
             assert!(!error.contains("sk-secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_in_the_wrong_case_is_used_and_told_and_any_other_is_told() {
+        let price = r#"{"inputBzz":"2","outputBzz":"3"}"#;
+        let file = format!(
+            r#"[{{"name":"a","url":"http://a","models":{{"Llama3:8B":{price},"qwen":{price},"mistrall":{price},"zzzzzz":{price},"exact":{price}}}}}]"#
+        );
+        let endpoints = parse(&file).unwrap();
+        let endpoint = endpoints.iter().next().unwrap();
+        let listed: Vec<ModelId> =
+            ["llama3:8b", "qwen:latest", "mistral", "exact"].iter().map(|id| id.parse().unwrap()).collect();
+        let is_priced = |id: &ModelId| endpoint.terms_of(id).is_some_and(|terms| terms.prices.is_some());
+        assert_eq!(listed.iter().map(is_priced).collect::<Vec<_>>(), [true, true, false, true]);
+        let told = endpoint.unknown_models(&listed);
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert!(told[0].contains("lists \"llama3:8b\": write it so"), "{told:?}");
+        assert!(told.iter().any(|told| told.contains("did you mean \"mistral\"?")), "{told:?}");
+        assert!(
+            told.iter().any(|told| told.contains("\"zzzzzz\"") && told.ends_with("is not used")),
+            "{told:?}"
+        );
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! it is asked to run, within the limits it is given, and says what may be billed (the module `metering` has the rule).
 //!
 //! ```text
-//! open(RunInference) ─► slot ─► task: request ─► backend ─► sse ─► chunk ─► assembly ─► FinishedRun
-//!                                             └ next backend, until the first chunk ┘ └ metering
-//! discovery ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
+//! open(RunInference) ─► slot ─► task: request ─► backend ─► feed (sse, JSON) ─► chunk (mend) ─► assembly ─► FinishedRun
+//!                                             └ next backend, until the first chunk ┘          └ metering
+//! file ─► discovery (listing, details) ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
 //! ```
 
 mod assembly;
@@ -15,11 +15,20 @@ mod catalogue;
 mod choice;
 mod chunk;
 mod config;
+mod details;
 mod directory;
 mod discovery;
+mod ending;
 mod endpoints;
 mod error;
+mod examine;
+mod feed;
+mod file;
+mod listing;
+mod mend;
 mod metering;
+mod naming;
+mod parts;
 mod patience;
 mod raw_object;
 mod registration;
@@ -34,6 +43,7 @@ mod weight;
 pub mod sse;
 
 pub use config::{RunnerConfig, RunnerLimits};
-pub use endpoints::{Endpoint, Endpoints, EndpointsError};
+pub use endpoints::{Endpoint, Endpoints, EndpointsError, ModelTerms};
 pub use error::StartError;
+pub use examine::{Examined, examine};
 pub use running::{Runner, RunnerDeps, Running};

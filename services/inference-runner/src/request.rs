@@ -1,24 +1,32 @@
 //! The app's request on its way to the backend: another model name, streaming with usage, a limit on the answer, and
-//! everything else as the app wrote it.
+//! everything else as the app wrote it, less what would overrule these.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::RunnerError;
+use t4t_protocol::{Asked, OVERRULING_FIELDS, Refusal, RequestFault};
 
 use crate::metering::PromptSize;
 use crate::raw_object::RawObject;
 
-/// Answers per request; OpenAI's own limit.
-pub(crate) const MAX_CHOICES: u64 = 128;
-
 /// The names under which backends take a limit on the answer. Ollama knows only the first; llama.cpp lets `n_predict`
-/// overrule it, so a cap holds only if it is in every one.
-const LIMITS: [&str; 4] = ["max_tokens", "max_completion_tokens", "n_predict", "max_new_tokens"];
+/// overrule it, so a limit holds only if it is in every one.
+const LIMITS: [&str; 5] =
+    ["max_tokens", "max_completion_tokens", "n_predict", "num_predict", "max_new_tokens"];
 
-/// Above it a number with a point is no limit; every whole number below is exact.
-const LARGEST_LIMIT: f64 = 9e15;
+/// Limits that are no part of OpenAI's API and count where neither of its own is given.
+const OTHER_LIMITS: [&str; 3] = ["n_predict", "num_predict", "max_new_tokens"];
 
 /// How the backend is asked to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// In what form.
+    pub(crate) answer: AnswerForm,
+    /// With which limit.
+    pub(crate) limit: LimitForm,
+}
+
+/// In what form the backend is asked to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerForm {
     /// A stream with the usage at its end.
@@ -29,38 +37,65 @@ pub(crate) enum AnswerForm {
     Whole,
 }
 
+/// Under which name the backend is told the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitForm {
+    /// `max_tokens`, and whatever else the request has.
+    Usual,
+    /// `max_completion_tokens` alone, for a backend that refuses the older name.
+    Newer,
+    /// Not at all, for a backend that counts the prompt otherwise and knows itself how much room there is. The answer is
+    /// cut here.
+    Untold,
+}
+
 /// A chat request, ready to be sent to any backend.
 #[derive(Debug)]
 pub(crate) struct ChatRequest {
     fields: RawObject,
+    asked: Asked,
+    /// Completion tokens that each choice may have, by what is paid.
+    cap: Option<u64>,
     prompt: PromptSize,
-    names_media: bool,
+    /// Tokens of the prompt with its tools, roughly.
+    needs: u64,
 }
 
 impl ChatRequest {
-    /// Reads the app's request and limits its answer to `cap` completion tokens over all choices.
+    /// Reads the app's request, whose answer is paid for up to `cap` completion tokens over all choices.
     ///
     /// # Errors
-    /// [`RunnerError::BadRequest`] for what no backend could serve.
+    /// [`RunnerError::Refused`] for what no backend could serve as it was paid.
     pub(crate) fn parse(request: &RawValue, cap: Option<u64>) -> Result<Self, RunnerError> {
-        let unreadable = |error: serde_json::Error| refused(format!("the request can't be read: {error}"));
+        let asked = Asked::read(request).map_err(of_fault)?;
+        let unreadable = |_| refused("the request can't be read: send valid JSON".into());
         let mut fields: RawObject = serde_json::from_str(request.get()).map_err(unreadable)?;
         let messages = fields.get("messages").map(|messages| serde_json::from_str::<Value>(messages.get()));
         let messages = messages.transpose().map_err(unreadable)?.unwrap_or_default();
         let prompt = PromptSize::of(request.get().len(), &messages);
-        limit_answer(&mut fields, cap)?;
+        let tools = ["tools", "functions"].iter().filter_map(|field| fields.get(field));
+        let needs = prompt.estimate + tools.map(|tools| tools.get().len() as u64 / 4).sum::<u64>();
+        // Each choice may be as long as the limit, and the payment covers all of them together.
+        let cap = cap.map(|cap| cap / asked.choices);
+        if cap == Some(0) {
+            return Err(refused("the payment covers no answer; raise max_tokens or lower n".into()));
+        }
+        OVERRULING_FIELDS.iter().for_each(|field| fields.remove(field));
+        if fields.get("n").is_some() {
+            fields.set_to("n", &asked.choices).map_err(unreadable)?;
+        }
         show_reasoning(&mut fields).map_err(unreadable)?;
-        Ok(Self { fields, prompt, names_media: names_media(&messages) })
+        Ok(Self { fields, asked, cap, prompt, needs })
     }
 
     /// How many answers were asked for.
     pub(crate) fn choices(&self) -> u64 {
-        positive(&self.fields, "n").unwrap_or(1)
+        self.asked.choices
     }
 
-    /// Whether a message names pictures or other media that the backend would have to fetch.
-    pub(crate) fn names_media(&self) -> bool {
-        self.names_media
+    /// The first thing that a backend would have to fetch, if there is one.
+    pub(crate) fn foreign_media(&self) -> Option<&RequestFault> {
+        self.asked.foreign_media.as_ref()
     }
 
     /// How large the prompt can be.
@@ -68,17 +103,75 @@ impl ChatRequest {
         &self.prompt
     }
 
+    /// About how many tokens of context the prompt takes.
+    pub(crate) fn needs(&self) -> u64 {
+        self.needs
+    }
+
+    /// The request's own limit on each choice.
+    fn own_limit(&self) -> Option<u64> {
+        let other = || OTHER_LIMITS.iter().find_map(|field| positive(&self.fields, field));
+        self.asked.max_tokens.or_else(other)
+    }
+
+    /// The most completion tokens that the whole answer may have, by what was asked and what is paid.
+    pub(crate) fn longest(&self) -> Option<u64> {
+        [self.own_limit(), self.cap]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|limit| limit.saturating_mul(self.choices()))
+    }
+
+    /// The limit to tell a backend with this context.
+    ///
+    /// # Errors
+    /// The prompt alone fills the context: Ollama would cut it without a word.
+    pub(crate) fn limit(&self, context: Option<u64>) -> Result<Option<u64>, RunnerError> {
+        let room = match context {
+            None => None,
+            Some(context) if self.needs >= context => return Err(self.too_long(context)),
+            Some(context) => Some(context - self.needs),
+        };
+        Ok([self.own_limit(), self.cap, room].into_iter().flatten().min())
+    }
+
+    /// Whether this limit is the app's own word.
+    pub(crate) fn is_own(&self, limit: Option<u64>) -> bool {
+        limit == self.own_limit()
+    }
+
+    fn too_long(&self, context: u64) -> RunnerError {
+        let message = format!(
+            "this model's context is {context} tokens, and the messages take about {}: shorten them",
+            self.needs
+        );
+        let refusal = Refusal {
+            param: Some("messages".into()),
+            code: Some("context_length_exceeded".into()),
+            ..Refusal::of_request(message)
+        };
+        RunnerError::Refused { refusal }
+    }
+
     /// The body for a backend that calls the model `model`.
-    pub(crate) fn body(&self, model: &str, form: AnswerForm) -> Result<Vec<u8>, RunnerError> {
+    pub(crate) fn body(&self, model: &str, form: Form, limit: Option<u64>) -> Result<Vec<u8>, RunnerError> {
         let mut fields = self.fields.clone();
-        let edited = edit(&mut fields, model, form).and_then(|()| serde_json::to_vec(&fields));
-        edited.map_err(|error| refused(format!("the request can't be written: {error}")))
+        let edited = edit(&mut fields, model, form.answer)
+            .and_then(|()| limit_answer(&mut fields, form.limit, limit))
+            .and_then(|()| serde_json::to_vec(&fields));
+        edited.map_err(|_| refused("the request can't be written".into()))
     }
 }
 
 /// What is said of a request that no backend is asked with.
 pub(crate) fn refused(message: String) -> RunnerError {
-    RunnerError::BadRequest { status: 400, message, body: None }
+    RunnerError::Refused { refusal: Refusal::of_request(message) }
+}
+
+/// The same, of one of its fields.
+pub(crate) fn of_fault(fault: RequestFault) -> RunnerError {
+    RunnerError::Refused { refusal: fault.into_refusal() }
 }
 
 fn edit(fields: &mut RawObject, model: &str, form: AnswerForm) -> Result<(), serde_json::Error> {
@@ -110,81 +203,63 @@ fn show_reasoning(fields: &mut RawObject) -> Result<(), serde_json::Error> {
     fields.set_to("reasoning", &options)
 }
 
-/// Whether a part of a message is to be fetched from somewhere. A backend that did would knock at any door of its own
-/// network that a stranger names, and tell in its error what is behind it.
-fn names_media(messages: &Value) -> bool {
-    let parts = messages.as_array().into_iter().flatten().filter_map(|message| message.get("content"));
-    parts.filter(|content| !content.is_string()).any(names_address)
-}
-
-fn names_address(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(names_address),
-        Value::Object(fields) => fields.iter().any(|(name, value)| match value {
-            Value::String(text) => name.ends_with("url") && !is_data(text),
-            value => names_address(value),
-        }),
-        _ => false,
-    }
-}
-
-fn is_data(url: &str) -> bool {
-    url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
-}
-
-fn limit_answer(fields: &mut RawObject, cap: Option<u64>) -> Result<(), RunnerError> {
-    let choices = positive(fields, "n").unwrap_or(1);
-    if choices > MAX_CHOICES {
-        return Err(refused(format!("n is at most {MAX_CHOICES}")));
-    }
-    // Each choice may be as long as the limit, and the payment covers all of them together.
-    let cap = cap.map(|cap| cap / choices);
-    if cap == Some(0) {
-        return Err(refused("the payment covers no answer; raise max_tokens or lower n".into()));
-    }
-    let asked = positive(fields, "max_tokens").or_else(|| positive(fields, "max_completion_tokens"));
-    let limits = LIMITS.into_iter().filter(|&name| name == "max_tokens" || fields.get(name).is_some());
-    let limits: Vec<&str> = limits.collect();
-    for name in limits {
-        let own = if name == "max_tokens" { asked } else { positive(fields, name) };
-        let limit = match (own, cap) {
-            (Some(own), Some(cap)) => own.min(cap),
-            (Some(limit), None) | (None, Some(limit)) => limit,
-            (None, None) => continue,
+/// Tells the limit under every name that is there, and takes out what is none.
+fn limit_answer(
+    fields: &mut RawObject,
+    form: LimitForm,
+    limit: Option<u64>,
+) -> Result<(), serde_json::Error> {
+    for name in LIMITS {
+        let is_told = match form {
+            LimitForm::Usual => name == "max_tokens" || fields.get(name).is_some(),
+            LimitForm::Newer => name == "max_completion_tokens",
+            LimitForm::Untold => false,
         };
-        // Left in its own text where nothing changes.
-        if positive(fields, name) != Some(limit) {
-            fields.set_to(name, &limit).map_err(|error| refused(error.to_string()))?;
+        match limit.filter(|_| is_told) {
+            Some(limit) => fields.set_to(name, &limit)?,
+            None => fields.remove(name),
         }
     }
     Ok(())
 }
 
-/// The field as a whole number above zero, also if it was written with a point or an exponent; anything else is no
-/// limit.
+/// The field as a whole number above zero; anything else is no limit.
 fn positive(fields: &RawObject, field: &str) -> Option<u64> {
-    let text = fields.get(field)?.get();
-    let exact = text.parse::<u64>().ok();
-    let whole = || text.parse::<f64>().ok().filter(|number| number.fract() == 0.0 && *number < LARGEST_LIMIT);
-    exact.or_else(|| whole().map(|number| number as u64)).filter(|&number| number > 0)
+    fields.get(field)?.get().parse::<u64>().ok().filter(|&number| number > 0)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
-    fn sent(request: &Value, cap: Option<u64>, form: AnswerForm) -> Value {
-        let raw = serde_json::value::to_raw_value(request).unwrap();
-        let request = ChatRequest::parse(&raw, cap).unwrap();
-        serde_json::from_slice(&request.body("backend-name", form).unwrap()).unwrap()
+    fn form(answer: AnswerForm) -> Form {
+        Form { answer, limit: LimitForm::Usual }
     }
 
-    fn limits(request: Value, cap: Option<u64>) -> Value {
-        let mut sent = sent(&request, cap, AnswerForm::Whole);
+    fn sent_to(
+        request: &str,
+        cap: Option<u64>,
+        context: Option<u64>,
+        form: Form,
+    ) -> Result<Value, RunnerError> {
+        let raw = RawValue::from_string(request.to_owned()).unwrap();
+        let request = ChatRequest::parse(&raw, cap)?;
+        let body = request.body("backend-name", form, request.limit(context)?)?;
+        Ok(serde_json::from_slice(&body).unwrap())
+    }
+
+    fn sent(request: &Value, cap: Option<u64>, answer: AnswerForm) -> Value {
+        sent_to(&request.to_string(), cap, None, form(answer)).unwrap()
+    }
+
+    fn limits(request: &Value, cap: Option<u64>, context: Option<u64>, limit: LimitForm) -> Value {
+        let form = Form { answer: AnswerForm::Whole, limit };
+        let mut sent = sent_to(&request.to_string(), cap, context, form).unwrap();
         let fields = sent.as_object_mut().unwrap();
-        fields.retain(|field, _| LIMITS.contains(&field.as_str()));
+        fields.retain(|field, _| LIMITS.contains(&field.as_str()) || field == "n");
         sent
     }
 
@@ -197,31 +272,64 @@ mod tests {
             (json!({"max_tokens": 50}), Some(9), json!({"max_tokens": 9})),
             (json!({"max_tokens": null}), Some(9), json!({"max_tokens": 9})),
             (json!({"max_tokens": -1}), Some(9), json!({"max_tokens": 9})),
-            (json!({"max_tokens": 5.5}), Some(9), json!({"max_tokens": 9})),
-            (json!({"max_tokens": 5.0}), Some(9), json!({"max_tokens": 5.0})),
-            (json!({"max_tokens": 5.0, "n": 3}), Some(9), json!({"max_tokens": 3})),
-            (json!({"max_tokens": -1}), None, json!({"max_tokens": -1})),
+            (json!({"max_tokens": 5.0}), Some(9), json!({"max_tokens": 5})),
+            (json!({"max_tokens": 5.0, "n": 3.0}), Some(9), json!({"max_tokens": 3, "n": 3})),
+            (json!({"max_tokens": -1, "n": null}), None, json!({"n": 1})),
             (json!({"max_completion_tokens": 5}), None, json!({"max_tokens": 5, "max_completion_tokens": 5})),
             (
                 json!({"max_completion_tokens": 50, "max_tokens": 3}),
                 Some(9),
-                json!({"max_tokens": 3, "max_completion_tokens": 9}),
+                json!({"max_tokens": 3, "max_completion_tokens": 3}),
             ),
             (json!({"n_predict": 99}), Some(9), json!({"max_tokens": 9, "n_predict": 9})),
-            (json!({"n": 3, "max_tokens": 5}), Some(9), json!({"max_tokens": 3})),
+            (json!({"n_predict": -1, "max_new_tokens": "x"}), None, json!({})),
+            (json!({"n": 3, "max_tokens": 5}), Some(9), json!({"max_tokens": 3, "n": 3})),
         ];
         for (request, cap, expected) in cases {
-            assert_eq!(limits(request.clone(), cap), expected, "{request} {cap:?}");
+            assert_eq!(limits(&request, cap, None, LimitForm::Usual), expected, "{request} {cap:?}");
         }
     }
 
     #[test]
+    fn the_limit_fits_the_context_and_a_prompt_beyond_it_is_refused() {
+        let request = |bytes: usize| json!({"messages": [{"role": "user", "content": "x".repeat(bytes)}]});
+        let needs = |bytes: u64| (bytes + 16).div_ceil(4);
+        let fits = limits(&request(400), Some(19_671), Some(4096), LimitForm::Usual);
+        assert_eq!(fits, json!({"max_tokens": 4096 - needs(400)}));
+        assert_eq!(limits(&request(400), Some(50), Some(4096), LimitForm::Usual), json!({"max_tokens": 50}));
+        assert_eq!(limits(&request(400), Some(50), None, LimitForm::Usual), json!({"max_tokens": 50}));
+        let too_long = sent_to(&request(20_000).to_string(), Some(50), Some(4096), form(AnswerForm::Whole));
+        let Err(RunnerError::Refused { refusal }) = too_long else { panic!("{too_long:?}") };
+        assert_eq!(refusal.code.as_deref(), Some("context_length_exceeded"));
+        assert_eq!((refusal.status, refusal.param.as_deref()), (Some(400), Some("messages")));
+        let mut with_tools = request(4);
+        with_tools["tools"] = json!([{"type": "function", "function": {"description": "x".repeat(20_000)}}]);
+        assert!(sent_to(&with_tools.to_string(), None, Some(4096), form(AnswerForm::Whole)).is_err());
+    }
+
+    #[test]
+    fn the_limit_is_told_as_the_backend_takes_it() {
+        let request = json!({"max_tokens": 5, "n_predict": 7});
+        assert_eq!(limits(&request, Some(9), None, LimitForm::Newer), json!({"max_completion_tokens": 5}));
+        assert_eq!(limits(&request, Some(9), None, LimitForm::Untold), json!({}));
+    }
+
+    #[test]
     fn a_payment_for_less_than_one_token_each_is_refused() {
-        for (request, cap) in [("{}", Some(0)), (r#"{"n":3}"#, Some(2)), (r#"{"n":129}"#, None), ("[]", None)]
-        {
+        for (request, cap) in [
+            ("{}", Some(0)),
+            (r#"{"n":3}"#, Some(2)),
+            (r#"{"n":129}"#, None),
+            (r#"{"max_tokens":5.5}"#, None),
+            (r#"{"max_tokens":"99"}"#, Some(9)),
+            ("[]", None),
+        ] {
             let raw = RawValue::from_string(request.into()).unwrap();
             let refused = ChatRequest::parse(&raw, cap);
-            assert!(matches!(refused, Err(RunnerError::BadRequest { status: 400, .. })), "{request}");
+            assert!(
+                matches!(refused, Err(RunnerError::Refused { refusal }) if refusal.status == Some(400)),
+                "{request}"
+            );
         }
     }
 
@@ -235,24 +343,13 @@ mod tests {
     }
 
     #[test]
-    fn media_that_would_have_to_be_fetched_are_seen() {
-        let named = |parts: Value| names_media(&json!([{"role": "user", "content": parts}]));
-        for url in
-            ["http://169.254.169.254/", "HTTPS://a", "file:///etc/passwd", "//a", " http://a", "", "data"]
-        {
-            assert!(named(json!([{"type": "image_url", "image_url": {"url": url}}])), "{url}");
+    fn what_overrules_the_model_the_address_or_the_key_reaches_no_backend() {
+        let mut request = json!({"model": "a", "top_k": 3});
+        for field in OVERRULING_FIELDS {
+            request[field] = json!(["big:405b", "http://a"]);
         }
-        assert!(named(json!([{"type": "video_url", "video_url": "http://a"}])));
-        assert!(named(json!({"type": "input_audio", "input_audio": [{"file_url": "http://a"}]})));
-        for parts in [
-            json!("see http://a"),
-            json!([{"type": "text", "text": "http://a"}]),
-            json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]),
-            json!([{"type": "image_url", "image_url": {"url": "DATA:image/png;base64,AA=="}}]),
-            json!(null),
-        ] {
-            assert!(!named(parts.clone()), "{parts}");
-        }
+        let expected = json!({"model": "backend-name", "stream": false, "top_k": 3});
+        assert_eq!(sent(&request, None, AnswerForm::Whole), expected);
     }
 
     #[test]
@@ -266,8 +363,110 @@ mod tests {
 
     #[test]
     fn messages_nested_beyond_reason_are_refused() {
-        let deep = format!(r#"{{"messages":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        let deep = format!(r#"{{"messages":[{{"content":{}{}}}]}}"#, "[".repeat(10_000), "]".repeat(10_000));
         let raw = RawValue::from_string(deep).unwrap();
-        assert!(matches!(ChatRequest::parse(&raw, None), Err(RunnerError::BadRequest { .. })));
+        assert!(matches!(ChatRequest::parse(&raw, None), Err(RunnerError::Refused { .. })));
+    }
+
+    /// What a backend in Go makes of a body: it folds the case of names, and of two the last one counts.
+    fn as_go_reads(body: &Value, field: &str) -> Vec<Value> {
+        let folded = |name: &str| -> String {
+            let fold = |letter| match letter {
+                '\u{212a}' => 'k',
+                '\u{17f}' => 's',
+                other => char::to_ascii_lowercase(&other),
+            };
+            name.chars().map(fold).collect()
+        };
+        let fields = body.as_object().unwrap();
+        fields.iter().filter(|(name, _)| folded(name) == field).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// A name with some of its letters in another form, escaped or joined otherwise.
+    fn respelt(name: &'static str) -> impl Strategy<Value = String> {
+        let letters: Vec<_> = name
+            .chars()
+            .map(|letter| {
+                let forms = match letter {
+                    'k' => vec!["k".to_owned(), "K".into(), "\u{212a}".into(), "\\u212a".into()],
+                    's' => vec!["s".to_owned(), "S".into(), "\u{17f}".into(), "\\u017F".into()],
+                    '_' => vec!["_".to_owned(), String::new(), "-".into()],
+                    other => vec![
+                        other.to_string(),
+                        other.to_ascii_uppercase().to_string(),
+                        format!("\\u{:04x}", u32::from(other)),
+                    ],
+                };
+                // Most letters stay, or hardly a name would be left as it was.
+                prop_oneof![4 => Just(letter.to_string()), 1 => prop::sample::select(forms)]
+            })
+            .collect();
+        letters.prop_map(|letters| letters.concat())
+    }
+
+    fn field() -> impl Strategy<Value = String> {
+        let numbers =
+            || prop::sample::select(vec!["100000", "1", "-1", "1e5", "\"100000\"", "null", "true", "[9]"]);
+        let names = || {
+            prop::sample::select(vec![
+                "max_tokens",
+                "max_completion_tokens",
+                "n_predict",
+                "num_predict",
+                "max_new_tokens",
+                "n",
+                "best_of",
+            ])
+        };
+        let part = prop::sample::select(vec![
+            "image_url",
+            "image",
+            "file",
+            "input_audio",
+            "video_url",
+            "url",
+            "source",
+        ]);
+        let media = prop::sample::select(vec![
+            r#""http://a""#,
+            r#"{"url":"http://a"}"#,
+            r#"{"file_id":"http://a"}"#,
+            r#"{"url":"data:,"}"#,
+            r#"{"data":"AA==","URL":"http://a"}"#,
+        ]);
+        prop_oneof![
+            names().prop_flat_map(respelt).prop_flat_map(move |name| numbers().prop_map(move |number| format!("\"{name}\":{number}"))),
+            respelt("model").prop_map(|name| format!("\"{name}\":\"big:405b\"")),
+            prop::sample::select(OVERRULING_FIELDS.to_vec()).prop_map(|name| format!("\"{name}\":[\"big:405b\"]")),
+            (part.prop_flat_map(respelt), media).prop_map(|(name, medium)| {
+                format!("\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":\"x\"}},{{\"type\":\"x\",\"{name}\":{medium}}}]}}]")
+            }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_reaches_a_backend_is_what_was_paid_for(fields in prop::collection::vec(field(), 0..4), cap in 1_u64..50) {
+            let request = format!("{{\"model\":\"small\"{}}}", fields.iter().map(|field| format!(",{field}")).collect::<String>());
+            let Ok(raw) = RawValue::from_string(request) else { return Ok(()) };
+            let Ok(request) = ChatRequest::parse(&raw, Some(cap)) else { return Ok(()) };
+            let form = Form { answer: AnswerForm::StreamWithUsage, limit: LimitForm::Usual };
+            let body = request.body("small", form, request.limit(None).unwrap()).unwrap();
+            let text = String::from_utf8(body).unwrap();
+            let body: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(as_go_reads(&body, "model"), [json!("small")]);
+            let choices = as_go_reads(&body, "n").first().map_or(1, |n| n.as_u64().unwrap());
+            prop_assert_eq!(choices, request.choices());
+            for name in LIMITS {
+                for limit in as_go_reads(&body, name) {
+                    prop_assert!(limit.as_u64().unwrap() * choices <= cap, "{text}");
+                }
+            }
+            prop_assert_eq!(as_go_reads(&body, "max_tokens").len(), 1);
+            prop_assert!(!text.contains("405b"), "{text}");
+            prop_assert!(request.foreign_media().is_some() || !text.contains("http://"), "{text}");
+        }
     }
 }

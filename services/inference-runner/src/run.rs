@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
 use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
 use t4t_clock::SharedClock;
 use tokio::sync::mpsc;
 
 use crate::assembly::Defaults;
-use crate::backend::{Backend, Refusal};
+use crate::backend::{AWAY, Backend, Failure};
 use crate::catalogue::Route;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
+use crate::feed::Feed;
+use crate::naming::is_same_model;
 use crate::patience::{OutOfPatience, Patience};
-use crate::request::{self, AnswerForm, ChatRequest};
-use crate::sse::SseReader;
+use crate::request::{AnswerForm, ChatRequest, Form, LimitForm, of_fault};
 use crate::transcript::{Step, Terms, Transcript};
 
 /// How long a backend may take to close a stream whose answer is whole, or to send the usage.
@@ -25,6 +25,9 @@ const AFTER_END: Duration = Duration::from_secs(2);
 
 /// Bytes on the wire for each byte that an answer may have: a token of four bytes comes in a chunk of about 250.
 const WIRE_BYTES_PER_BYTE: usize = 64;
+
+/// The least context that Ollama serves with, in tokens: what fits it surely is not cut.
+const LEAST_CONTEXT: u64 = 2048;
 
 /// A piece of the answer, or the error that ended it.
 pub(crate) type Item = Result<RunEvent, RunnerError>;
@@ -36,8 +39,6 @@ pub(crate) struct Run {
     pub(crate) call: RunInference,
     /// Where to send it, the best first; at least one.
     pub(crate) candidates: Vec<Arc<Route>>,
-    /// The backends in the file's order.
-    pub(crate) backends: Arc<Vec<Backend>>,
     /// Learns how they did.
     pub(crate) directory: Arc<Directory>,
     /// How long and how much to bear.
@@ -57,30 +58,39 @@ impl Run {
             Patience::new(self.clock.clone(), Duration::from_millis(self.call.time_limit_ms));
         let mut last = RunnerError::UnknownModel { model: self.call.model.clone() };
         for route in &self.candidates {
+            let _in_flight = route.backend.begin();
             let mut attempt = Attempt::new(self, route, &request);
             let outcome = time_limit.wait_for(attempt.run()).await;
             let is_out_of_time = outcome.is_err();
-            let outcome = outcome.unwrap_or(Err(RunnerError::TimedOut));
+            // What there is when time ends was worked for, and is of use.
+            let outcome = outcome.unwrap_or_else(|_| attempt.cut_short());
             let has_begun = attempt.has_begun;
             self.judge(route, &outcome, is_out_of_time && has_begun);
             match outcome {
                 Ok(finished) => return Ok(RunEvent::Finished(finished)),
-                Err(error) if has_begun || is_out_of_time || !is_backends_fault(&error) => return Err(error),
-                Err(error) => last = error,
+                Err(error) if has_begun || is_out_of_time || !is_for_the_next(&error) => return Err(error),
+                Err(error) => last = better_known(last, error),
             }
         }
         Err(last)
     }
 
-    /// Notes how a backend did. A request that was slow but on its way when its time ended says nothing about it.
+    /// Notes how a backend did. A request that was slow but on its way when its time ended says nothing about it, and
+    /// neither does one that it can't take now.
     fn judge(&self, route: &Route, outcome: &Result<FinishedRun, RunnerError>, is_slow: bool) {
         match outcome {
             Ok(_) => self.directory.succeeded(route),
-            Err(RunnerError::BadRequest { message, .. }) if message.contains("does not support chat") => {
-                self.directory.doubt(route);
+            Err(RunnerError::Refused { refusal }) if refusal.blames_request() => {
+                let text = refusal.message.to_lowercase();
+                let is_certain = text.contains("does not support chat");
+                let is_about_chat = text.contains("support")
+                    && ["chat", "complet", "generat"].iter().any(|word| text.contains(word));
+                if is_certain || is_about_chat || text.contains("embedding model") {
+                    self.directory.doubt(route, is_certain);
+                }
             }
             Err(error) if is_backends_fault(error) && !is_slow => {
-                tracing::warn!(job = %self.call.job, model = %route.offered, %error, "a backend failed");
+                tracing::warn!(job = %self.call.job, endpoint = route.backend.name(), model = %route.model.id, %error, "a backend failed");
                 self.directory.failed(route);
             }
             Err(_) => {}
@@ -88,8 +98,34 @@ impl Run {
     }
 }
 
+/// Whether it says that the backend does not work: what it can't take now is said with a status of its own.
 fn is_backends_fault(error: &RunnerError) -> bool {
-    matches!(error, RunnerError::Backend { .. } | RunnerError::TimedOut)
+    match error {
+        RunnerError::Backend { .. } | RunnerError::TimedOut => true,
+        RunnerError::Refused { refusal } => {
+            !refusal.blames_request() && refusal.code.as_deref() == Some(AWAY)
+        }
+        _ => false,
+    }
+}
+
+/// Whether another backend may do better.
+fn is_for_the_next(error: &RunnerError) -> bool {
+    match error {
+        RunnerError::Backend { .. } | RunnerError::TimedOut => true,
+        // A model that one backend does not know may be another's.
+        RunnerError::Refused { refusal } => !refusal.blames_request() || refusal.status == Some(404),
+        _ => false,
+    }
+}
+
+/// Of two failures the one that tells the app more: a "try again" before a "failed".
+fn better_known(last: RunnerError, error: RunnerError) -> RunnerError {
+    if matches!(last, RunnerError::Refused { .. }) && !matches!(error, RunnerError::Refused { .. }) {
+        last
+    } else {
+        error
+    }
 }
 
 impl From<OutOfPatience> for RunnerError {
@@ -103,126 +139,143 @@ struct Attempt<'a> {
     run: &'a Run,
     route: &'a Route,
     request: &'a ChatRequest,
+    transcript: Transcript,
     has_begun: bool,
 }
 
 impl<'a> Attempt<'a> {
     fn new(run: &'a Run, route: &'a Route, request: &'a ChatRequest) -> Self {
-        Self { run, route, request, has_begun: false }
+        let terms = Terms {
+            cap: request.longest(),
+            max_bytes: run.limits.max_answer_bytes,
+            choices: request.choices(),
+        };
+        Self { run, route, request, transcript: Transcript::new(terms), has_begun: false }
     }
 
     async fn run(&mut self) -> Result<FinishedRun, RunnerError> {
-        let backend = self.run.backends.get(self.route.endpoint);
-        let backend =
-            backend.ok_or_else(|| RunnerError::UnknownModel { model: self.route.offered.clone() })?;
-        if self.request.names_media() && !backend.fetches_media() {
-            let message = "this provider fetches no media: send pictures and sounds as data: URLs";
-            return Err(request::refused(message.into()));
+        let backend = &*self.route.backend;
+        if let Some(fault) = self.request.foreign_media().filter(|_| !backend.endpoint().fetches_media) {
+            return Err(of_fault(fault.clone()));
         }
         let mut patience = Patience::new(self.run.clock.clone(), self.run.limits.first_token);
-        let response = self.ask(backend, &mut patience).await?;
-        let terms = Terms {
-            cap: self.run.call.max_completion_tokens,
-            max_bytes: self.run.limits.max_answer_bytes,
-            choices: self.request.choices(),
-        };
-        let mut transcript = Transcript::new(terms);
-        if is_stream(&response) {
-            self.read_stream(backend, response, &mut patience, &mut transcript).await?;
-        } else {
-            self.read_whole(backend, response, &mut patience, &mut transcript).await?;
+        let context = self.context(&mut patience).await?;
+        let limit = self.request.limit(context)?;
+        let response = self.ask(limit, &mut patience).await?;
+        self.read(response, &mut patience).await?;
+        self.finish()
+    }
+
+    /// The context that the prompt has to fit: what the backend states. Ollama, which would cut a longer prompt without
+    /// a word, is made to say it before a long prompt is sent.
+    async fn context(&self, patience: &mut Patience) -> Result<Option<u64>, RunnerError> {
+        let model = &self.route.model;
+        let is_unsure = model.max_context_tokens.is_none() && model.cuts_silently;
+        if is_unsure && self.request.needs() > LEAST_CONTEXT {
+            let loaded = patience.wait_for(self.route.backend.loaded_context(&model.id)).await?;
+            return Ok(loaded.or(model.trained_context_tokens));
         }
-        transcript.finish(self.request.prompt(), self.defaults())
+        Ok(model.max_context_tokens.or(model.trained_context_tokens))
     }
 
     /// Asks for a stream with usage, and for less where the backend knows less.
-    async fn ask(&self, backend: &Backend, patience: &mut Patience) -> Result<Response, RunnerError> {
-        let mut form = AnswerForm::StreamWithUsage;
+    async fn ask(&self, limit: Option<u64>, patience: &mut Patience) -> Result<Response, RunnerError> {
+        let mut form = Form { answer: AnswerForm::StreamWithUsage, limit: LimitForm::Usual };
         loop {
-            let body = self.request.body(self.route.id.as_str(), form)?;
-            let refusal = match patience.wait_for(backend.complete(body)).await? {
+            let body = self.request.body(self.route.model.id.as_str(), form, limit)?;
+            let failure = match patience.wait_for(self.route.backend.complete(&body)).await? {
                 Ok(response) => return Ok(response),
-                Err(refusal) => refusal,
+                Err(failure) => failure,
             };
-            form = simpler(form, &refusal).ok_or(refusal)?;
+            let may_drop_limit = limit.is_some() && !self.request.is_own(limit);
+            form = simpler(form, &failure, may_drop_limit).ok_or(failure)?;
         }
     }
 
-    async fn read_stream(
-        &mut self,
-        backend: &Backend,
-        response: Response,
-        patience: &mut Patience,
-        transcript: &mut Transcript,
-    ) -> Result<(), RunnerError> {
+    /// Reads the answer, whatever form it has.
+    async fn read(&mut self, response: Response, patience: &mut Patience) -> Result<(), RunnerError> {
+        let backend = &*self.route.backend;
         let mut pieces = response.bytes_stream();
-        let mut reader = SseReader::new();
+        let mut feed = Feed::new(self.run.limits.max_answer_bytes);
         let mut left = self.run.limits.max_answer_bytes.saturating_mul(WIRE_BYTES_PER_BYTE);
         loop {
             let piece = match patience.wait_for(pieces.next()).await {
                 Ok(Some(Ok(piece))) => piece,
                 Ok(None) => {
-                    let rest: Vec<String> = reader.finish().into_iter().collect();
-                    self.pass_on(rest, patience, transcript).await?;
+                    let rest: Vec<String> = feed.finish().into_iter().collect();
+                    self.pass_on(rest, patience).await?;
                     return Ok(());
                 }
                 // A connection that is left open or broken after the end takes nothing away.
-                Ok(Some(Err(_))) | Err(_) if transcript.is_finished() => return Ok(()),
+                Ok(Some(Err(_))) | Err(_) if self.transcript.is_finished() => return Ok(()),
                 Ok(Some(Err(error))) => return Err(backend.broken(&error).into()),
                 Err(out_of_patience) => return Err(out_of_patience.into()),
             };
             left = left.saturating_sub(piece.len());
             if left == 0 {
-                return if transcript.cut() {
+                return if self.transcript.cut() {
                     Ok(())
                 } else {
                     Err(refused(backend, &"it sends without end"))
                 };
             }
-            let events = reader.feed(&piece).map_err(|error| refused(backend, &error))?;
-            if self.pass_on(events, patience, transcript).await? {
+            let texts = feed.feed(&piece).map_err(|error| refused(backend, &error))?;
+            if self.pass_on(texts, patience).await? {
                 return Ok(());
             }
         }
     }
 
     /// Takes the events and passes them on; whether the answer is over.
-    async fn pass_on(
-        &mut self,
-        events: Vec<String>,
-        patience: &mut Patience,
-        transcript: &mut Transcript,
-    ) -> Result<bool, RunnerError> {
-        let counted = transcript.counted();
+    async fn pass_on(&mut self, events: Vec<String>, patience: &mut Patience) -> Result<bool, RunnerError> {
+        let counted = self.transcript.counted();
         for event in events {
-            match transcript.take(&event)? {
+            let step = self.transcript.take(&event)?;
+            self.check_model()?;
+            match step {
                 Step::End => return Ok(true),
                 Step::Skip => continue,
                 Step::Pass(event) => self.send(event).await?,
             }
-            if transcript.is_cut() {
+            if self.transcript.is_cut() {
                 return Ok(true);
             }
         }
-        if transcript.is_finished() {
+        if self.transcript.is_finished() {
             patience.renew(AFTER_END);
-        } else if transcript.counted() > counted {
+        } else if self.transcript.counted() > counted {
             patience.renew(self.run.limits.idle);
         }
         Ok(false)
     }
 
-    async fn read_whole(
-        &mut self,
-        backend: &Backend,
-        response: Response,
-        patience: &mut Patience,
-        transcript: &mut Transcript,
-    ) -> Result<(), RunnerError> {
-        let body = backend.body(response, self.run.limits.max_answer_bytes);
-        let body = patience.wait_for(body).await??;
-        let event = transcript.take_whole(&String::from_utf8_lossy(&body))?;
-        self.send(event).await
+    /// Refuses the answer of a model that is clearly another one: it was not paid for.
+    fn check_model(&self) -> Result<(), RunnerError> {
+        let Some(answered) = self.transcript.model() else { return Ok(()) };
+        let model = &self.route.model;
+        let is_alias = self.route.answers_as.as_deref().is_some_and(|alias| is_same_model(alias, answered));
+        if is_alias || is_same_model(model.id.as_str(), answered) {
+            return Ok(());
+        }
+        let shown: String = answered.chars().filter(|letter| !letter.is_control()).take(100).collect();
+        let reason = format!(
+            "it was asked for the model {} and answers with {shown}; if that is the same, set \"answersAs\" in endpoints.json",
+            model.id
+        );
+        Err(refused(&self.route.backend, &reason))
+    }
+
+    /// What there is of the answer when the request's time ends.
+    fn cut_short(&mut self) -> Result<FinishedRun, RunnerError> {
+        if !self.transcript.is_finished() && !self.transcript.cut() {
+            return Err(RunnerError::TimedOut);
+        }
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<FinishedRun, RunnerError> {
+        let defaults = self.defaults();
+        std::mem::take(&mut self.transcript).finish(self.request.prompt(), defaults)
     }
 
     async fn send(&mut self, event: RunEvent) -> Result<(), RunnerError> {
@@ -243,23 +296,41 @@ impl<'a> Attempt<'a> {
     }
 }
 
-fn is_stream(response: &Response) -> bool {
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_none_or(|content_type| !content_type.trim_start().starts_with("application/json"))
-}
-
 /// The next simpler form to ask in, if the refusal is about the form.
-fn simpler(form: AnswerForm, refusal: &Refusal) -> Option<AnswerForm> {
-    let Refusal::Request { message, body, .. } = refusal else { return None };
-    let is_about_streams = |text: &str| text.contains("stream") || text.contains("include_usage");
-    if !is_about_streams(message) && !body.as_deref().is_some_and(is_about_streams) {
+fn simpler(form: Form, failure: &Failure, may_drop_limit: bool) -> Option<Form> {
+    let Failure::Refused { refusal, body } = failure else { return None };
+    if !refusal.blames_request() {
         return None;
     }
-    match form {
-        AnswerForm::StreamWithUsage => Some(AnswerForm::Stream),
-        AnswerForm::Stream => Some(AnswerForm::Whole),
-        AnswerForm::Whole => None,
+    let text = body.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if form.limit == LimitForm::Usual
+        && text.contains("max_tokens")
+        && text.contains("use 'max_completion_tokens'")
+    {
+        return Some(Form { limit: LimitForm::Newer, ..form });
     }
+    // It counts the prompt otherwise than we do; without a limit it gives the room there is.
+    let is_about_length = says(&[
+        "context_length",
+        "context length",
+        "context window",
+        "max_tokens",
+        "max_model_len",
+        "maximum context",
+    ]);
+    if may_drop_limit && form.limit != LimitForm::Untold && is_about_length {
+        return Some(Form { limit: LimitForm::Untold, ..form });
+    }
+    if !says(&["stream", "include_usage"]) {
+        return None;
+    }
+    let answer = match form.answer {
+        AnswerForm::StreamWithUsage => AnswerForm::Stream,
+        AnswerForm::Stream => AnswerForm::Whole,
+        AnswerForm::Whole => return None,
+    };
+    Some(Form { answer, ..form })
 }
 
 fn refused(backend: &Backend, reason: &dyn std::fmt::Display) -> RunnerError {

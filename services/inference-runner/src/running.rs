@@ -23,6 +23,7 @@ use crate::config::RunnerConfig;
 use crate::directory::Directory;
 use crate::discovery::Discovery;
 use crate::error::StartError;
+use crate::file::WatchedFile;
 use crate::registration::Registration;
 use crate::service::{SERVICE, Service};
 
@@ -79,13 +80,15 @@ impl Runner {
     /// # Errors
     /// [`StartError`]
     pub async fn start(config: RunnerConfig, deps: RunnerDeps) -> Result<Running, StartError> {
-        let endpoints: Vec<_> = config.endpoints.iter().cloned().collect();
         let connect = config.limits.connect;
-        let backends = endpoints.iter().map(|endpoint| Backend::new(endpoint.clone(), connect));
-        let backends = Arc::new(backends.collect::<Result<Vec<_>, _>>()?);
-        let directory = Arc::new(Directory::new(endpoints, config.probe_new_models));
+        let backends = config
+            .endpoints
+            .iter()
+            .map(|endpoint| Backend::new(endpoint.clone(), connect, deps.clock.clone()).map(Arc::new));
+        let backends = backends.collect::<Result<Vec<_>, _>>()?;
+        let directory = Arc::new(Directory::new(backends, config.probe_new_models));
         let discovery = Arc::new(Discovery {
-            backends: Arc::clone(&backends),
+            file: config.endpoints_file.map(WatchedFile::new),
             directory: Arc::clone(&directory),
             limits: config.limits,
             clock: deps.clock.clone(),
@@ -96,7 +99,6 @@ impl Runner {
         let slots = config.slots.max(1);
         let (halt, halted) = watch::channel(false);
         let service = Arc::new(Service {
-            backends,
             directory,
             limits: config.limits,
             clock: deps.clock,

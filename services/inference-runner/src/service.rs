@@ -12,7 +12,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::backend::Backend;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 use crate::run::{Item, Run};
@@ -26,8 +25,6 @@ const ITEMS_WAITING: usize = 64;
 /// Takes requests.
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// The backends in the file's order.
-    pub(crate) backends: Arc<Vec<Backend>>,
     /// The models.
     pub(crate) directory: Arc<Directory>,
     /// How long and how much to bear with a backend.
@@ -76,7 +73,6 @@ impl Service {
         let run = Run {
             call,
             candidates,
-            backends: Arc::clone(&self.backends),
             directory: Arc::clone(&self.directory),
             limits: self.limits,
             clock: self.clock.clone(),

@@ -2,7 +2,7 @@
 //!
 //! Cuts may fall anywhere, also inside a character: text is made of whole events only. Lenient where backends differ:
 //! a space after the colon or none, any of the three line ends, comments, several `data:` lines, an end without the
-//! last empty line. Never fails on what it reads except for length.
+//! last empty line, a byte order mark at the start, errors in lines or events of their own. Never fails on what it reads except for length.
 
 /// The longest event taken, in bytes. Images inside an answer are the longest legal ones.
 pub const MAX_EVENT_BYTES: usize = 4 << 20;
@@ -18,7 +18,9 @@ pub struct SseReader {
     line: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
+    is_error: bool,
     after_return: bool,
+    has_begun: bool,
 }
 
 impl SseReader {
@@ -67,11 +69,28 @@ impl SseReader {
     }
 
     fn end_line(&mut self) -> Result<Option<String>, EventTooLong> {
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
+        if !std::mem::replace(&mut self.has_begun, true) && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
         if line.is_empty() {
             return Ok(self.take_event());
         }
-        let Some(data) = line.strip_prefix(b"data:") else { return Ok(None) };
+        if let Some(name) = line.strip_prefix(b"event:") {
+            self.is_error = name.trim_ascii() == b"error";
+            return Ok(None);
+        }
+        let data = match line.strip_prefix(b"error:") {
+            // A line of llama.cpp's own.
+            Some(data) => {
+                self.is_error = true;
+                data
+            }
+            None => match line.strip_prefix(b"data:") {
+                Some(data) => data,
+                None => return Ok(None),
+            },
+        };
         let data = data.strip_prefix(b" ").unwrap_or(data);
         if self.data.len() + data.len() + 1 > MAX_EVENT_BYTES {
             return Err(EventTooLong);
@@ -83,9 +102,19 @@ impl SseReader {
         Ok(None)
     }
 
+    /// The event's data; an error that is one by its name alone becomes an error object.
     fn take_event(&mut self) -> Option<String> {
         let data = std::mem::take(&mut self.data);
-        std::mem::take(&mut self.has_data).then(|| String::from_utf8_lossy(&data).into_owned())
+        let is_error = std::mem::take(&mut self.is_error);
+        let text = std::mem::take(&mut self.has_data).then(|| String::from_utf8_lossy(&data).into_owned())?;
+        if !is_error || text.trim_start().starts_with("{\"error\"") {
+            return Some(text);
+        }
+        let said: serde_json::Value = serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
+        Some(match said.get("error") {
+            Some(_) => said.to_string(),
+            None => serde_json::json!({ "error": said }).to_string(),
+        })
     }
 }
 
@@ -109,6 +138,21 @@ mod tests {
     fn all_the_ways_to_write_an_event_are_read() {
         let text = b"\xef\xbb: comment\n\ndata: a\n\ndata:b\r\n\r\nevent: x\rdata: c\r\rid: 1\ndata: d\ndata: e\n\n: ping\n\ndata: [DONE]";
         assert_eq!(read(&[text]), ["a", "b", "c", "d\ne", "[DONE]"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_lose_the_first_event() {
+        assert_eq!(read(&[b"\xef\xbb", b"\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\n"]), ["a"]);
+    }
+
+    #[test]
+    fn errors_by_name_alone_become_error_objects() {
+        let text = b"event: error\ndata: {\"message\":\"m\"}\n\nevent: x\ndata: a\n\nerror: {\"code\":500}\n\nerror: no\n\n";
+        assert_eq!(
+            read(&[text]),
+            [r#"{"error":{"message":"m"}}"#, "a", r#"{"error":{"code":500}}"#, r#"{"error":"no"}"#]
+        );
+        assert_eq!(read(&[b"event: error\ndata: {\"error\":{}}\n\n"]), [r#"{"error":{}}"#]);
     }
 
     #[test]

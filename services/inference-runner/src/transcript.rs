@@ -2,19 +2,17 @@
 
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::{FinishedRun, RunEvent, RunnerError};
+use t4t_protocol::Refusal;
 
-use crate::assembly::{Assembly, Defaults, as_chunk};
+use crate::assembly::{Assembly, Defaults, as_chunk, is_whole};
 use crate::chunk::Chunk;
 use crate::metering::{Meter, PromptSize};
 
 /// Why a choice that was cut has ended.
 const CUT: &str = "length";
 
-/// Statuses with which a backend means the request, also inside a stream.
-const REQUEST_ERRORS: [u16; 5] = [400, 404, 413, 415, 422];
-
 /// What an answer is measured against.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Terms {
     /// Completion tokens that are paid for.
     pub(crate) cap: Option<u64>,
@@ -36,7 +34,7 @@ pub(crate) enum Step {
 }
 
 /// The answer so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Transcript {
     terms: Terms,
     assembly: Assembly,
@@ -66,9 +64,10 @@ impl Transcript {
             }
             // Whatever comes after the end of a paid answer can't take it back.
             _ if self.cut => Ok(Step::End),
-            Err(_) | Ok(Chunk::Failed { .. }) if self.is_finished() => Ok(Step::End),
+            Err(_) | Ok(Chunk::Failed(_)) if self.is_finished() => Ok(Step::End),
             Err(_) => Err(failed("it sent a chunk that is no JSON object")),
-            Ok(Chunk::Failed { status, message }) => Err(self.failure(status, message)),
+            Ok(Chunk::Failed(refusal)) => Err(self.failure(refusal)),
+            Ok(Chunk::Piece { fields, .. }) if is_whole(&fields) => self.take_whole(fields),
             Ok(Chunk::Piece { raw, fields }) => {
                 self.add(fields)?;
                 Ok(Step::Pass(RunEvent::Chunk { chunk: raw, counted: self.meter.counted() }))
@@ -76,22 +75,17 @@ impl Transcript {
         }
     }
 
-    /// Takes an answer that came in one piece and returns it as one chunk.
-    ///
-    /// # Errors
-    /// The same as [`Self::take`].
-    pub(crate) fn take_whole(&mut self, body: &str) -> Result<RunEvent, RunnerError> {
-        let fields = match Chunk::read(body) {
-            Ok(Chunk::Piece { fields, .. }) => fields,
-            Ok(Chunk::Failed { status, message }) => return Err(self.failure(status, message)),
-            Ok(Chunk::Done) | Err(_) => return Err(failed("its answer is neither a stream nor JSON")),
-        };
+    /// Takes an answer that came in one piece, as the one chunk that it would have been.
+    fn take_whole(
+        &mut self,
+        fields: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Step, RunnerError> {
         let chunk = serde_json::value::to_raw_value(&as_chunk(&fields));
         let chunk = chunk.map_err(|_| failed("its answer can't be passed on"))?;
         self.meter.came_in_one_piece();
         self.add(fields)?;
         self.done = true;
-        Ok(RunEvent::Chunk { chunk, counted: self.meter.counted() })
+        Ok(Step::Pass(RunEvent::Chunk { chunk, counted: self.meter.counted() }))
     }
 
     fn add(&mut self, fields: serde_json::Map<String, serde_json::Value>) -> Result<(), RunnerError> {
@@ -102,13 +96,18 @@ impl Transcript {
         Ok(())
     }
 
-    fn failure(&self, status: Option<u16>, message: String) -> RunnerError {
-        match status {
-            Some(status) if REQUEST_ERRORS.contains(&status) && self.assembly.is_empty() => {
-                RunnerError::BadRequest { status, message, body: None }
-            }
-            _ => failed(&format!("it ended its stream with an error: {message}")),
+    /// What a backend's error means: its refusal as long as nothing was answered.
+    fn failure(&self, refusal: Refusal) -> RunnerError {
+        let refusal = refusal.bounded();
+        if refusal.status.is_some() && self.assembly.is_empty() {
+            return RunnerError::Refused { refusal };
         }
+        failed(&format!("it ended its stream with an error: {}", refusal.message))
+    }
+
+    /// The model that the backend says it answers with.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.assembly.model()
     }
 
     /// Whether nothing more is needed than perhaps the usage.
@@ -121,9 +120,9 @@ impl Transcript {
         self.cut
     }
 
-    /// Ends it here, if it has begun; whether it has.
+    /// Ends it here, if it has said something; whether it has.
     pub(crate) fn cut(&mut self) -> bool {
-        self.cut = !self.assembly.is_empty();
+        self.cut |= self.assembly.says_something();
         self.cut
     }
 
@@ -137,6 +136,9 @@ impl Transcript {
     /// # Errors
     /// The backend ended before its answer did.
     pub(crate) fn finish(self, prompt: &PromptSize, defaults: Defaults) -> Result<FinishedRun, RunnerError> {
+        if !self.is_finished() && self.assembly.is_empty() {
+            return Err(failed("what it sent is neither a stream nor JSON"));
+        }
         if !self.is_finished() {
             return Err(failed(&format!("its answer broke off after {} tokens", self.counted())));
         }
@@ -260,7 +262,7 @@ mod tests {
         let error = r#"{"error":{"message":"context is full","code":400}}"#;
         let refused = transcript(None).take(error).unwrap_err();
         assert!(
-            matches!(refused, RunnerError::BadRequest { status: 400, message, .. } if message == "context is full")
+            matches!(refused, RunnerError::Refused { refusal } if (refusal.status, refusal.message.as_str()) == (Some(400), "context is full"))
         );
         let mut begun = transcript(None);
         begun.take(&delta("hello")).unwrap();
@@ -274,6 +276,42 @@ mod tests {
         let mut transcript = transcript(None);
         transcript.take("[DONE]").unwrap();
         assert!(transcript.finish(&PROMPT, defaults()).is_err());
-        assert!(self::transcript(None).take_whole("<html>").is_err());
+        assert!(self::transcript(None).take("<html>").is_err());
+        assert!(self::transcript(None).finish(&PROMPT, defaults()).is_err());
+    }
+
+    #[test]
+    fn an_answer_is_read_as_what_it_is_and_not_as_what_was_asked() {
+        let whole = json!({"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]});
+        let mut transcript = transcript(None);
+        let Ok(Step::Pass(RunEvent::Chunk { chunk, .. })) = transcript.take(&whole.to_string()) else {
+            panic!()
+        };
+        assert!(chunk.get().contains("\"delta\""));
+        assert_eq!(finished(transcript).0["choices"][0]["message"]["content"], "hello");
+    }
+
+    #[test]
+    fn what_a_choice_says_of_its_failure_ends_it() {
+        let mut begun = transcript(None);
+        begun.take(&delta("hello")).unwrap();
+        assert!(begun.take(r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#).is_err());
+    }
+
+    #[test]
+    fn the_largest_usage_counts() {
+        let mut transcript = transcript(None);
+        for usage in [
+            json!({"prompt_tokens": 5, "completion_tokens": 1}),
+            json!({"prompt_tokens": 5, "completion_tokens": 2}),
+            json!({"prompt_tokens": 0, "completion_tokens": 0}),
+            json!(null),
+        ] {
+            transcript
+                .take(&json!({"choices": [{"delta": {"content": "hello "}}], "usage": usage}).to_string())
+                .unwrap();
+        }
+        transcript.take(STOP).unwrap();
+        assert_eq!(finished(transcript).1, TokenUsage { prompt: 5, completion: 2 });
     }
 }

@@ -116,12 +116,18 @@ async fn an_answer_whose_end_is_not_marked_is_still_an_answer() {
 }
 
 #[actix_web::test]
-async fn a_wrong_model_name_is_the_backends_own_affair() {
+async fn the_answer_of_another_model_is_not_sold_unless_the_operator_says_that_it_is_the_same() {
     each_way(Behaviour::WrongModel, async |rig, _| {
-        let (response, _, completion) = rig.run(say("one")).await.answer();
-        assert_eq!((&response["model"], completion), (&json!("another-model"), 1));
+        let error = rig.run(say("one")).await.error();
+        assert!(matches!(&error, RunnerError::Backend { reason } if reason.contains("answersAs")), "{error}");
     })
     .await;
+    let backend = ScriptedBackend::start(Behaviour::WrongModel).await.unwrap();
+    let files =
+        json!([{"name": "a", "url": backend.url(), "models": {"echo": {"answersAs": "another-model"}}}]);
+    let rig = Rig::start(rig::Way::Mailbox, config(&files)).await;
+    let (response, _, completion) = rig.run(say("one")).await.answer();
+    assert_eq!((&response["model"], completion), (&json!("another-model"), 1));
 }
 
 #[actix_web::test]
@@ -131,18 +137,19 @@ async fn what_the_backend_says_about_a_wrong_request_survives_word_for_word() {
     for status in [400, 404, 413, 422] {
         each_way(Behaviour::Refuse(status, body.to_string()), async |rig, backend| {
             let error = rig.run(say("hi")).await.error();
-            let RunnerError::BadRequest { status: given, message, body: given_body } = error else {
-                panic!("{error:?}")
-            };
-            assert_eq!((given, message.as_str()), (status, text));
-            assert_eq!(serde_json::from_str::<Value>(&given_body.unwrap()).unwrap(), body);
-            assert_eq!(backend.calls(), 1);
+            let RunnerError::Refused { refusal } = error else { panic!("{error:?}") };
+            assert_eq!((refusal.status, refusal.message.as_str()), (Some(status), text));
+            assert_eq!(refusal.code.as_deref(), Some("context_length_exceeded"));
+            assert_eq!(refusal.param.as_deref(), Some("messages"));
+            assert_eq!(refusal.kind.as_deref(), Some("invalid_request_error"));
+            // Once more without the limit that the app did not ask for.
+            assert_eq!(backend.calls(), 2);
         })
         .await;
     }
     each_way(Behaviour::ErrorInStream, async |rig, _| {
-        let error = rig.run(say("hi")).await.error();
-        assert!(matches!(error, RunnerError::BadRequest { status: 400, message, .. } if message == "the context is full"));
+        let RunnerError::Refused { refusal } = rig.run(say("hi")).await.error() else { panic!() };
+        assert_eq!((refusal.status, refusal.message.as_str()), (Some(400), "the context is full"));
     })
     .await;
 }
@@ -176,11 +183,15 @@ async fn unknown_models_and_unreadable_requests_cost_no_backend() {
         let mut unknown = say("hi");
         unknown.model = "nobody has it".parse().unwrap();
         assert!(matches!(rig.run(unknown).await.error(), RunnerError::UnknownModel { .. }));
-        for request in [json!([]), json!(7), json!({"n": 1000})] {
-            assert!(matches!(
-                rig.run(chat(request)).await.error(),
-                RunnerError::BadRequest { status: 400, .. }
-            ));
+        let model = json!({"Model": "big:405b", "MAX_TOKENS": 100_000, "messages": []});
+        let picture =
+            json!([{"role": "user", "content": [{"type": "image", "image": "http://169.254.169.254/"}]}]);
+        for request in [json!([]), json!(7), json!({"n": 1000}), model, json!({ "messages": picture })] {
+            let error = rig.run(chat(request)).await.error();
+            assert!(
+                matches!(&error, RunnerError::Refused { refusal } if refusal.status == Some(400)),
+                "{error:?}"
+            );
         }
         assert_eq!(backend.calls(), 0);
     })

@@ -97,7 +97,9 @@ async fn a_prompt_that_is_too_long_is_refused_in_the_backends_words() {
         let long = json!({"messages": [{"role": "user", "content": "x".repeat(20_000)}]});
         call.request = serde_json::value::to_raw_value(&long).unwrap();
         let error = rig.run(call).await.error();
-        let RunnerError::BadRequest { status: 400, message, .. } = error else { panic!("{error:?}") };
+        let RunnerError::Refused { refusal } = error else { panic!("{error:?}") };
+        let message = refusal.message;
+        assert_eq!(refusal.status, Some(400));
         assert!(message.contains("context"), "{message}");
     }
 }

@@ -46,6 +46,11 @@ fn assert_honest(outcome: Outcome) {
     assert!(prompt < 30, "{prompt}");
 }
 
+fn assert_honest_ref(outcome: &Outcome) {
+    let own_count = outcome.chunks.last().map_or(0, |(_, counted)| *counted);
+    assert!(outcome.end.as_ref().unwrap().usage.completion <= own_count);
+}
+
 #[actix_web::test]
 async fn a_backend_that_hangs_is_given_up_in_time() {
     for behaviour in [
@@ -70,13 +75,16 @@ async fn a_backend_that_hangs_is_given_up_in_time() {
 }
 
 #[actix_web::test]
-async fn the_time_limit_holds_while_tokens_come() {
+async fn an_answer_that_is_not_finished_in_time_is_ended_there_and_sold_as_far_as_it_came() {
     each_way(Behaviour::Good, async |rig, backend| {
         backend.set_token_delay(Duration::from_millis(100));
         let call = RunInference { time_limit_ms: 350, ..say(WORDS) };
         let outcome = rig.run(call).await;
         assert!(!outcome.chunks.is_empty() && outcome.took < Duration::from_millis(1350));
-        assert_eq!(outcome.error(), RunnerError::TimedOut);
+        assert_honest_ref(&outcome);
+        let (response, _, completion) = outcome.answer();
+        assert_eq!(response["choices"][0]["finish_reason"], "length");
+        assert!((1..10).contains(&completion) && content(&response).starts_with("one "), "{response}");
         backend.set_token_delay(Duration::ZERO);
     })
     .await;
@@ -84,13 +92,24 @@ async fn the_time_limit_holds_while_tokens_come() {
 
 #[actix_web::test]
 async fn a_backend_that_refuses_work_is_blamed_for_it() {
-    for (status, text) in
-        [(500, "CUDA out of memory"), (429, "slow down"), (503, "loading"), (302, ""), (404, "<html>")]
-    {
+    for (status, text) in [(500, "CUDA out of memory"), (302, ""), (404, "<html>")] {
         each_way(Behaviour::Refuse(status, text.into()), async |rig, _| {
             let error = rig.run(say(WORDS)).await.error();
             let RunnerError::Backend { reason } = &error else { panic!("{status}: {error:?}") };
             assert!(reason.contains("endpoint a") && reason.contains(text), "{reason}");
+        })
+        .await;
+    }
+}
+
+#[actix_web::test]
+async fn a_backend_that_can_not_take_it_now_says_so_with_its_status() {
+    for (status, text) in [(429, "slow down"), (503, "loading")] {
+        each_way(Behaviour::Refuse(status, text.into()), async |rig, _| {
+            let error = rig.run(say(WORDS)).await.error();
+            let RunnerError::Refused { refusal } = &error else { panic!("{status}: {error:?}") };
+            assert_eq!((refusal.status, refusal.blames_request()), (Some(status), false));
+            assert!(refusal.message.contains(text) && refusal.retry_after.is_some(), "{refusal:?}");
         })
         .await;
     }

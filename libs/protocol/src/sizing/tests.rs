@@ -122,6 +122,20 @@ fn the_newer_name_of_the_limit_counts_only_without_the_older() {
 }
 
 #[test]
+fn several_answers_are_paid_for_together() {
+    let size = |request: Value| EscrowSizing::default().size(&request, &prices()).unwrap();
+    let (one, four) = (size(json!({"max_tokens": 100})), size(json!({"max_tokens": 100, "n": 4})));
+    assert_eq!(four.budgeted_completion, 4 * one.budgeted_completion);
+    let cap = output_cap(four.max_payment, &prices(), four.estimated_prompt).unwrap();
+    assert!(cap / 4 >= 100, "each may be as long as it was asked for");
+    for same in [json!({"n": 4}), json!({"n": null}), json!({"n": "4"})] {
+        assert_eq!(size(same).budgeted_completion, size(json!({})).budgeted_completion);
+    }
+    let huge = json!({"max_tokens": u64::MAX, "n": 2});
+    assert_eq!(EscrowSizing::default().size(&huge, &prices()), Err(SizingError::Overflow));
+}
+
+#[test]
 fn an_escrow_above_the_operators_limit_is_refused_with_both_amounts() {
     let needed = EscrowSizing::default().size(&json!({}), &prices()).unwrap().max_payment;
     let sized =

@@ -2,6 +2,8 @@
 
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod raw;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +101,8 @@ impl Rig {
     }
 
     pub(crate) async fn models(&self) -> Vec<String> {
-        self.status().await.models.into_iter().map(|model| model.model.to_string()).collect()
+        let models = self.status().await.models;
+        models.into_iter().filter(|model| !model.away).map(|model| model.model.to_string()).collect()
     }
 
     pub(crate) async fn run(&self, call: RunInference) -> Outcome {
@@ -124,6 +127,12 @@ impl Rig {
         }
         outcome.took = started.elapsed();
         outcome
+    }
+
+    /// Models that are on offer although their backend does not answer.
+    pub(crate) async fn models_away(&self) -> Vec<String> {
+        let models = self.status().await.models;
+        models.into_iter().filter(|model| model.away).map(|model| model.model.to_string()).collect()
     }
 
     /// Fails unless all slots are free within a second.

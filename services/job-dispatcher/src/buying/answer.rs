@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_crypto::SealingKey;
-use t4t_protocol::ResponsePayload;
+use t4t_protocol::{PayloadError, Refusal, ResponsePayload};
 use t4t_store::buying::BuyingJob;
 use t4t_swarm::SwarmError;
 use t4t_types::{SwarmRef, TokenUsage, Xbzz};
@@ -16,12 +17,9 @@ use super::shape::Shape;
 use super::trust::{Offence, Worth};
 use crate::courier::{Courier, CourierError, Fetched};
 
-/// Characters of somebody else's words that are kept.
-const MAX_WORDS: usize = 500;
-
 /// What of a request an answer is judged by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct AskedFor {
     /// The request's length.
     pub(super) bytes: usize,
     /// Whether it has tools that may be called.
@@ -81,44 +79,72 @@ impl AnswerError {
     }
 }
 
-/// A provider's word for why it did not answer, in the form of an OpenAI error.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct Decline {
-    pub(super) message: String,
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    #[serde(default)]
-    param: Option<String>,
+/// A provider's word for why it did not answer, in the form of an OpenAI error: read as far as it is one, and bounded.
+#[derive(Clone, Debug)]
+pub(super) struct Decline(Refusal);
+
+impl<'de> Deserialize<'de> for Decline {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Some peers write numbers where others write texts; a refusal that can't be read is still one.
+        let said = Value::deserialize(deserializer)?;
+        let text = |field: &str| said.get(field).and_then(Value::as_str).map(str::to_owned);
+        let number = |field: &str| said.get(field).and_then(Value::as_u64);
+        let status =
+            number("status").or_else(|| number("code")).and_then(|status| u16::try_from(status).ok());
+        let refusal = Refusal {
+            message: text("message").or_else(|| said.as_str().map(str::to_owned)).unwrap_or_default(),
+            kind: text("type"),
+            param: text("param"),
+            code: text("code"),
+            status,
+            retry_after: number("retry_after"),
+        };
+        Ok(Self(refusal.bounded()))
+    }
 }
 
 impl std::fmt::Display for Decline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let message = one_line(&self.message);
-        f.write_str(if message.trim().is_empty() { "it refused the job" } else { &message })
+        let message = &self.0.message;
+        f.write_str(if message.trim().is_empty() { "it refused the job" } else { message })
     }
 }
 
 impl Decline {
+    /// Whether it says that the request is at fault: then a second provider is asked, and no third.
+    pub(super) fn blames_request(&self) -> bool {
+        self.0.blames_request()
+    }
+
     /// The error for the app, if the request itself is said to be at fault: it is told once a second provider says so,
     /// or if there is none.
     pub(super) fn as_bad_request(&self) -> Option<BuyingError> {
-        (self.kind.as_deref() == Some("invalid_request_error")).then(|| BuyingError::BadRequest {
-            message: self.to_string(),
-            param: self.param.as_deref().map(one_line),
-        })
+        self.blames_request().then(|| BuyingError::Refused { refusal: self.clone().into_refusal() })
+    }
+
+    /// What the app is told if no other provider does better, where there is more to tell than that it failed: a status,
+    /// such as 429 or 503, with the time after which to try again.
+    #[allow(dead_code, reason = "the purchase is about to ask for it")]
+    pub(super) fn as_last_word(&self) -> Option<BuyingError> {
+        self.0.tells_app().then(|| BuyingError::Refused { refusal: self.clone().into_refusal() })
+    }
+
+    /// The same, as it goes to the app.
+    pub(super) fn into_refusal(self) -> Refusal {
+        Refusal { message: self.to_string(), ..self.0 }
     }
 }
 
-/// Somebody else's words: bounded, and on one line.
-fn one_line(text: &str) -> String {
-    text.chars().filter(|char| !char.is_control()).take(MAX_WORDS).collect()
+/// Where reading stopped. The parser's own words would quote the answer, which is nobody's to read in an error.
+fn where_it_ends(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column()).to_lowercase()
 }
 
 /// Fetches the answer at `reference` and checks that it answers this job and comes from its provider.
 pub(super) async fn fetch(
     courier: &Courier,
     key: &SealingKey,
-    (row, asked): (&BuyingJob, Asked),
+    (row, asked): (&BuyingJob, AskedFor),
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
@@ -130,15 +156,18 @@ pub(super) async fn fetch(
 fn open(key: &SealingKey, sealed: Bytes) -> Result<ResponsePayload, AnswerError> {
     let opened = key.open(&sealed).map_err(|_| AnswerError::Sealed)?;
     drop(sealed);
-    ResponsePayload::parse(&opened).map_err(|_| AnswerError::Malformed("its frame can't be read".into()))
+    ResponsePayload::parse(&opened).map_err(|error| match error {
+        PayloadError::Malformed(error) => AnswerError::Malformed(where_it_ends(&error)),
+        error => AnswerError::Malformed(error.to_string()),
+    })
 }
 
-fn check(row: &BuyingJob, asked: Asked, payload: ResponsePayload) -> Result<Answer, AnswerError> {
+fn check(row: &BuyingJob, asked: AskedFor, payload: ResponsePayload) -> Result<Answer, AnswerError> {
     if payload.job_id != row.request_hash.routing_id() || payload.provider != row.provider {
         return Err(AnswerError::Foreign);
     }
     let shape = Shape::read(payload.openai_response.get())
-        .map_err(|error| AnswerError::Malformed(whereabouts(&error)))?;
+        .map_err(|error| AnswerError::Malformed(where_it_ends(&error)))?;
     let (worth, choices, is_empty) =
         (worth(row, asked, &shape), shape.choices(), shape.is_empty(asked.tools));
     if let Some(decline) = shape.error {
@@ -150,13 +179,8 @@ fn check(row: &BuyingJob, asked: Asked, payload: ResponsePayload) -> Result<Answ
     Ok(Answer { response: payload.openai_response, worth, is_empty })
 }
 
-/// Where an answer can't be read. A parser's own words would quote it.
-fn whereabouts(error: &serde_json::Error) -> String {
-    format!("it can't be read at line {}, column {}", error.line(), error.column())
-}
-
 /// What a provider may claim for an answer: a token has a byte at least, in the prompt as in the answer.
-fn worth(row: &BuyingJob, asked: Asked, shape: &Shape<'_>) -> Worth {
+fn worth(row: &BuyingJob, asked: AskedFor, shape: &Shape<'_>) -> Worth {
     let cost = |usage| row.prices.cost(usage).unwrap_or(row.max_payment).min(row.max_payment);
     let request_bytes = u64::try_from(asked.bytes).unwrap_or(u64::MAX);
     let ends = TOKENS_PER_CHOICE.saturating_mul(shape.choices() as u64);
@@ -177,29 +201,61 @@ fn worth(row: &BuyingJob, asked: Asked, shape: &Shape<'_>) -> Worth {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn decline(message: &str, kind: &str) -> Decline {
-        Decline { message: message.into(), kind: Some(kind.into()), param: None }
+    fn decline(error: Value) -> Decline {
+        serde_json::from_value(error).unwrap()
     }
 
     #[test]
     fn of_a_providers_words_500_characters_are_kept_on_one_line() {
         let long = format!("first\r\nsecond\u{1b}[31m{}", "ä".repeat(1_000_000));
-        let kept = decline(&long, "server_error").to_string();
+        let kept = decline(json!({"message": long, "type": "server_error"})).to_string();
         assert!(kept.starts_with("firstsecond[31mää"), "{kept}");
-        assert_eq!(kept.chars().count(), MAX_WORDS);
-        assert_eq!(decline("\n\t \0", "server_error").to_string(), "it refused the job");
+        assert_eq!(kept.chars().count(), 500);
+        assert_eq!(decline(json!({"message": "\n\t \0"})).to_string(), "it refused the job");
+        assert_eq!(decline(json!(7)).to_string(), "it refused the job");
+    }
+
+    #[test]
+    fn a_backends_status_code_param_and_time_to_wait_survive() {
+        let said = json!({"message": "too long", "type": "invalid_request_error", "param": "messages",
+            "code": "context_length_exceeded", "status": 413});
+        let Some(BuyingError::Refused { refusal }) = decline(said).as_bad_request() else { panic!() };
+        assert_eq!((refusal.status, refusal.code.as_deref()), (Some(413), Some("context_length_exceeded")));
+        assert_eq!(refusal.param.as_deref(), Some("messages"));
+        let busy =
+            decline(json!({"message": "slow down", "type": "rate_limit", "status": 429, "retry_after": 2}));
+        assert!(!busy.blames_request() && busy.as_bad_request().is_none());
+        let Some(BuyingError::Refused { refusal }) = busy.as_last_word() else { panic!() };
+        assert_eq!((refusal.status, refusal.retry_after), (Some(429), Some(2)));
+        assert!(decline(json!({"message": "it failed", "type": "server_error"})).as_last_word().is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_a_peer_that_knows_no_status_is_400_if_it_blames_the_request() {
+        let old =
+            decline(json!({"message": "no", "type": "invalid_request_error", "param": null, "code": null}));
+        assert_eq!(old.clone().into_refusal().status, Some(400));
+        assert!(old.blames_request());
+        let numbers = decline(json!({"message": "no", "type": 7, "code": 503}));
+        assert_eq!((numbers.blames_request(), numbers.into_refusal().status), (false, Some(503)));
     }
 
     #[test]
     fn what_reaches_the_app_of_a_refusal_is_bounded_too() {
         let long = "x\n".repeat(10_000);
-        let mut declined = decline(&long, "invalid_request_error");
-        declined.param = Some(long);
-        let Some(BuyingError::BadRequest { message, param: Some(param) }) = declined.as_bad_request() else {
-            panic!("the request is blamed");
-        };
-        assert_eq!((message, param), ("x".repeat(MAX_WORDS), "x".repeat(MAX_WORDS)));
+        let said = decline(json!({"message": long, "type": "invalid_request_error", "param": long}));
+        let refusal = said.into_refusal();
+        assert_eq!((refusal.message.len(), refusal.param.unwrap().len()), (500, 100));
+    }
+
+    #[test]
+    fn an_answers_text_stands_in_no_error() {
+        let secret = r#"{"choices":"the whole secret answer"}"#;
+        let Err(error) = Shape::read(secret) else { panic!("it is no answer") };
+        assert!(!where_it_ends(&error).contains("secret"));
     }
 }

@@ -22,7 +22,7 @@ use t4t_types::{SwarmRef, Xbzz};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::answer::{self, Answer, AnswerError, Asked};
+use super::answer::{self, Answer, AnswerError, AskedFor};
 use super::board::Purchase;
 use super::bounds::Offer;
 use super::service::Buyer;
@@ -122,7 +122,7 @@ impl Buyer {
     pub(super) async fn drive(
         &self,
         row: BuyingJob,
-        asked: Asked,
+        asked: AskedFor,
         purchase: &Purchase,
     ) -> Result<Answer, Failed> {
         let rows = self.ledger.watch(&row);
@@ -171,7 +171,7 @@ impl Buyer {
 
     async fn wait_for_answer(
         &self,
-        (row, asked): (&BuyingJob, Asked),
+        (row, asked): (&BuyingJob, AskedFor),
         mut rows: watch::Receiver<BuyingJob>,
         purchase: &Purchase,
     ) -> Result<Answer, Failed> {
@@ -219,7 +219,7 @@ impl Buyer {
     async fn judge(
         &self,
         row: &BuyingJob,
-        asked: Asked,
+        asked: AskedFor,
         patience: Duration,
     ) -> Option<Result<Answer, Failed>> {
         match row.state {
@@ -242,7 +242,7 @@ impl Buyer {
     async fn collect(
         &self,
         row: &BuyingJob,
-        asked: Asked,
+        asked: AskedFor,
         patience: Duration,
     ) -> Option<Result<Answer, Failed>> {
         let Some(reference) = row.response_hash else {
@@ -274,7 +274,12 @@ impl Buyer {
     }
 
     /// A claim of nothing that names something: the reason, or an answer that cost less than one PLUR.
-    async fn declined(&self, row: &BuyingJob, asked: Asked, reason_at: SwarmRef) -> Result<Answer, Failed> {
+    async fn declined(
+        &self,
+        row: &BuyingJob,
+        asked: AskedFor,
+        reason_at: SwarmRef,
+    ) -> Result<Answer, Failed> {
         let reason =
             answer::fetch(&self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
         match reason.await {

@@ -13,7 +13,7 @@ use t4t_protocol::{Demand, SizingError};
 use t4t_store::buying::BuyingJob;
 use t4t_types::{Address, Xbzz};
 
-use super::answer::{Answer, Asked};
+use super::answer::{Answer, AskedFor};
 use super::attempt::{Failed, outcome};
 use super::board::Purchase;
 use super::bounds::Offer;
@@ -302,7 +302,7 @@ fn may_be_paid(row: &BuyingJob) -> bool {
 pub(super) struct Wanted<'a> {
     pub(super) call: &'a BuyCompletion,
     pub(super) demand: Demand,
-    pub(super) asked: Asked,
+    pub(super) asked: AskedFor,
 }
 
 impl<'a> Wanted<'a> {
@@ -318,7 +318,7 @@ impl<'a> Wanted<'a> {
             bad_request(error.to_string(), Some(param.to_owned()))
         })?;
         let has = |field: &str| request.get(field).is_some_and(|value| !value.is_null());
-        let asked = Asked { bytes: call.request.get().len(), tools: has("tools") || has("functions") };
+        let asked = AskedFor { bytes: call.request.get().len(), tools: has("tools") || has("functions") };
         Ok(Self { call, demand, asked })
     }
 }

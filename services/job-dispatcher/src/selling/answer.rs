@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde_json::json;
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
 use t4t_clock::{SharedClock, timeout};
 use t4t_crypto::{CryptoError, seal};
-use t4t_protocol::{ResponsePayload, V1};
+use t4t_protocol::{Refusal, ResponsePayload, V1};
 use t4t_store::selling::SellingJob;
 use t4t_types::{Address, EncryptionKey, UnixSeconds, Xbzz};
 use tracing::info;
@@ -17,13 +16,16 @@ use tracing::info;
 use super::request::Request;
 use super::runners::{LOOK_AGAIN, Runners, Slot, prefix_of};
 
-/// Why no runner answered.
+/// Why no runner answered, as the client is told.
 #[derive(Debug)]
-pub(super) enum RunFailed {
-    /// The request itself is at fault.
-    Request(String),
-    /// Every runner that has the model failed or is full.
-    Runners(String),
+pub(super) struct RunFailed(pub(super) Refusal);
+
+/// When to ask again for a model whose backends are away or busy, in seconds.
+const RETRY_AFTER: u64 = 10;
+
+/// What is said while no runner serves a model that is on offer.
+pub(super) fn away() -> RunFailed {
+    RunFailed(Refusal::try_again("no backend of this provider serves the model for the moment", RETRY_AFTER))
 }
 
 /// Beyond its own limit, a runner that has fallen silent is given this long.
@@ -42,15 +44,15 @@ pub(super) async fn run(
     let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let ends_at_ms = clock.unix_millis().saturating_add(limit_ms);
     let mut failed = Vec::new();
-    let mut reason = "no runner has the model".to_owned();
+    let RunFailed(mut refusal) = away();
     let mut taken = Some(slot);
     loop {
         let time_limit_ms = ends_at_ms.saturating_sub(clock.unix_millis());
         if time_limit_ms == 0 || !runners.may_serve(&row.model, &failed) {
-            return Err(RunFailed::Runners(reason));
+            return Err(RunFailed(refusal.bounded()));
         }
         let Some(slot) = taken.take().or_else(|| runners.take(&row.model, prefix, &failed)) else {
-            reason = "no runner with the model had a free slot in time".into();
+            refusal = Refusal::try_again("no runner with the model had a free slot in time", RETRY_AFTER);
             clock.sleep(LOOK_AGAIN).await;
             continue;
         };
@@ -65,14 +67,28 @@ pub(super) async fn run(
         let collected = timeout(&**clock, Duration::from_millis(time_limit_ms) + SILENCE, collecting).await;
         match collected.unwrap_or(Err(RunnerError::TimedOut)) {
             Ok(finished) => return Ok(finished),
-            Err(RunnerError::BadRequest { message, .. }) => return Err(RunFailed::Request(message)),
+            // Every other backend would refuse it too, unless it only lacks the model.
+            Err(RunnerError::Refused { refusal })
+                if refusal.blames_request() && refusal.status != Some(404) =>
+            {
+                return Err(RunFailed(refusal.bounded()));
+            }
             Err(error) => {
                 info!(job = %row.job, runner = slot.runner.name, %error, "a runner failed");
-                reason = error.to_string();
                 // A full one may have a slot in a moment; any other failure is that runner's for this job.
                 match error {
-                    RunnerError::Full { .. } => clock.sleep(LOOK_AGAIN).await,
-                    _ => failed.push(slot.runner.name.clone()),
+                    RunnerError::Full { .. } => {
+                        refusal = Refusal::try_again(error.to_string(), RETRY_AFTER);
+                        clock.sleep(LOOK_AGAIN).await;
+                    }
+                    RunnerError::Refused { refusal: said } => {
+                        refusal = said;
+                        failed.push(slot.runner.name.clone());
+                    }
+                    error => {
+                        refusal = Refusal::failed(error.to_string());
+                        failed.push(slot.runner.name.clone());
+                    }
                 }
             }
         }
@@ -112,8 +128,29 @@ pub(super) fn seal_answer(
 }
 
 /// The answer that says why there is none, in the form of an OpenAI error.
-pub(super) fn decline(message: &str, is_bad_request: bool) -> Box<RawValue> {
-    let kind = if is_bad_request { "invalid_request_error" } else { "server_error" };
-    let error = json!({ "error": { "message": message, "type": kind, "param": null, "code": null } });
-    serde_json::value::to_raw_value(&error).expect("strings and nulls always have a JSON form")
+pub(super) fn decline(refusal: &Refusal) -> Box<RawValue> {
+    #[derive(serde::Serialize)]
+    struct Declined<'a> {
+        error: &'a Refusal,
+    }
+    serde_json::value::to_raw_value(&Declined { error: refusal })
+        .expect("texts and numbers always have a JSON form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_sealed_with_all_that_the_backend_said() {
+        let refusal = Refusal {
+            param: Some("messages".into()),
+            code: Some("context_length_exceeded".into()),
+            ..Refusal::of_request("too long")
+        };
+        let expected = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded","status":400}}"#;
+        assert_eq!(decline(&refusal).get(), expected);
+        let RunFailed(away) = away();
+        assert_eq!((away.status, away.retry_after), (Some(503), Some(RETRY_AFTER)));
+    }
 }

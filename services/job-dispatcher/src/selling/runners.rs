@@ -61,12 +61,13 @@ impl Known {
         self.lease_ends_ms.is_none_or(|ends| ends > now_ms)
     }
 
-    fn has(&self, model: &ModelId) -> bool {
-        self.status.models.iter().any(|offered| offered.model == *model)
+    /// Whether it has the model and a backend for it that answers.
+    fn serves(&self, model: &ModelId) -> bool {
+        self.status.models.iter().any(|offered| offered.model == *model && !offered.away)
     }
 
     fn takes(&self, model: &ModelId, now_ms: u64) -> bool {
-        self.is_alive(now_ms) && self.load() < self.status.slots && self.has(model)
+        self.is_alive(now_ms) && self.load() < self.status.slots && self.serves(model)
     }
 
     /// How full it is, in millionths.
@@ -263,20 +264,21 @@ impl Runners {
         book.say(now_ms, limit);
     }
 
-    /// The models on offer, each once, in order of name.
+    /// The models on offer, each once, in order of name; also those that are away for the moment.
     pub(super) fn models(&self) -> Vec<RunnerModel> {
         let now_ms = self.clock.unix_millis();
         let book = self.book();
         let mut models: Vec<RunnerModel> =
             book.alive(now_ms).flat_map(|runner| runner.status.models.iter().cloned()).collect();
-        models.sort_by(|a, b| a.model.cmp(&b.model));
+        // A model that is away at one runner is not away as long as another one serves it.
+        models.sort_by(|a, b| (&a.model, a.away).cmp(&(&b.model, b.away)));
         models.dedup_by(|a, b| a.model == b.model);
         models
     }
 
     /// Whether a runner that is not among `failed` serves the model, with or without a free slot.
     pub(super) fn may_serve(&self, model: &ModelId, failed: &[String]) -> bool {
-        self.book().known.values().any(|known| !failed.contains(&known.runner.name) && known.has(model))
+        self.book().known.values().any(|known| !failed.contains(&known.runner.name) && known.serves(model))
     }
 
     /// How many runners are known.

@@ -24,7 +24,8 @@ fn runners(cap: Option<u32>) -> (Arc<Runners>, Arc<ManualClock>) {
 }
 
 fn comes(runners: &Runners, name: &str, slots: u32, models: &[&str]) {
-    let offered = |name: &&str| RunnerModel { model: model(name), prices: None, max_context_tokens: None };
+    let offered =
+        |name: &&str| RunnerModel { model: model(name), prices: None, max_context_tokens: None, away: false };
     let status = RunnerStatus { slots, busy: 0, models: models.iter().map(offered).collect() };
     let url = format!("http://{name}:7004").parse().unwrap();
     runners.register(RegisterRunner { runner: name.into(), url, status }).unwrap();

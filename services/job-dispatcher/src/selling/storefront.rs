@@ -87,7 +87,8 @@ impl Seller {
 
     /// What stands in the way of serving a job safely.
     async fn obstacle(&self) -> Result<Option<Trouble>, Obstacle> {
-        if self.runners.models().is_empty() {
+        // Models that are away stay in the shop window; a shop in which all are is closed.
+        if self.runners.models().iter().all(|model| model.away) {
             // Closed now, it would refuse what comes between the first runner's word and the next look.
             if self.is_starting() && self.runners.are_apart() {
                 return Err(Obstacle::Passing("no runner has registered since the start".into()));
@@ -256,7 +257,9 @@ impl Seller {
     }
 
     fn wanted_offerings(&self) -> Vec<Offering> {
-        let models = self.runners.models();
+        let mut models = self.runners.models();
+        // The registry would refuse the whole list for one name; the runner has said so already.
+        models.retain(|model| model.model.as_str().len() <= ModelId::MAX_OFFERED_BYTES);
         if models.len() > MAX_OFFERINGS {
             warn!(models = models.len(), "only the first {MAX_OFFERINGS} models by name are offered");
         }

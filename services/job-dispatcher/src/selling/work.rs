@@ -9,7 +9,9 @@ use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_protocol::{ACK_WINDOW_SECONDS, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic};
+use t4t_protocol::{
+    ACK_WINDOW_SECONDS, Asked, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic,
+};
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
@@ -45,6 +47,10 @@ const LONGEST_TOKENS: u64 = 1 << 20;
 
 /// The most that is taken for a model whose prices say little or nothing.
 const FREE_MODELS_MOST: Xbzz = Xbzz::from_plur(1_000_000_000_000_000);
+
+/// Seconds, of those until a job is given up, in which an answer that was ended in time is sealed and stored (a quarter of
+/// them if that is shorter): the sweep looks every two seconds, and the chain's time may be a block ahead of ours.
+const WRAP_UP_SECONDS: u64 = 8;
 
 /// How long the reason of a refusal may take to upload.
 const EXPLANATION_LIMIT: Duration = Duration::from_secs(2);
@@ -251,6 +257,14 @@ impl Seller {
             Err(error) => return self.decide_refusal(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
+        if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
+            // Before it is acknowledged: the client learns at once when to come back.
+            return self.decline(row, &request, answer::away()).await;
+        }
+        // What could be read as another request than was paid is refused before it is acknowledged, too.
+        if let Err(fault) = Asked::read(&request.payload.openai_request) {
+            return self.decline(row, &request, RunFailed(fault.into_refusal())).await;
+        }
         let Some(slot) = self.wait_for_slot(row, &request).await? else {
             return self.decide_refusal(row, "all slots are taken").await;
         };
@@ -273,7 +287,8 @@ impl Seller {
         if !is_acked {
             self.acknowledge(row);
         }
-        let limit = Duration::from_secs(left);
+        // An answer that has not ended by then is ended, sealed and stored before the job would be given up.
+        let limit = Duration::from_secs(left.saturating_sub(WRAP_UP_SECONDS.min(left / 4)).max(1));
         match answer::run((&self.runners, slot), &self.clock, row, &request, limit).await {
             Ok(finished) => {
                 KillPoint::SellingRan.pass();
@@ -319,19 +334,15 @@ impl Seller {
         &self,
         row: &SellingJob,
         request: &request::Request,
-        failed: RunFailed,
+        RunFailed(refusal): RunFailed,
     ) -> Result<(), WorkError> {
-        let (message, is_bad_request) = match failed {
-            RunFailed::Request(message) => (message, true),
-            RunFailed::Runners(message) => (message, false),
-        };
-        let said = answer::decline(&message, is_bad_request);
+        let said = answer::decline(&refusal);
         let sealed =
             answer::seal_answer(row, self.wallet, &request.payload.client_key, said, self.clock.now())?;
         let change = SellingChange {
             of_request: Some(row.request_hash),
             sealed_answer: Some(sealed),
-            reason: Some(message),
+            reason: Some(refusal.message),
             ..Default::default()
         };
         self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;

@@ -126,7 +126,14 @@ async fn a_node_that_refuses_every_transaction_costs_no_time_beside_an_honest_on
 }
 
 /// A row as a version that believed one node's count left it.
-async fn leave(world: &World, store: &Store, nonce: u64, key: &str, intent: &TransactionIntent, call: Call) {
+async fn leave(
+    world: &World,
+    store: &Store,
+    nonce: u64,
+    key: &str,
+    intent: &impl serde::Serialize,
+    call: Call,
+) {
     let scope = TransactionScope { chain_id: world.anvil.chain_id(), wallet: world.wallet(CLIENT) };
     let fees = Fees { max_fee: 5_000_000_000, max_priority: 1_000_000_000 };
     let stored = StoredCall { to: call.to, data: call.data.clone(), value: 0, gas_limit: 400_000 };
@@ -182,7 +189,7 @@ async fn heals_from(ahead: u64) {
     }
     let waiting = world.job().await;
     let allowed = Xbzz::from_whole(20);
-    let approve = TransactionIntent::Approve { spender: escrow.address, amount: allowed };
+    let approve = serde_json::json!({ "intent": "approve", "spender": escrow.address, "amount": allowed });
     leave(&world, &deps.store, first, "post:over", &over, escrow.post_job(&order_of(&over))).await;
     leave(&world, &deps.store, first + 1, "post:waits", &waiting, escrow.post_job(&order_of(&waiting))).await;
     leave(&world, &deps.store, first + 2, "harmless", &approve, token.approve(escrow.address, allowed)).await;

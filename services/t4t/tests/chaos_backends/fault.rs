@@ -151,7 +151,6 @@ impl Play {
             | Fault::UsageTimesTen
             | Fault::NegativeUsage
             | Fault::HugeUsage
-            | Fault::WrongModel
             | Fault::NotANumber => End::Answer,
             _ => End::Refund,
         }

@@ -83,8 +83,12 @@ fn answer(call: &RunInference) -> (Box<RawValue>, TokenUsage) {
 #[async_trait]
 impl Serve<GetRunnerStatus> for Runner {
     async fn ask(&self, _: GetRunnerStatus) -> Result<RunnerStatus, RunnerError> {
-        let model =
-            RunnerModel { model: MODEL.parse().expect("a name"), prices: None, max_context_tokens: None };
+        let model = RunnerModel {
+            model: MODEL.parse().expect("a name"),
+            prices: None,
+            max_context_tokens: None,
+            away: false,
+        };
         let models = if self.is_down() { Vec::new() } else { vec![model] };
         Ok(RunnerStatus { slots: SLOTS, busy: *lock(&self.busy), models })
     }

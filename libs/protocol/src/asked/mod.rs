@@ -1,0 +1,167 @@
+//! What a chat request asks for, read once for all: what routing and billing go by is what a backend can see.
+//!
+//! Backends written in Go read `Model` and `MAX_TOKENS` as `model` and `max_tokens`, and of a field that is given
+//! twice some take the first and some the last. A request that could be read in two ways is refused, by the gateway
+//! before it is paid and by the runner before it is served. Media are taken inline and in known shapes only, unless an
+//! operator lets a backend fetch them.
+
+mod media;
+mod members;
+mod names;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::Refusal;
+use crate::sizing::{choices_of, max_tokens_of};
+use members::Members;
+use names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_names};
+
+pub use names::OVERRULING_FIELDS;
+
+/// Answers per request; OpenAI's own limit.
+pub const MAX_CHOICES: u64 = 128;
+
+/// A request that could not be served as it was paid. The text names what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct RequestFault {
+    /// The field, as a path such as `messages[0].content[1]`; `None` if it is the whole.
+    pub param: Option<String>,
+    /// A short code: `invalid_json`, `invalid_type`, `invalid_value` or `ambiguous_parameter`.
+    pub code: &'static str,
+    /// What is wrong and what to write.
+    pub problem: String,
+}
+
+impl RequestFault {
+    fn new(param: impl Into<String>, code: &'static str, problem: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), code, problem: problem.into() }
+    }
+
+    fn unreadable(error: &serde_json::Error) -> Self {
+        // The error's own text may quote the request.
+        let problem =
+            format!("the request can't be read at line {}, column {}", error.line(), error.column());
+        Self { param: None, code: "invalid_json", problem }
+    }
+
+    /// The same as an error for the app: status 400.
+    pub fn into_refusal(self) -> Refusal {
+        Refusal {
+            message: self.problem,
+            kind: Some("invalid_request_error".into()),
+            param: self.param,
+            code: Some(self.code.into()),
+            status: Some(400),
+            retry_after: None,
+        }
+    }
+}
+
+/// What a chat request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// How many answers: `n`, at least 1 and at most [`MAX_CHOICES`].
+    pub choices: u64,
+    /// The request's own limit on each of them, in tokens.
+    pub max_tokens: Option<u64>,
+    /// The first part or tool for which a backend would have to fetch something, or that nobody knows; only a backend
+    /// whose operator allows it is given such a request.
+    pub foreign_media: Option<RequestFault>,
+}
+
+impl Asked {
+    /// Reads a chat request.
+    ///
+    /// # Errors
+    /// [`RequestFault`] for what two readers could understand differently, and for numbers that are none.
+    pub fn read(request: &RawValue) -> Result<Self, RequestFault> {
+        let fields = Members::read(request)?;
+        check_names(&fields, "", &OF_REQUESTS)?;
+        if let Some(options) = fields.get("stream_options").filter(|options| options.get().starts_with('{')) {
+            check_names(&Members::read(options)?, "stream_options.", &IN_STREAM_OPTIONS)?;
+        }
+        let mut foreign_media = None;
+        if let Some(messages) = fields.get("messages") {
+            foreign_media = check_messages(messages)?;
+        }
+        if let Some(tools) = fields.get("tools") {
+            foreign_media = foreign_media.or(media::foreign_tool(&value(tools)?));
+        }
+        let mut numbers = serde_json::Map::new();
+        for name in ["n", "max_tokens", "max_completion_tokens"] {
+            if let Some(number) = fields.get(name) {
+                numbers.insert(name.to_owned(), value(number)?);
+            }
+        }
+        let numbers = Value::Object(numbers);
+        let max_tokens = max_tokens_of(&numbers).map_err(|error| limit_fault(&error))?;
+        let choices = choices_of(&numbers).filter(|choices| (1..=MAX_CHOICES).contains(choices));
+        let choices = choices.ok_or_else(|| {
+            RequestFault::new("n", "invalid_value", format!("n is a whole number from 1 to {MAX_CHOICES}"))
+        })?;
+        Ok(Self { choices, max_tokens, foreign_media })
+    }
+}
+
+fn limit_fault(error: &crate::SizingError) -> RequestFault {
+    let field = match error {
+        crate::SizingError::InvalidLimit { field } => field,
+        _ => "max_tokens",
+    };
+    RequestFault::new(field, "invalid_type", error.to_string())
+}
+
+fn value(raw: &RawValue) -> Result<Value, RequestFault> {
+    serde_json::from_str(raw.get()).map_err(|error| RequestFault::unreadable(&error))
+}
+
+/// Checks the messages' names and shapes; returns the first thing that a backend would have to fetch.
+fn check_messages(messages: &RawValue) -> Result<Option<RequestFault>, RequestFault> {
+    let messages: Vec<&RawValue> = serde_json::from_str(messages.get())
+        .map_err(|_| RequestFault::new("messages", "invalid_type", "messages is an array of messages"))?;
+    let mut foreign = None;
+    for (index, message) in messages.into_iter().enumerate() {
+        let at = format!("messages[{index}]");
+        if !message.get().starts_with('{') {
+            return Err(RequestFault::new(at, "invalid_type", "a message is an object"));
+        }
+        let fields = Members::read(message)?;
+        check_names(&fields, &format!("{at}."), &IN_MESSAGES)?;
+        if let Some(content) = fields.get("content") {
+            check_parts(content, &format!("{at}.content"))?;
+        }
+        // Texts are most of all messages and hold nothing to be fetched.
+        if foreign.is_none() && !fields.is_plain() {
+            foreign = media::foreign_in_message(&value(message)?, &at);
+        }
+    }
+    Ok(foreign)
+}
+
+/// A part with a field twice could be read in two ways as well.
+fn check_parts(content: &RawValue, at: &str) -> Result<(), RequestFault> {
+    if !content.get().starts_with('[') {
+        return Ok(());
+    }
+    let parts: Vec<&RawValue> =
+        serde_json::from_str(content.get()).map_err(|error| RequestFault::unreadable(&error))?;
+    for (index, part) in parts.into_iter().enumerate() {
+        check_objects(part, &format!("{at}[{index}]"))?;
+    }
+    Ok(())
+}
+
+/// Refuses fields that are given twice, also in the objects inside.
+fn check_objects(value: &RawValue, at: &str) -> Result<(), RequestFault> {
+    if !value.get().starts_with('{') {
+        return Ok(());
+    }
+    let fields = Members::read(value)?;
+    fields.refuse_twice(&format!("{at}."))?;
+    fields.iter().try_for_each(|(name, inner)| check_objects(inner, &format!("{at}.{name}")))
+}
+
+#[cfg(test)]
+mod tests;
