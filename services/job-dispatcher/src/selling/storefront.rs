@@ -84,8 +84,8 @@ impl Seller {
         if self.runners.models().is_empty() {
             return Ok(Some(Trouble::new("no backend answers", "start one, or correct endpoints.json")));
         }
-        if let Some(trouble) = self.courier.postage_trouble().await {
-            return Ok(Some(Trouble::new(trouble, "buy or top up postage, or set POSTAGE_BATCH_ID")));
+        if let Some(trouble) = self.courier.own_trouble().await {
+            return Ok(Some(Trouble::new(trouble.reason, trouble.next_step)));
         }
         if let Err(error) = self.ledger.store.may_take_work().await {
             return Ok(Some(Trouble::new(error.to_string(), SEE_DOCTOR)));
