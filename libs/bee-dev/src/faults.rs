@@ -325,11 +325,8 @@ mod tests {
 
     #[test]
     fn the_first_downloads_miss_and_later_ones_do_not() {
-        let faults = FaultHandle::new(
-            Faults { not_found_first_n: 2, ..Faults::default() },
-            0,
-            SystemClock::shared(),
-        );
+        let faults =
+            FaultHandle::new(Faults { not_found_first_n: 2, ..Faults::default() }, 0, SystemClock::shared());
         assert_eq!([0; 4].map(|_| faults.misses(&SwarmRef::ZERO)), [true, true, false, false]);
         assert_eq!(faults.counts()["not found yet"], 2);
     }

@@ -183,7 +183,10 @@ async fn a_batch_that_is_hidden_after_a_restart_is_waited_for_and_no_other_is_bo
         for _ in 0..2 {
             let restarted = start();
             let waiting = restarted.resolve().await.unwrap_err();
-            assert!(matches!(waiting, SwarmError::StampHidden { batch: hidden } if hidden == batch), "{waiting:?}");
+            assert!(
+                matches!(waiting, SwarmError::StampHidden { batch: hidden } if hidden == batch),
+                "{waiting:?}"
+            );
             let trouble = restarted.trouble().unwrap();
             assert!(trouble.reason.contains("waited for") && trouble.next_step.contains("wait"), "{trouble}");
         }
@@ -261,12 +264,8 @@ async fn a_new_batch_is_unknown_until_its_node_sees_it_and_none_is_bought_meanwh
 async fn two_purchases_at_once_are_refused() {
     let transaction_delay = Duration::from_secs(4);
     let (_network, bee) = node(BeeDevConfig { transaction_delay, ..BeeDevConfig::default() }).await;
-    let order = BuyStamp {
-        amount: Xbzz::from_plur(DAY * 2),
-        depth: 17,
-        label: "t4t".to_owned(),
-        immutable: false,
-    };
+    let order =
+        BuyStamp { amount: Xbzz::from_plur(DAY * 2), depth: 17, label: "t4t".to_owned(), immutable: false };
     let (first, second) = tokio::join!(bee.buy_stamp(&order), bee.buy_stamp(&order));
     let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert!(matches!(refused[..], [SwarmError::Node { status: 429, .. }]), "{refused:?}");
@@ -280,7 +279,7 @@ async fn the_first_batch_costs_less_than_a_third_of_an_xbzz() {
     keeper.resolve().await.unwrap();
     let cost = before.checked_sub(bee.wallet().await.unwrap().bzz_balance).unwrap();
     assert_eq!(cost, Xbzz::from_plur(DAY * 7 << 20));
-    assert_eq!(cost.to_string(), "0.3043976847360000");
+    assert_eq!(cost.to_string(), "0.304405807104");
 }
 
 #[tokio::test]
@@ -301,16 +300,15 @@ async fn a_months_postage_has_a_bound_that_outlasts_restarts() {
     let (_network, bee) = node(BeeDevConfig::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let limits = SpendingLimits { once: Xbzz::from_whole(1), a_month: Xbzz::from_plur(DAY * 10 << 20) };
-    let config = StampKeeperConfig { limits, min_ttl_days: 7, ..StampKeeperConfig::default() };
+    let config = StampKeeperConfig { limits, min_ttl_days: 8, ..StampKeeperConfig::default() };
     let first = started_in(&folder, &bee, config.clone());
     let batch = first.resolve().await.unwrap();
-    assert_eq!(bee.stamp(&batch).await.unwrap().ttl_seconds / 86_400, 6, "seven days less a moment");
+    let hours = async || bee.stamp(&batch).await.unwrap().ttl_seconds / 3600;
+    assert!((167..=168).contains(&hours().await), "seven days");
     // Three of the seven days of a top-up are within the month's bound.
     assert!(first.tick().await.unwrap().topped_up.is_some());
-    let days = bee.stamp(&batch).await.unwrap().ttl_seconds / 86_400;
-    assert_eq!(days, 9);
-    let limits = SpendingLimits { a_month: Xbzz::from_plur(DAY * 10 << 20), ..limits };
-    let config = StampKeeperConfig { limits, min_ttl_days: 40, ttl_days: 40, label: "other".into(), ..config };
+    assert!((239..=240).contains(&hours().await), "ten days");
+    let config = StampKeeperConfig { min_ttl_days: 40, ttl_days: 40, label: "other".into(), ..config };
     let refused = started_in(&folder, &bee, config).resolve().await.unwrap_err();
     assert!(refused.to_string().contains("T4T_STAMP_MAX_MONTHLY_SPEND allows 0"), "{refused}");
 }

@@ -154,10 +154,11 @@ async fn content_of_any_size_is_asked_for_once() {
     let world = world(Faults::default(), SystemClock::shared()).await;
     let data = random(3_000_000);
     let reference = world.sender.upload(&world.batch, data.clone(), Upload::Deferred).await.unwrap();
-    world
-        .network
-        .faults()
-        .set(Faults { download_bytes_a_second: 6_000_000, retrieval_ms: 1000, ..Faults::default() });
+    world.network.faults().set(Faults {
+        download_bytes_a_second: 6_000_000,
+        retrieval_ms: 1000,
+        ..Faults::default()
+    });
     let room = Counted(AtomicUsize::new(0));
     let patience = Patience::up_to(Duration::from_secs(30));
     let read = world.receiver.download_admitted(&reference, patience, &room).await.unwrap();
@@ -183,8 +184,7 @@ async fn a_download_that_is_broken_off_begins_from_nothing() {
 
 #[tokio::test]
 async fn an_open_download_waits_for_content_that_is_being_pushed() {
-    let faults =
-        Faults { deferred_bytes_a_second: 500_000, retrieval_ms: 30_000, ..Faults::default() };
+    let faults = Faults { deferred_bytes_a_second: 500_000, retrieval_ms: 30_000, ..Faults::default() };
     let world = world(faults, SystemClock::shared()).await;
     let data = random(200_000);
     let reference = world.sender.upload(&world.batch, data.clone(), Upload::Deferred).await.unwrap();
@@ -195,10 +195,10 @@ async fn an_open_download_waits_for_content_that_is_being_pushed() {
 async fn a_frozen_node_answers_when_it_thaws() {
     let clock = FastClock::shared();
     let world = world(Faults::default(), clock.clone()).await;
-    world.network.faults().set(Faults {
-        frozen: Some(Frozen { node: 0, for_ms: 8_000 }),
-        ..Faults::default()
-    });
+    world
+        .network
+        .faults()
+        .set(Faults { frozen: Some(Frozen { node: 0, for_ms: 8_000 }), ..Faults::default() });
     let began_ms = clock.unix_millis();
     world.receiver.health().await.unwrap();
     world.sender.health().await.unwrap();

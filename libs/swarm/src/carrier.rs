@@ -44,6 +44,11 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         (!self.has_stamp()).then(none)
     }
 
+    /// Why what is stored here reaches nobody, as far as known; `None` if all is well.
+    fn stuck(&self) -> Option<SwarmTrouble> {
+        None
+    }
+
     /// Sends a message; success is no proof of delivery.
     ///
     /// # Errors
@@ -120,6 +125,10 @@ impl Carrier for StampKeeper {
 
     async fn trouble(&self) -> Option<SwarmTrouble> {
         self.check().await
+    }
+
+    fn stuck(&self) -> Option<SwarmTrouble> {
+        self.stuck_trouble()
     }
 
     async fn send_message(&self, message: &Message) -> Result<(), SwarmError> {

@@ -22,13 +22,17 @@ pub enum SwarmError {
     #[error("no usable postage batch, and none may be bought")]
     NoStamp,
     /// The node does not show a batch that was bought or used before: it is waited for, and no other is bought.
-    #[error("the postage batch {batch} is not shown by the Bee node yet: it is waited for, and no other is bought")]
+    #[error(
+        "the postage batch {batch} is not shown by the Bee node yet: it is waited for, and no other is bought"
+    )]
     StampHidden {
         /// The batch.
         batch: BatchId,
     },
     /// A purchase whose batch does not show yet: it is waited for, and no other is made.
-    #[error("a postage batch was ordered for {cost} xBZZ {minutes} minutes ago and does not show yet: it is waited for, and no other is bought")]
+    #[error(
+        "a postage batch was ordered for {cost} xBZZ {minutes} minutes ago and does not show yet: it is waited for, and no other is bought"
+    )]
     StampOrdered {
         /// What it cost.
         cost: Xbzz,

@@ -21,5 +21,7 @@ pub use client::{
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,
 };
 pub use error::{SwarmError, SwarmTrouble};
-pub use keeper::{SpendingLimits, StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep, estimate_of};
+pub use keeper::{
+    SpendingLimits, StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep, estimate_of,
+};
 pub use trojan::{PssPublicKey, PssSecretKey, Topic};

@@ -17,8 +17,8 @@ use t4t_protocol::{
     FRESHNESS_WINDOW_SECONDS, MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MessageKind, VerifiedEnvelope,
     parse_and_verify, path_topic,
 };
-use t4t_store::Store;
 use t4t_runtime::config::SwarmSettings;
+use t4t_store::Store;
 use t4t_swarm::chunk::{PAYLOAD_BYTES, Redundancy};
 use t4t_swarm::{Admission, Carrier, Message, Patience, Subscription, SwarmError, SwarmTrouble, Upload};
 use t4t_types::{Address, Overlay, SwarmRef, keccak256};
@@ -170,6 +170,11 @@ impl Courier {
     /// this side's own: its node, its postage.
     pub async fn own_trouble(&self) -> Option<SwarmTrouble> {
         self.carrier.trouble().await
+    }
+
+    /// Why what is stored by this side's node reaches nobody, as far as known; `None` if all is well.
+    pub fn stuck(&self) -> Option<SwarmTrouble> {
+        self.carrier.stuck()
     }
 
     /// Signs a message with the wallet.
@@ -324,7 +329,11 @@ impl<'a> Entry<'a> {
 
     fn too_slow(&self, within: Duration) -> CourierError {
         let (bytes, came) = (self.bytes.load(Ordering::Relaxed), self.came.load(Ordering::Relaxed));
-        if bytes == 0 { CourierError::NotThere { within } } else { CourierError::Slow { bytes, came, within } }
+        if bytes == 0 {
+            CourierError::NotThere { within }
+        } else {
+            CourierError::Slow { bytes, came, within }
+        }
     }
 }
 

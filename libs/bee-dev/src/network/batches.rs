@@ -68,7 +68,8 @@ impl Batches {
 
     pub(crate) fn buy(&mut self, purchase: Purchase) -> BatchId {
         let id = BatchId::new(derive(self.seed, "batch", self.all.len() as u64));
-        let Purchase { owner, label, depth, amount, value, immutable, start_block, usable_at, seen_at } = purchase;
+        let Purchase { owner, label, depth, amount, value, immutable, start_block, usable_at, seen_at } =
+            purchase;
         let (utilization, buckets, places) = (0, HashMap::new(), HashMap::new());
         let batch = Batch {
             id,

@@ -75,9 +75,8 @@ impl Network {
         if chunk.data().len() != trojan::TROJAN_BYTES {
             return;
         }
-        let arrives = |node: &&Node| {
-            self.gets_from(origin, node.index) && self.reaches(node, &chunk.address())
-        };
+        let arrives =
+            |node: &&Node| self.gets_from(origin, node.index) && self.reaches(node, &chunk.address());
         for node in self.nodes.iter().filter(arrives) {
             for topic in node.subscribers.topics() {
                 let key = &node.identity.pss_key;

@@ -36,8 +36,9 @@ async fn upload(api: ApiData, request: HttpRequest, body: web::Bytes) -> ApiResu
     api.check_batch(&batch)?;
     api.injected(api.network.faults.get().upload_error).await?;
 
-    let (root, content) =
-        web::block(move || pieces(&body, level)).await.map_err(|_| ApiError::new(500, "split write all failed"))?;
+    let (root, content) = web::block(move || pieces(&body, level))
+        .await
+        .map_err(|_| ApiError::new(500, "split write all failed"))?;
     let arrivals = api.put(batch, content, deferred).await.map_err(ApiError::from_upload)?;
     if !deferred {
         api.push_in_vain().await;

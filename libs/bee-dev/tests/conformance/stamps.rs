@@ -59,7 +59,8 @@ async fn a_batch_is_bought_topped_up_and_diluted() {
 #[tokio::test]
 async fn tests_that_begin_at_once_on_a_node_without_a_batch_buy_one() {
     let delay = Duration::from_millis(500);
-    let config = BeeDevConfig { transaction_delay: delay, stamp_usable_delay: delay, ..BeeDevConfig::default() };
+    let config =
+        BeeDevConfig { transaction_delay: delay, stamp_usable_delay: delay, ..BeeDevConfig::default() };
     let network = BeeDev::start(config).await.unwrap();
     let node = bee(&network.urls()[0]);
     let (first, second) = tokio::join!(usable_batch(&node), usable_batch(&node));

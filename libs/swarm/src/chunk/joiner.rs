@@ -66,7 +66,8 @@ fn span_of(chunk: &Chunk) -> Result<(u64, Redundancy), JoinError> {
     if span[7] & LEVEL_MARK == 0 {
         return Ok((u64::from_le_bytes(span), Redundancy::None));
     }
-    let level = Redundancy::of_level(span[7] & !LEVEL_MARK).ok_or(JoinError::UnknownLevel(chunk.address()))?;
+    let level =
+        Redundancy::of_level(span[7] & !LEVEL_MARK).ok_or(JoinError::UnknownLevel(chunk.address()))?;
     span[7] = 0;
     Ok((u64::from_le_bytes(span), level))
 }

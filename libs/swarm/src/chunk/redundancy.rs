@@ -48,8 +48,8 @@ const STRONG: Table = &[
 const INSANE: [usize; 26] =
     [1, 2, 3, 5, 8, 10, 13, 16, 19, 22, 26, 29, 33, 37, 41, 45, 50, 54, 59, 63, 68, 73, 77, 82, 87, 92];
 const PARANOID: [usize; 37] = [
-    20, 24, 27, 30, 32, 35, 37, 39, 41, 44, 46, 48, 49, 51, 53, 55, 57, 59, 60, 62, 64, 66, 67, 69, 71, 72, 74,
-    76, 77, 79, 81, 82, 84, 85, 87, 88, 90,
+    20, 24, 27, 30, 32, 35, 37, 39, 41, 44, 46, 48, 49, 51, 53, 55, 57, 59, 60, 62, 64, 66, 67, 69, 71, 72,
+    74, 76, 77, 79, 81, 82, 84, 85, 87, 88, 90,
 ];
 /// Parity chunks of the shortest groups at level 3.
 const INSANE_LEAST: usize = 6;
@@ -74,7 +74,8 @@ impl Redundancy {
 
     /// Parity chunks that a group of so many data chunks gets.
     pub fn parities(self, data: usize) -> usize {
-        let of_table = |table: Table| table.iter().find(|(from, _)| data >= *from).map_or(0, |(_, count)| *count);
+        let of_table =
+            |table: Table| table.iter().find(|(from, _)| data >= *from).map_or(0, |(_, count)| *count);
         match self {
             Self::None => 0,
             Self::Medium => of_table(MEDIUM),
@@ -125,13 +126,8 @@ impl Redundancy {
 mod tests {
     use super::*;
 
-    const ALL: [Redundancy; 5] = [
-        Redundancy::None,
-        Redundancy::Medium,
-        Redundancy::Strong,
-        Redundancy::Insane,
-        Redundancy::Paranoid,
-    ];
+    const ALL: [Redundancy; 5] =
+        [Redundancy::None, Redundancy::Medium, Redundancy::Strong, Redundancy::Insane, Redundancy::Paranoid];
 
     #[test]
     fn a_level_is_its_number() {

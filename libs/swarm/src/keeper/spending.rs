@@ -36,7 +36,8 @@ pub fn estimate_of(config: &StampKeeperConfig, price: Xbzz) -> Result<(u32, Xbzz
     let what = format!("postage of depth {}", config.depth);
     let days = affordable(config, price, config.depth, config.limits.once);
     let wanted = cost_of(price, config.ttl_days, config.depth);
-    if days < config.ttl_days.min(config.min_ttl_days.saturating_add(1)).max(LEAST_DAYS.min(config.ttl_days)) {
+    if days < config.ttl_days.min(config.min_ttl_days.saturating_add(1)).max(LEAST_DAYS.min(config.ttl_days))
+    {
         let (setting, allowed) = ("T4T_STAMP_MAX_SPEND", config.limits.once);
         return Err(SwarmError::NeedsConsent { what, cost: wanted, setting, allowed });
     }

@@ -121,7 +121,8 @@ impl StampKeeper {
         known.unanswered = known.unanswered.saturating_add(1);
         if known.unanswered >= PATIENCE {
             let SwarmTrouble { reason, next_step } = SwarmTrouble::from(&error);
-            known.silent = Some(SwarmTrouble::new(format!("the Bee node does not answer: {reason}"), next_step));
+            known.silent =
+                Some(SwarmTrouble::new(format!("the Bee node does not answer: {reason}"), next_step));
         }
         error
     }

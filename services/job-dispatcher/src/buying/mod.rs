@@ -21,6 +21,7 @@ mod purchase;
 mod select;
 mod service;
 mod shape;
+mod storing;
 mod sweep;
 mod trust;
 

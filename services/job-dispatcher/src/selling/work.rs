@@ -445,7 +445,14 @@ impl Seller {
     ) -> Result<t4t_types::SwarmRef, WorkError> {
         for attempt in 1..=UPLOADS {
             match self.courier.upload_answer(sealed.clone()).await {
-                Ok(reference) => return Ok(reference),
+                Ok(reference) => match self.courier.stuck() {
+                    None => return Ok(reference),
+                    // Nobody could read what would be claimed.
+                    Some(trouble) => {
+                        warn!(job = %row.job, %trouble, "an answer is not claimed yet: it reached nobody");
+                        return Err(WorkError::Upload);
+                    }
+                },
                 Err(error) => {
                     warn!(job = %row.job, attempt, %error, "an answer could not be uploaded");
                     self.clock.sleep(Duration::from_millis(300 * u64::from(attempt))).await;

@@ -9,7 +9,9 @@ use t4t_clock::{SystemClock, timeout};
 use t4t_protocol::{Message, client_topic, parse_and_verify, path_topic};
 use t4t_swarm::{Bee, BeeConfig};
 use t4t_testkit::eventually;
-use t4t_testkit::processes::{App, ECHO, Gateway, PATIENCE, Question, RoleSpec, Scene, World, WorldConfig};
+use t4t_testkit::processes::{
+    App, ECHO, Gateway, PATIENCE, Question, RoleSpec, Scene, SceneSpec, World, WorldConfig,
+};
 
 use super::{T4T, scene};
 
@@ -159,8 +161,30 @@ async fn a_gateway_behind_a_light_node_is_not_ready_unless_messages_arrive() -> 
     ensure!(!world.app.is_ready(&url).await, "ready behind a node that hears nothing");
     ensure!(!gateway.process.log().contains("gateway ready"), "{}", gateway.process.log());
     world.bee.faults().set(light(true));
-    let mut second = Gateway::start(&world, &RoleSpec { name: "gateway-2", wallet: 3, ..RoleSpec::gateway() })?;
+    let mut second =
+        Gateway::start(&world, &RoleSpec { name: "gateway-2", wallet: 3, ..RoleSpec::gateway() })?;
     second.process.says("gateway ready", PATIENCE).await?;
     ensure!(world.app.is_ready(&second.url().await?).await, "not ready behind a light node that receives");
     Ok(())
+}
+
+#[actix_web::test]
+async fn a_provider_whose_node_passes_nothing_on_claims_nothing_for_what_nobody_can_read()
+-> anyhow::Result<()> {
+    let gateway = RoleSpec::gateway().with(&[("T4T_DEFAULT_DEADLINE_SECONDS", "60")]);
+    let mut scene = Scene::start(SceneSpec { gateway, ..SceneSpec::new(T4T) }).await?;
+    scene
+        .play(async |scene: &mut Scene| {
+            let cut_off = Some(CutOff { node: 1, answers_after_ms: 30_000 });
+            scene.world.bee.faults().set(Faults { cut_off, ..Faults::realistic() });
+            let url = scene.gateway.url().await?;
+            let reply = patient()?.ask(&url, &Question::new(ECHO, "unreadable")).await?;
+            ensure!(reply.is_clean_error(), "{}: {}", reply.status, reply.body);
+            let said = scene.provider.process.says("does not pass chunks on", PATIENCE).await?;
+            ensure!(said.contains("peers"), "{said}");
+            let jobs = scene.closed().await?;
+            ensure!(jobs.iter().all(|job| job.paid.is_zero() && job.slashed.is_zero()), "{jobs:?}");
+            Ok(())
+        })
+        .await
 }

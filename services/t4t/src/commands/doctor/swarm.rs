@@ -51,9 +51,10 @@ pub(super) async fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>>
 /// What the node says of itself, where nothing can be tried for want of postage.
 async fn mode(bee: &Bee) -> Finding {
     match bee.node().await {
-        Ok(node) if node.bee_mode.receives_messages() => {
-            Finding::good("Bee mode", format!("{:?} (tried once there is postage)", node.bee_mode).to_lowercase())
-        }
+        Ok(node) if node.bee_mode.receives_messages() => Finding::good(
+            "Bee mode",
+            format!("{:?} (tried once there is postage)", node.bee_mode).to_lowercase(),
+        ),
         Ok(node) => Finding::bad(
             "Bee mode",
             format!("{:?}: such nodes mostly receive no messages", node.bee_mode).to_lowercase(),
@@ -164,8 +165,10 @@ async fn wallet(bee: &Bee, config: &StampKeeperConfig, has_batch: bool) -> Findi
         return Finding::good(what, held);
     }
     let lacking = needs.saturating_sub(wallet.bzz_balance);
-    let coin = if lacking.is_zero() { "a little xDAI".to_owned() } else { format!("at least {lacking} xBZZ") };
-    let next_step = format!("send {coin} on Gnosis Chain to {}: the Bee node's own wallet", wallet.wallet_address);
+    let coin =
+        if lacking.is_zero() { "a little xDAI".to_owned() } else { format!("at least {lacking} xBZZ") };
+    let next_step =
+        format!("send {coin} on Gnosis Chain to {}: the Bee node's own wallet", wallet.wallet_address);
     // A batch that lasts is no reason to fail.
     if has_batch {
         return Finding::good(what, format!("{held}: too little for the next top-up ({needs} xBZZ)"));
