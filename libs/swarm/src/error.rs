@@ -52,7 +52,7 @@ pub enum SwarmError {
         allowed: Xbzz,
     },
     /// The node's own wallet has too little of a coin for a purchase.
-    #[error("the Bee node's own wallet {wallet} has {has} {coin} and needs {needs} for {what}")]
+    #[error("the Bee node's own wallet {wallet} has {has} {coin} and needs {needs}")]
     WalletLacks {
         /// The node's wallet.
         wallet: Address,
@@ -60,10 +60,8 @@ pub enum SwarmError {
         coin: &'static str,
         /// What it has.
         has: String,
-        /// What the purchase takes.
+        /// What the purchase takes, and what would be bought.
         needs: String,
-        /// What would be bought.
-        what: String,
     },
     /// What was bought can't be written down, so nothing is bought.
     #[error("what is bought can't be written down in {file}: {reason}")]

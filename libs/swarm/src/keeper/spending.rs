@@ -173,8 +173,8 @@ impl StampKeeper {
             Err(_) => return Ok(()),
         };
         let lacks = |coin, has: String, needs: String| {
-            let what = offer.what.clone();
-            Err(SwarmError::WalletLacks { wallet: wallet.wallet_address, coin, has, needs, what })
+            let needs = format!("{needs} for {}", offer.what);
+            Err(SwarmError::WalletLacks { wallet: wallet.wallet_address, coin, has, needs })
         };
         if wallet.bzz_balance < offer.cost {
             return lacks("xBZZ", wallet.bzz_balance.to_string(), offer.cost.to_string());
