@@ -29,6 +29,8 @@ pub struct BeeDevConfig {
     pub price: Xbzz,
     /// What each node's wallet holds. Default 10,000 xBZZ.
     pub balance: Xbzz,
+    /// What each node's wallet holds for gas, in wei. Default 1 xDAI.
+    pub native_balance: u128,
     /// Leading bits that a chunk must share with a node for its message to arrive there. Default 8.
     pub storage_radius: u8,
     /// Time between the pings of a subscription. Default 60 s.
@@ -53,6 +55,7 @@ impl Default for BeeDevConfig {
             block_time: Duration::from_secs(5),
             price: Xbzz::from_plur(24_000),
             balance: Xbzz::from_whole(10_000),
+            native_balance: 1_000_000_000_000_000_000,
             storage_radius: 8,
             ping_period: Duration::from_secs(60),
             store_bytes: 512 << 20,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use t4t_clock::SharedClock;
 use t4t_types::SwarmRef;
 use tokio::sync::watch;
 
@@ -35,6 +36,23 @@ pub struct Faults {
     pub not_found_first_n: u32,
     /// How long a deferred upload stays invisible to other nodes, in milliseconds.
     pub deferred_delay_ms: u64,
+    /// How many bytes a second of its deferred uploads a node pushes on, so that other nodes can read them; 0 for all at
+    /// once.
+    pub deferred_bytes_a_second: u64,
+    /// How many bytes a second a download sends, 0 for all at once. One that is broken off starts from nothing.
+    pub download_bytes_a_second: u64,
+    /// How long a download looks for what is not there yet before it is a 404, in milliseconds.
+    pub retrieval_ms: u64,
+    /// A node that takes what it is given and passes none of it on.
+    pub cut_off: Option<CutOff>,
+    /// A node that answers nothing for a while, from when this is set.
+    pub frozen: Option<Frozen>,
+    /// A node that does not show its batches, as after a restart.
+    pub hidden_batches: Option<HiddenBatches>,
+    /// How long a node does not see a batch that it bought, in milliseconds.
+    pub new_batch_unseen_ms: u64,
+    /// A node that says that it is a light one.
+    pub light: Option<Light>,
     /// Subscriptions stay open and send nothing, not even pings.
     pub silent_sockets: bool,
     /// Every batch is full.
@@ -53,6 +71,46 @@ pub struct StampsEnd {
     pub node: usize,
     /// How long they last still; at 0 they pay for nothing.
     pub seconds_left: u32,
+}
+
+/// A node without a way to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutOff {
+    /// Which node, counted from 0.
+    pub node: usize,
+    /// How long it tries before it answers a direct upload with 201, in milliseconds; real nodes 30,000.
+    pub answers_after_ms: u64,
+}
+
+/// A node that stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frozen {
+    /// Which node, counted from 0.
+    pub node: usize,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+}
+
+/// A node that does not show its batches: `usable: false`, `exists: false`, `batchTTL: -1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenBatches {
+    /// Which node, counted from 0.
+    pub node: usize,
+    /// Whether its list is empty as well.
+    pub unlisted: bool,
+}
+
+/// A light node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Light {
+    /// Which node, counted from 0.
+    pub node: usize,
+    /// Whether messages reach it all the same.
+    pub receives: bool,
 }
 
 /// A call that fails now and then.
@@ -78,11 +136,17 @@ pub struct FaultHandle {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
+    clock: SharedClock,
     state: Mutex<State>,
     /// Counts how often every subscription was cut.
     cuts: watch::Sender<u64>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 /// Hears of every fault, in plain words.
@@ -91,6 +155,8 @@ type Tell = Arc<dyn Fn(&'static str) + Send + Sync>;
 struct State {
     faults: Faults,
     dice: u64,
+    /// When the freeze that is on began, in milliseconds since 1970.
+    frozen_since_ms: u64,
     misses: HashMap<SwarmRef, u32>,
     counts: BTreeMap<&'static str, u64>,
     tell: Option<Tell>,
@@ -104,10 +170,10 @@ impl fmt::Debug for State {
 }
 
 impl FaultHandle {
-    pub(crate) fn new(faults: Faults, seed: u64) -> Self {
-        let (misses, counts) = (HashMap::new(), BTreeMap::new());
-        let state = Mutex::new(State { faults, dice: seed, misses, counts, tell: None });
-        Self { shared: Arc::new(Shared { state, cuts: watch::Sender::new(0) }) }
+    pub(crate) fn new(faults: Faults, seed: u64, clock: SharedClock) -> Self {
+        let (misses, counts, frozen_since_ms) = (HashMap::new(), BTreeMap::new(), clock.unix_millis());
+        let state = Mutex::new(State { faults, dice: seed, frozen_since_ms, misses, counts, tell: None });
+        Self { shared: Arc::new(Shared { clock, state, cuts: watch::Sender::new(0) }) }
     }
 
     /// The faults as they are.
@@ -118,8 +184,29 @@ impl FaultHandle {
     /// Replaces all faults.
     pub fn set(&self, faults: Faults) {
         let mut state = self.state();
+        if state.faults.frozen != faults.frozen {
+            state.frozen_since_ms = self.shared.clock.unix_millis();
+        }
         state.faults = faults;
         state.misses.clear();
+    }
+
+    /// How many milliseconds a node stands still yet.
+    pub(crate) fn frozen_ms(&self, node: usize) -> u64 {
+        let state = self.state();
+        let Some(frozen) = state.faults.frozen.filter(|frozen| frozen.node == node) else { return 0 };
+        let ends_ms = state.frozen_since_ms.saturating_add(frozen.for_ms);
+        ends_ms.saturating_sub(self.shared.clock.unix_millis())
+    }
+
+    /// Whether a node passes nothing on.
+    pub(crate) fn is_cut_off(&self, node: usize) -> bool {
+        self.state().faults.cut_off.is_some_and(|cut_off| cut_off.node == node)
+    }
+
+    /// Whether messages reach a node.
+    pub(crate) fn is_deaf(&self, node: usize) -> bool {
+        self.state().faults.light.is_some_and(|light| light.node == node && !light.receives)
     }
 
     /// Changes some faults.
@@ -144,7 +231,7 @@ impl FaultHandle {
         self.state().tell = Some(Arc::new(tell));
     }
 
-    fn happened(&self, what: &'static str) {
+    pub(crate) fn happened(&self, what: &'static str) {
         let mut state = self.state();
         *state.counts.entry(what).or_default() += 1;
         let tell = state.tell.clone();
@@ -214,12 +301,14 @@ impl FaultHandle {
 
 #[cfg(test)]
 mod tests {
+    use t4t_clock::SystemClock;
+
     use super::*;
 
     #[test]
     fn the_same_seed_throws_the_same_dice() {
         let throws = |seed| {
-            let faults = FaultHandle::new(Faults::default(), seed);
+            let faults = FaultHandle::new(Faults::default(), seed, SystemClock::shared());
             (0..64).map(|_| faults.happens("heads", 0.5)).collect::<Vec<_>>()
         };
         assert_eq!(throws(7), throws(7));
@@ -236,7 +325,8 @@ mod tests {
 
     #[test]
     fn the_first_downloads_miss_and_later_ones_do_not() {
-        let faults = FaultHandle::new(Faults { not_found_first_n: 2, ..Faults::default() }, 0);
+        let faults =
+            FaultHandle::new(Faults { not_found_first_n: 2, ..Faults::default() }, 0, SystemClock::shared());
         assert_eq!([0; 4].map(|_| faults.misses(&SwarmRef::ZERO)), [true, true, false, false]);
         assert_eq!(faults.counts()["not found yet"], 2);
     }

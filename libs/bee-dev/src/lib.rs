@@ -5,8 +5,9 @@
 //! statuses and texts of errors are those of Bee 2.8.1. There is no chain and no network behind it: a transaction
 //! always succeeds, and an upload is on every node at once unless a fault says otherwise.
 //!
-//! Where a real node leaves a choice open, this one decides: content uploaded with a redundancy level above 0 is
-//! stored without parity; a single-owner chunk written twice keeps the newer content; updates of single-owner chunks
+//! Where a real node leaves a choice open, this one decides: content uploaded with a redundancy level above 0 gets the
+//! tree, the parity chunks and the copies of the root that it would get there, but the parity chunks recover nothing,
+//! and where no level is named it is 0; a single-owner chunk written twice keeps the newer content; updates of single-owner chunks
 //! are delivered on every upload; a message reaches the nodes that share the storage radius' bits with its chunk.
 
 mod config;
@@ -16,5 +17,5 @@ mod routes;
 mod server;
 
 pub use config::BeeDevConfig;
-pub use faults::{FaultHandle, Faults, InjectedError, StampsEnd};
+pub use faults::{CutOff, FaultHandle, Faults, Frozen, HiddenBatches, InjectedError, Light, StampsEnd};
 pub use server::{BeeDev, StartError};

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use t4t_bee_dev::{BeeDev, BeeDevConfig, Faults, StampsEnd};
-use t4t_clock::{ManualClock, SystemClock};
-use t4t_swarm::{Bee, BeeConfig, BuyStamp, StampKeeper, StampKeeperConfig, Standing, SwarmError, Upload};
+use t4t_bee_dev::{BeeDev, BeeDevConfig, Faults, HiddenBatches, StampsEnd};
+use t4t_clock::{Clock, ManualClock, SystemClock, timeout};
+use t4t_swarm::{
+    Bee, BeeConfig, BuyStamp, SpendingLimits, StampKeeper, StampKeeperConfig, Standing, SwarmError, Upload,
+};
 use t4t_types::{BatchId, UnixSeconds, Xbzz};
 
 const DAY: u128 = 24_000 * 17_280;
@@ -24,7 +26,9 @@ async fn buy(bee: &Bee, days: u128, label: &str) -> BatchId {
 }
 
 fn keeper(bee: &Bee, config: StampKeeperConfig) -> StampKeeper {
-    StampKeeper::new(bee.clone(), StampKeeperConfig { depth: 18, ..config })
+    let limits = SpendingLimits { once: Xbzz::from_whole(100), a_month: Xbzz::from_whole(100) };
+    let days = StampKeeperConfig { depth: 18, ttl_days: 30, min_ttl_days: 7, limits, ..config };
+    StampKeeper::new(bee.clone(), days)
 }
 
 #[tokio::test]
@@ -85,7 +89,7 @@ async fn a_batch_that_is_filling_is_diluted_and_no_deeper_than_allowed() {
 #[tokio::test]
 async fn a_mutable_batch_that_is_deep_enough_is_not_diluted_however_full_a_bucket_is() {
     let (_network, bee) = node(BeeDevConfig::default()).await;
-    let config = StampKeeperConfig { max_utilization: 0.0, depth: 21, ..StampKeeperConfig::default() };
+    let config = StampKeeperConfig { max_utilization: 0.0, ..StampKeeperConfig::default() };
     let keeper = keeper(&bee, config);
     let batch = keeper.resolve().await.unwrap();
     assert!(!bee.stamp(&batch).await.unwrap().immutable);
@@ -108,9 +112,9 @@ async fn without_management_nothing_is_bought_and_any_usable_batch_will_do() {
 async fn a_dry_run_and_an_empty_wallet_buy_nothing() {
     let (_network, bee) = node(BeeDevConfig { balance: Xbzz::ZERO, ..BeeDevConfig::default() }).await;
     let dry = keeper(&bee, StampKeeperConfig { dry_run: true, ..StampKeeperConfig::default() });
-    assert!(matches!(dry.resolve().await, Err(SwarmError::NoStamp)));
+    assert!(matches!(dry.resolve().await, Err(SwarmError::DryRun(_))));
     let poor = keeper(&bee, StampKeeperConfig::default());
-    assert!(matches!(poor.resolve().await, Err(SwarmError::OutOfFunds(_))));
+    assert!(matches!(poor.resolve().await, Err(SwarmError::WalletLacks { .. })));
 }
 
 #[tokio::test]
@@ -150,8 +154,196 @@ async fn a_batch_that_ends_or_is_refused_is_told_before_it_is_needed_and_when_it
     faults.set(Faults { stamp_full: true, ..Faults::default() });
     assert_eq!(keeper.look().await.unwrap(), Standing::Good, "nothing shows it before it is used");
     assert!(keeper.upload(vec![1; 10], Upload::Direct).await.is_err());
-    assert!(keeper.trouble().is_some_and(|reason| reason.contains("full")));
+    assert!(keeper.trouble().is_some_and(|trouble| trouble.reason.contains("full")));
     assert!(matches!(keeper.look().await.unwrap(), Standing::Spent(_)), "it still refuses");
     faults.set(Faults::default());
     assert_eq!((keeper.look().await.unwrap(), keeper.trouble()), (Standing::Good, None));
+}
+
+/// A keeper that remembers in a folder, as a process does that is started there.
+fn started_in(folder: &tempfile::TempDir, bee: &Bee, config: StampKeeperConfig) -> StampKeeper {
+    let state_file = Some(folder.path().join("postage-batch.json"));
+    StampKeeper::new(bee.clone(), StampKeeperConfig { state_file, ..config })
+}
+
+async fn bought(network: &BeeDev, bee: &Bee) -> usize {
+    network.faults().set(Faults::default());
+    bee.stamps().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_batch_that_is_hidden_after_a_restart_is_waited_for_and_no_other_is_bought() {
+    for unlisted in [false, true] {
+        let (network, bee) = node(BeeDevConfig::default()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let start = || started_in(&folder, &bee, StampKeeperConfig::default());
+        let batch = start().resolve().await.unwrap();
+        let hidden_batches = Some(HiddenBatches { node: 0, unlisted });
+        network.faults().set(Faults { hidden_batches, ..Faults::default() });
+        for _ in 0..2 {
+            let restarted = start();
+            let waiting = restarted.resolve().await.unwrap_err();
+            assert!(
+                matches!(waiting, SwarmError::StampHidden { batch: hidden } if hidden == batch),
+                "{waiting:?}"
+            );
+            let trouble = restarted.trouble().unwrap();
+            assert!(trouble.reason.contains("waited for") && trouble.next_step.contains("wait"), "{trouble}");
+        }
+        assert_eq!(bought(&network, &bee).await, 1);
+        assert_eq!(start().resolve().await.unwrap(), batch);
+    }
+}
+
+#[tokio::test]
+async fn a_labelled_batch_that_is_hidden_is_waited_for_by_one_that_never_saw_it() {
+    let (network, bee) = node(BeeDevConfig::default()).await;
+    let batch = buy(&bee, 10, "t4t").await;
+    let hidden_batches = Some(HiddenBatches { node: 0, unlisted: false });
+    network.faults().set(Faults { hidden_batches, ..Faults::default() });
+    let keeper = keeper(&bee, StampKeeperConfig::default());
+    let waiting = keeper.resolve().await.unwrap_err();
+    assert!(matches!(waiting, SwarmError::StampHidden { batch: hidden } if hidden == batch), "{waiting:?}");
+    assert_eq!(bought(&network, &bee).await, 1);
+    assert_eq!(keeper.resolve().await.unwrap(), batch);
+}
+
+#[tokio::test]
+async fn another_nodes_batch_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_first, bee) = node(BeeDevConfig::default()).await;
+    let batch = started_in(&folder, &bee, StampKeeperConfig::default()).resolve().await.unwrap();
+    let (_second, other) = node(BeeDevConfig::default()).await;
+    let bought = started_in(&folder, &other, StampKeeperConfig::default()).resolve().await.unwrap();
+    assert_ne!(bought, batch);
+}
+
+#[tokio::test]
+async fn a_purchase_is_on_the_disk_before_it_leaves_so_a_restart_makes_no_second_one() {
+    let transaction_delay = Duration::from_secs(3);
+    let (network, bee) = node(BeeDevConfig { transaction_delay, ..BeeDevConfig::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = || started_in(&folder, &bee, StampKeeperConfig::default());
+    // The process dies while the node waits for its block.
+    let dying = start();
+    let died = timeout(&SystemClock, Duration::from_millis(700), dying.resolve()).await;
+    assert!(died.is_err());
+    for _ in 0..2 {
+        let waiting = start().resolve().await.unwrap_err();
+        assert!(matches!(waiting, SwarmError::StampOrdered { minutes: 0, .. }), "{waiting:?}");
+    }
+    let shown = async {
+        while bee.stamps().await.unwrap().is_empty() {
+            SystemClock.sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(&SystemClock, Duration::from_secs(30), shown).await.unwrap();
+    let found = start().resolve().await.unwrap();
+    assert_eq!(bee.stamps().await.unwrap()[0].batch_id, found);
+    assert_eq!(bought(&network, &bee).await, 1);
+}
+
+#[tokio::test]
+async fn a_new_batch_is_unknown_until_its_node_sees_it_and_none_is_bought_meanwhile() {
+    let (network, bee) = node(BeeDevConfig::default()).await;
+    network.faults().set(Faults { new_batch_unseen_ms: 3_600_000, ..Faults::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let config = StampKeeperConfig { usable_wait: Duration::ZERO, ..StampKeeperConfig::default() };
+    let unseen = started_in(&folder, &bee, config.clone()).resolve().await.unwrap_err();
+    let SwarmError::StampUnusable { batch, message } = unseen else { panic!("{unseen:?}") };
+    assert_eq!(message, "batch not usable", "a 400 until it is seen");
+    assert!(bee.stamps().await.unwrap().is_empty());
+    let waiting = started_in(&folder, &bee, config.clone()).resolve().await.unwrap_err();
+    assert!(matches!(waiting, SwarmError::StampHidden { batch: hidden } if hidden == batch), "{waiting:?}");
+    std::fs::remove_file(folder.path().join("postage-batch.json")).unwrap();
+    let waiting = started_in(&folder, &bee, config).resolve().await.unwrap_err();
+    assert!(matches!(waiting, SwarmError::StampOrdered { .. }), "{waiting:?}");
+}
+
+#[tokio::test]
+async fn two_purchases_at_once_are_refused() {
+    let transaction_delay = Duration::from_secs(4);
+    let (_network, bee) = node(BeeDevConfig { transaction_delay, ..BeeDevConfig::default() }).await;
+    let order =
+        BuyStamp { amount: Xbzz::from_plur(DAY * 2), depth: 17, label: "t4t".to_owned(), immutable: false };
+    let (first, second) = tokio::join!(bee.buy_stamp(&order), bee.buy_stamp(&order));
+    let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(refused[..], [SwarmError::Node { status: 429, .. }]), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_first_batch_costs_less_than_a_third_of_an_xbzz() {
+    let (_network, bee) = node(BeeDevConfig::default()).await;
+    let before = bee.wallet().await.unwrap().bzz_balance;
+    let keeper = StampKeeper::new(bee.clone(), StampKeeperConfig::default());
+    keeper.resolve().await.unwrap();
+    let cost = before.checked_sub(bee.wallet().await.unwrap().bzz_balance).unwrap();
+    assert_eq!(cost, Xbzz::from_plur(DAY * 7 << 20));
+    assert_eq!(cost.to_string(), "0.304405807104");
+}
+
+#[tokio::test]
+async fn what_costs_more_than_is_allowed_is_not_bought_and_says_how_much_it_is() {
+    let (_network, bee) = node(BeeDevConfig::default()).await;
+    let deep = StampKeeperConfig { depth: 24, ttl_days: 30, min_ttl_days: 7, ..StampKeeperConfig::default() };
+    let refused = StampKeeper::new(bee.clone(), deep.clone()).resolve().await.unwrap_err();
+    let said = refused.to_string();
+    assert!(matches!(refused, SwarmError::NeedsConsent { .. }), "{said}");
+    assert!(said.contains("20.8") && said.contains("T4T_STAMP_MAX_SPEND allows 1"), "{said}");
+    assert!(bee.stamps().await.unwrap().is_empty());
+    let limits = SpendingLimits { once: Xbzz::from_whole(30), a_month: Xbzz::from_whole(30) };
+    StampKeeper::new(bee.clone(), StampKeeperConfig { limits, ..deep }).resolve().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_months_postage_has_a_bound_that_outlasts_restarts() {
+    let (_network, bee) = node(BeeDevConfig::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SpendingLimits { once: Xbzz::from_whole(1), a_month: Xbzz::from_plur(DAY * 10 << 20) };
+    let config = StampKeeperConfig { limits, min_ttl_days: 8, ..StampKeeperConfig::default() };
+    let first = started_in(&folder, &bee, config.clone());
+    let batch = first.resolve().await.unwrap();
+    let hours = async || bee.stamp(&batch).await.unwrap().ttl_seconds / 3600;
+    assert!((167..=168).contains(&hours().await), "seven days");
+    // Three of the seven days of a top-up are within the month's bound.
+    assert!(first.tick().await.unwrap().topped_up.is_some());
+    assert!((239..=240).contains(&hours().await), "ten days");
+    let config = StampKeeperConfig { min_ttl_days: 40, ttl_days: 40, label: "other".into(), ..config };
+    let refused = started_in(&folder, &bee, config).resolve().await.unwrap_err();
+    assert!(refused.to_string().contains("T4T_STAMP_MAX_MONTHLY_SPEND allows 0"), "{refused}");
+}
+
+#[tokio::test]
+async fn bees_own_empty_wallet_is_named_with_coin_and_amount_each_time() {
+    for (config, coin) in [
+        (BeeDevConfig { balance: Xbzz::ZERO, ..BeeDevConfig::default() }, "xBZZ"),
+        (BeeDevConfig { native_balance: 0, ..BeeDevConfig::default() }, "xDAI"),
+    ] {
+        let (_network, bee) = node(config).await;
+        let wallet = bee.wallet().await.unwrap().wallet_address;
+        let folder = tempfile::tempdir().unwrap();
+        let poor = started_in(&folder, &bee, StampKeeperConfig::default());
+        for _ in 0..3 {
+            let lacks = poor.resolve().await.unwrap_err();
+            let (said, next) = (lacks.to_string(), lacks.next_step());
+            assert!(said.contains(&wallet.to_string()) && said.contains(coin), "{said}");
+            assert!(next.contains(coin) && next.contains(&wallet.to_string()), "{next}");
+            assert!(!next.contains("T4T_STAMP_MANAGE"), "{next}");
+        }
+        assert!(bee.stamps().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_answer_is_not_called_a_lack_of_postage() {
+    let (network, bee) = node(BeeDevConfig::default()).await;
+    let keeper = StampKeeper::new(bee, StampKeeperConfig::default());
+    keeper.resolve().await.unwrap();
+    network.stop().await;
+    for _ in 0..2 {
+        assert!(keeper.look().await.is_err());
+    }
+    let trouble = keeper.trouble().unwrap();
+    assert!(trouble.reason.contains("does not answer"), "{trouble}");
+    assert!(trouble.next_step.contains("start Bee") && !trouble.to_string().contains("top"), "{trouble}");
 }

@@ -59,7 +59,7 @@ fn flags_overrule_the_environment_and_that_the_file_and_that_the_defaults() {
     assert_eq!(seen(&keys::T4T_STAMP_DEPTH), ("21", "environment"));
     assert_eq!(seen(&keys::T4T_MAX_CONCURRENT_JOBS).0, "3");
     assert!(seen(&keys::T4T_MAX_CONCURRENT_JOBS).1.ends_with("t4t.toml, line 1"));
-    assert_eq!(seen(&keys::T4T_STAMP_TTL_DAYS), ("30", "default"));
+    assert_eq!(seen(&keys::T4T_STAMP_TTL_DAYS), ("7", "default"));
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn an_empty_password_file_or_one_that_others_read_is_refused() {
 #[test]
 fn settings_that_do_not_go_together_name_the_line_to_change() {
     let swarm = |pairs: &[(&str, &str)]| SwarmSettings::from_settings(&load(pairs).unwrap());
-    assert!(message(swarm(&[("T4T_STAMP_TTL_DAYS", "3")])).contains("set T4T_STAMP_MIN_TTL_DAYS below"));
+    assert!(message(swarm(&[("T4T_STAMP_TTL_DAYS", "1")])).contains("set T4T_STAMP_MIN_TTL_DAYS below"));
     assert!(message(swarm(&[("T4T_STAMP_DEPTH", "30")])).contains("T4T_STAMP_MAX_DEPTH"));
     let manual = GatewaySettings::from_settings(&load(&[("T4T_SELECTION_STRATEGY", "manual")]).unwrap());
     assert!(message(manual).contains("T4T_MANUAL_PROVIDER is not set"));

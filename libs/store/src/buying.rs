@@ -152,6 +152,32 @@ impl Store {
         Ok(())
     }
 
+    /// Takes note that a request, which nothing was paid for yet, lies at another reference than was planned.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it is no longer planned; or the database can't be used.
+    pub async fn buying_set_request(
+        &self,
+        id: (RequestId, u32),
+        request_hash: SwarmRef,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE buying_jobs SET request_hash = ?, routing_id = ? \
+                   WHERE request_id = ? AND attempt = ? AND state = ?";
+        let done = sqlx::query(sql)
+            .bind(request_hash.as_bytes().as_slice())
+            .bind(request_hash.routing_id().as_bytes().as_slice())
+            .bind(id.0.as_bytes().as_slice())
+            .bind(id.1)
+            .bind(BuyingState::Planned.as_str())
+            .execute(&self.pool)
+            .await?;
+        if done.rows_affected() == 0 {
+            let what = format!("request {}, attempt {}", id.0, id.1);
+            return Err(StoreError::Conflict { what, expected: BuyingState::Planned.as_str().into() });
+        }
+        Ok(())
+    }
+
     /// Moves an attempt from one state to another and keeps what was learnt; what is not over is not paid.
     ///
     /// # Errors

@@ -6,7 +6,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use t4t_types::{Overlay, SwarmRef};
 
-use crate::{Message, Patience, StampKeeper, Subscription, SwarmError, Upload};
+use crate::chunk::Redundancy;
+use crate::{Message, Patience, StampKeeper, Subscription, SwarmError, SwarmTrouble, Upload};
+
+/// Lets content into memory by its size, which shows when it begins to come.
+#[async_trait]
+pub trait Admission: Send + Sync {
+    /// Waits until there is room for `bytes` and returns how many there is room for, which may be more.
+    ///
+    /// # Errors
+    /// [`SwarmError::TooLarge`]: that many are not let in at all.
+    async fn admit(&self, bytes: usize) -> Result<usize, SwarmError>;
+
+    /// Told how many bytes have come so far.
+    fn came(&self, _bytes: usize) {}
+}
 
 /// A node with postage, or a simulated network.
 #[async_trait]
@@ -23,9 +37,16 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// Whether a batch is there to pay with.
     fn has_stamp(&self) -> bool;
 
-    /// Why nothing can be paid for now; `None` if all is well. Asks the node only where something is amiss.
-    async fn postage_trouble(&self) -> Option<String> {
-        (!self.has_stamp()).then(|| "there is no usable postage batch".to_owned())
+    /// Why nothing can be sent or stored now, and what to do about it; `None` if all is well. Asks the node only where
+    /// something is amiss.
+    async fn trouble(&self) -> Option<SwarmTrouble> {
+        let none = || SwarmTrouble::new("there is no usable postage batch", "see `t4t doctor`");
+        (!self.has_stamp()).then(none)
+    }
+
+    /// Why what is stored here reaches nobody, as far as known; `None` if all is well.
+    fn stuck(&self) -> Option<SwarmTrouble> {
+        None
     }
 
     /// Sends a message; success is no proof of delivery.
@@ -40,6 +61,19 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// The node refused it.
     async fn upload(&self, content: Bytes, way: Upload) -> Result<SwarmRef, SwarmError>;
 
+    /// The same at a redundancy level: the reference may be another one. Who knows no levels stores as ever.
+    ///
+    /// # Errors
+    /// The node refused it.
+    async fn upload_at(
+        &self,
+        content: Bytes,
+        way: Upload,
+        _redundancy: Redundancy,
+    ) -> Result<SwarmRef, SwarmError> {
+        self.upload(content, way).await
+    }
+
     /// Reads at most `limit` bytes of content that may not be there yet.
     ///
     /// # Errors
@@ -50,6 +84,26 @@ pub trait Carrier: fmt::Debug + Send + Sync {
         limit: usize,
         patience: Patience,
     ) -> Result<Bytes, SwarmError>;
+
+    /// Reads content of a size that is let in first.
+    ///
+    /// # Errors
+    /// It was not found with that patience, or is not let in.
+    async fn download_admitted(
+        &self,
+        reference: &SwarmRef,
+        patience: Patience,
+        admission: &dyn Admission,
+    ) -> Result<Bytes, SwarmError> {
+        // Who can't say how long it is is asked with ever more room.
+        let mut limit = admission.admit(0).await?;
+        loop {
+            match self.download(reference, limit, patience).await {
+                Err(SwarmError::TooLarge { .. }) => limit = admission.admit(limit.saturating_add(1)).await?,
+                other => return other,
+            }
+        }
+    }
 
     /// Listens on a topic, named as in the API's path. Must be called inside a Tokio runtime.
     fn subscribe(&self, path_topic: &str) -> Subscription;
@@ -69,8 +123,12 @@ impl Carrier for StampKeeper {
         self.batch().is_some()
     }
 
-    async fn postage_trouble(&self) -> Option<String> {
+    async fn trouble(&self) -> Option<SwarmTrouble> {
         self.check().await
+    }
+
+    fn stuck(&self) -> Option<SwarmTrouble> {
+        self.stuck_trouble()
     }
 
     async fn send_message(&self, message: &Message) -> Result<(), SwarmError> {
@@ -79,6 +137,24 @@ impl Carrier for StampKeeper {
 
     async fn upload(&self, content: Bytes, way: Upload) -> Result<SwarmRef, SwarmError> {
         Self::upload(self, content, way).await
+    }
+
+    async fn upload_at(
+        &self,
+        content: Bytes,
+        way: Upload,
+        redundancy: Redundancy,
+    ) -> Result<SwarmRef, SwarmError> {
+        Self::upload_at(self, content, way, redundancy).await
+    }
+
+    async fn download_admitted(
+        &self,
+        reference: &SwarmRef,
+        patience: Patience,
+        admission: &dyn Admission,
+    ) -> Result<Bytes, SwarmError> {
+        self.bee().download_admitted(reference, patience, admission).await
     }
 
     async fn download(

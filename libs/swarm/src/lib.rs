@@ -2,7 +2,7 @@
 //!
 //! Two halves. The algorithms ([`chunk`], [`soc`], [`trojan`], [`stamp`]) are pure: they compute what a Bee node
 //! computes, byte for byte. The client ([`Bee`], [`Subscription`], [`StampKeeper`]) speaks a node's HTTP API with
-//! bounded waits, bounded memory and bounded retries. Content is stored at redundancy level 0 only.
+//! bounded waits, bounded memory and bounded retries.
 
 mod carrier;
 pub mod chunk;
@@ -16,12 +16,14 @@ pub mod soc;
 pub mod stamp;
 pub mod trojan;
 
-pub use carrier::Carrier;
+pub use carrier::{Admission, Carrier};
 pub use client::{
     Bee, BeeConfig, BuyStamp, ChainState, Health, LinkState, Message, NodeAddresses, NodeInfo, NodeMode,
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,
 };
-pub use error::SwarmError;
+pub use error::{SwarmError, SwarmTrouble};
 pub use feed::FeedManifest;
-pub use keeper::{StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep};
+pub use keeper::{
+    SpendingLimits, StampKeeper, StampKeeperConfig, StampSource, Standing, Upkeep, estimate_of,
+};
 pub use trojan::{PssPublicKey, PssSecretKey, Topic};

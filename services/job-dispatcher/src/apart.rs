@@ -40,6 +40,7 @@ pub(crate) struct Apart {
     wallet: Address,
     sealing_key: SealingKey,
     postage: Postage,
+    courier_config: CourierConfig,
 }
 
 impl Apart {
@@ -57,8 +58,8 @@ impl Apart {
         let sealing_key_file = data.sealing_key_file.clone();
         let open = move || wallet::open_or_make_sealing_key(&sealing_key_file);
         let swarm = SwarmSettings::from_settings(settings)?;
-        let (batch_file, component) = (data.file("postage-batch.json"), notices.component("postage"));
-        let postage = Postage::start(&swarm, batch_file, clock.clone(), component, POSTAGE_PATIENCE);
+        let batch_file = data.file("postage-batch.json");
+        let postage = Postage::start(&swarm, batch_file, clock.clone(), &notices, POSTAGE_PATIENCE);
         Ok(Self {
             store: Store::open(&data.file("t4t.db")).await.context("the database can't be opened")?,
             watcher: reach(&services, ServiceName::Watcher)?,
@@ -66,6 +67,7 @@ impl Apart {
             wallet,
             sealing_key: tokio::task::spawn_blocking(open).await??,
             postage: postage.await.context("Swarm can't be used")?,
+            courier_config: CourierConfig::from(&swarm),
             services,
             clock,
             log_format,
@@ -132,8 +134,8 @@ impl Apart {
     }
 
     async fn courier(&self) -> Courier {
-        let config = CourierConfig { target_bits: None };
-        Courier::new(self.postage.keeper(), self.settlement.clone(), self.clock.clone(), config).await
+        let (settlement, clock) = (self.settlement.clone(), self.clock.clone());
+        Courier::new(self.postage.keeper(), settlement, clock, self.courier_config).await
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Batch {
     pub(crate) immutable: bool,
     pub(crate) start_block: u64,
     pub(crate) usable_at: u64,
+    /// When its node sees it.
+    pub(crate) seen_at: u64,
     /// The fullest bucket's count.
     pub(crate) utilization: u32,
     buckets: HashMap<u16, u32>,
@@ -56,6 +58,7 @@ pub(crate) struct Purchase {
     pub(crate) immutable: bool,
     pub(crate) start_block: u64,
     pub(crate) usable_at: u64,
+    pub(crate) seen_at: u64,
 }
 
 impl Batches {
@@ -65,7 +68,8 @@ impl Batches {
 
     pub(crate) fn buy(&mut self, purchase: Purchase) -> BatchId {
         let id = BatchId::new(derive(self.seed, "batch", self.all.len() as u64));
-        let Purchase { owner, label, depth, amount, value, immutable, start_block, usable_at } = purchase;
+        let Purchase { owner, label, depth, amount, value, immutable, start_block, usable_at, seen_at } =
+            purchase;
         let (utilization, buckets, places) = (0, HashMap::new(), HashMap::new());
         let batch = Batch {
             id,
@@ -77,6 +81,7 @@ impl Batches {
             immutable,
             start_block,
             usable_at,
+            seen_at,
             utilization,
             buckets,
             places,
@@ -159,6 +164,7 @@ mod tests {
             immutable,
             start_block: 1,
             usable_at: 0,
+            seen_at: 0,
         };
         let id = batches.buy(purchase);
         (batches, id)

@@ -70,12 +70,14 @@ impl Subscribers {
 }
 
 impl Network {
-    /// Lets every node in the chunk's neighbourhood try to open it as a message.
-    pub(crate) fn deliver(self: &Arc<Self>, chunk: &Chunk) {
+    /// Lets every node in the chunk's neighbourhood that it gets to from `origin` try to open it as a message.
+    pub(crate) fn deliver(self: &Arc<Self>, chunk: &Chunk, origin: usize) {
         if chunk.data().len() != trojan::TROJAN_BYTES {
             return;
         }
-        for node in self.nodes.iter().filter(|node| self.reaches(node, &chunk.address())) {
+        let arrives =
+            |node: &&Node| self.gets_from(origin, node.index) && self.reaches(node, &chunk.address());
+        for node in self.nodes.iter().filter(arrives) {
             for topic in node.subscribers.topics() {
                 let key = &node.identity.pss_key;
                 let Some(message) = trojan::unwrap(chunk.data(), Some(key), &Topic::of_path(&topic)) else {
@@ -91,13 +93,19 @@ impl Network {
     }
 
     /// Tells everyone who listens to a single-owner chunk what it holds now.
-    pub(crate) fn announce(self: &Arc<Self>, soc: &Soc) {
+    pub(crate) fn announce(self: &Arc<Self>, soc: &Soc, origin: usize) {
         let payload = soc.wrapped().payload();
-        for node in &self.nodes {
+        for node in self.nodes.iter().filter(|node| self.gets_from(origin, node.index)) {
             for frames in node.subscribers.listening(&Interest::Chunk(soc.address())) {
                 self.travel(&frames, &payload);
             }
         }
+    }
+
+    /// Whether what one node sends gets to another.
+    fn gets_from(&self, origin: usize, node: usize) -> bool {
+        let leaves = origin == node || !self.faults.is_cut_off(origin);
+        leaves && !self.faults.is_deaf(node)
     }
 
     fn reaches(&self, node: &Node, address: &SwarmRef) -> bool {

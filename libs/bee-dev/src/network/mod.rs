@@ -3,6 +3,8 @@
 pub(crate) mod batches;
 pub(crate) mod identity;
 pub(crate) mod messages;
+pub(crate) mod parity;
+pub(crate) mod pusher;
 pub(crate) mod store;
 pub(crate) mod tags;
 
@@ -13,6 +15,7 @@ use t4t_types::{BatchId, SwarmRef, Xbzz, keccak256};
 use self::batches::{Batch, Batches, StampError};
 use self::identity::Identity;
 use self::messages::Subscribers;
+use self::pusher::Pusher;
 use self::store::{Content, Store};
 use self::tags::Tags;
 use crate::{BeeDevConfig, FaultHandle};
@@ -37,6 +40,7 @@ pub(crate) struct Node {
     /// One transaction at a time, as the real node insists.
     pub(crate) transaction: tokio::sync::Mutex<()>,
     tags: Mutex<Tags>,
+    pusher: Mutex<Pusher>,
     balance: Mutex<Xbzz>,
 }
 
@@ -58,10 +62,11 @@ impl Network {
             subscribers: Subscribers::default(),
             transaction: tokio::sync::Mutex::default(),
             tags: Mutex::default(),
+            pusher: Mutex::default(),
             balance: Mutex::new(config.balance),
         };
         Ok(Arc::new(Self {
-            faults: FaultHandle::new(config.faults.clone(), seed),
+            faults: FaultHandle::new(config.faults.clone(), seed, config.clock.clone()),
             nodes: identities.into_iter().enumerate().map(node).collect(),
             started: config.clock.unix_millis(),
             store: Mutex::new(Store::new(config.store_bytes)),
@@ -101,7 +106,20 @@ impl Network {
     /// Whether the batch can pay now.
     pub(crate) fn usable(&self, batch: &Batch) -> bool {
         let is_over = self.ends_in(batch).is_some_and(|seconds| seconds == 0);
-        self.now() >= batch.usable_at && batch.value > self.total_amount() && !is_over
+        let is_due = self.now() >= batch.usable_at && self.now() >= batch.seen_at;
+        is_due && batch.value > self.total_amount() && !is_over && !self.hides(batch)
+    }
+
+    /// Whether the batch's node does not show it.
+    pub(crate) fn hides(&self, batch: &Batch) -> bool {
+        self.faults.get().hidden_batches.is_some_and(|hidden| hidden.node == batch.owner)
+    }
+
+    /// Whether the batch's node lists it.
+    pub(crate) fn lists(&self, batch: &Batch) -> bool {
+        let hidden = self.faults.get().hidden_batches;
+        let is_left_out = hidden.is_some_and(|hidden| hidden.node == batch.owner && hidden.unlisted);
+        self.now() >= batch.seen_at && !is_left_out
     }
 
     /// How many seconds somebody wants the batch to last still.
@@ -109,32 +127,40 @@ impl Network {
         self.faults.get().stamps_end.filter(|end| end.node == batch.owner).map(|end| end.seconds_left)
     }
 
-    /// Pays for chunks and keeps them; stops at the first that its batch can't pay for.
+    /// Pays for chunks and keeps them; stops at the first that its batch can't pay for. Returns when each of them can be
+    /// read on other nodes, in milliseconds since 1970.
     pub(crate) fn put(
         &self,
         node: &Node,
         batch: &BatchId,
         content: Vec<Content>,
         defer: bool,
-    ) -> Result<(), StampError> {
-        let full = self.faults.get().stamp_full;
-        let hidden_until = if defer { self.now() + self.faults.get().deferred_delay_ms } else { 0 };
+    ) -> Result<Vec<u64>, StampError> {
+        let faults = self.faults.get();
+        let mut arrivals = Vec::with_capacity(content.len());
         for content in content {
-            if full {
+            if faults.stamp_full {
                 return Err(StampError::Full);
             }
             let mut batches = self.batches();
             let paying = batches.owned_mut(node.index, batch).ok_or(StampError::NotFound)?;
             paying.stamp(&content.address(), content.identity())?;
             drop(batches);
-            lock(&self.store).put(content, node.index, hidden_until);
+            let arrival = match () {
+                () if self.faults.is_cut_off(node.index) => pusher::NEVER,
+                () if defer => lock(&node.pusher).push(content.size(), self.now(), &faults),
+                () => 0,
+            };
+            arrivals.push(arrival);
+            lock(&self.store).put(content, node.index, arrival);
         }
-        Ok(())
+        Ok(arrivals)
     }
 
     /// Keeps a chunk that came with its own stamp.
     pub(crate) fn put_stamped(&self, node: &Node, content: Content) {
-        lock(&self.store).put(content, node.index, 0);
+        let arrival = if self.faults.is_cut_off(node.index) { pusher::NEVER } else { 0 };
+        lock(&self.store).put(content, node.index, arrival);
     }
 
     /// What lies at an address, as `node` sees it.

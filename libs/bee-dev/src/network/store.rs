@@ -65,7 +65,7 @@ impl Content {
         }
     }
 
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.chunk().data().len()
     }
 }

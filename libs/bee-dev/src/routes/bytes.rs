@@ -3,12 +3,13 @@
 use actix_web::http::header::{ACCEPT_RANGES, ETAG, RANGE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use t4t_swarm::chunk::{JoinError, join, split};
+use t4t_swarm::chunk::{JoinError, Redundancy, join};
 use t4t_types::SwarmRef;
 
 use super::error::ApiError;
+use super::slow::Slow;
 use super::{Api, ApiData, ApiResult, params, resource};
-use crate::network::store::Content;
+use crate::network::parity::pieces;
 
 /// Where something was stored.
 #[derive(Serialize)]
@@ -31,33 +32,36 @@ async fn upload(api: ApiData, request: HttpRequest, body: web::Bytes) -> ApiResu
     if params::flag(&request, "swarm-encrypt", false)? {
         return Err(ApiError::new(501, "encryption is not supported by the development node"));
     }
-    if params::number(&request, "swarm-redundancy-level")?.is_some_and(|level| level > 4) {
-        return Err(ApiError::invalid("header", "swarm-redundancy-level", "want rLevel:"));
-    }
+    let level = redundancy(&request)?;
     api.check_batch(&batch)?;
     api.injected(api.network.faults.get().upload_error).await?;
 
-    let (root, content) =
-        web::block(move || pieces(&body)).await.map_err(|_| ApiError::new(500, "split write all failed"))?;
-    let count = content.len() as u64;
-    api.put(batch, content, deferred).await.map_err(ApiError::from_upload)?;
+    let (root, content) = web::block(move || pieces(&body, level))
+        .await
+        .map_err(|_| ApiError::new(500, "split write all failed"))?;
+    let arrivals = api.put(batch, content, deferred).await.map_err(ApiError::from_upload)?;
+    if !deferred {
+        api.push_in_vain().await;
+    }
     let mut response = HttpResponse::Created();
     if deferred || pinned {
         let tag = match params::number(&request, "swarm-tag")? {
             Some(tag) if tag != 0 => tag,
             _ => api.node().tags().create(api.network.now().to_string()).uid,
         };
-        api.node().tags().count(tag, count, Some(root));
+        api.node().tags().count(tag, &arrivals, api.network.now(), Some(root));
         response.insert_header(("Swarm-Tag", tag.to_string()));
         response.insert_header(("Access-Control-Expose-Headers", "Swarm-Tag"));
     }
     Ok(response.json(Stored { reference: root }))
 }
 
-fn pieces(body: &[u8]) -> (SwarmRef, Vec<Content>) {
-    let mut content = Vec::new();
-    let root = split(body, |chunk| content.push(Content::Chunk(chunk)));
-    (root, content)
+/// The level that real nodes take where none is named is theirs to choose; here it is 0.
+fn redundancy(request: &HttpRequest) -> Result<Redundancy, ApiError> {
+    let name = "swarm-redundancy-level";
+    let level = params::number(request, name)?.unwrap_or(0);
+    let known = u8::try_from(level).ok().and_then(Redundancy::of_level);
+    known.ok_or_else(|| ApiError::invalid("header", name, "want rLevel:"))
 }
 
 async fn download(api: ApiData, path: web::Path<String>, request: HttpRequest) -> ApiResult {
@@ -67,7 +71,12 @@ async fn download(api: ApiData, path: web::Path<String>, request: HttpRequest) -
     if api.network.faults.misses(&reference) {
         return Err(ApiError::not_found("Not Found"));
     }
+    api.look_for(&reference).await;
     let content = read(&api, reference).await?;
+    let rate = api.network.faults.get().download_bytes_a_second;
+    if rate > 0 {
+        api.network.faults.happened("download at a rate");
+    }
     let etag = (ETAG, format!("\"{reference}\""));
     let Some((from, to)) =
         request.headers().get(RANGE).and_then(|range| range_of(range.to_str().ok()?, content.len()))
@@ -76,7 +85,7 @@ async fn download(api: ApiData, path: web::Path<String>, request: HttpRequest) -
             .content_type("application/octet-stream")
             .insert_header(etag)
             .insert_header((ACCEPT_RANGES, "bytes"))
-            .body(content));
+            .body(Slow::new(content, rate, api.network.config.clock.clone())));
     };
     let range = format!("bytes {from}-{}/{}", to - 1, content.len());
     Ok(HttpResponse::PartialContent()
@@ -132,7 +141,7 @@ async fn push_again(api: ApiData, path: web::Path<String>, request: HttpRequest)
     let batch = params::batch(&request)?;
     api.check_batch(&batch)?;
     let content = read(&api, reference).await?;
-    let (_, content) = pieces(&content);
+    let (_, content) = pieces(&content, redundancy(&request)?);
     api.put(batch, content, false).await.map_err(ApiError::from_upload)?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "code": 200, "message": "OK" })))
 }

@@ -20,7 +20,7 @@ async fn wallet(api: ApiData) -> ApiResult {
     let node = api.node();
     Ok(HttpResponse::Ok().json(json!({
         "bzzBalance": node.balance(),
-        "nativeTokenBalance": "1000000000000000000",
+        "nativeTokenBalance": api.network.config.native_balance.to_string(),
         "chainID": CHAIN_ID,
         "chequebookContractAddress": "0x0000000000000000000000000000000000000000",
         "walletAddress": node.identity.ethereum.to_lowercase(),
@@ -42,7 +42,7 @@ async fn status(api: ApiData) -> ApiResult {
     Ok(HttpResponse::Ok().json(json!({
         "overlay": hex::encode(api.node().identity.overlay.as_bytes()),
         "proximity": 256,
-        "beeMode": "full",
+        "beeMode": api.mode(),
         "reserveSize": 0,
         "reserveSizeWithinRadius": 0,
         "pullsyncRate": 0,

@@ -36,18 +36,27 @@ async fn upload(api: ApiData, request: HttpRequest, body: web::Bytes) -> ApiResu
     api.injected(faults.upload_error).await?;
     let content = read_chunk(body)?;
     let reference = content.address();
-    match stamp {
+    let arrivals = match stamp {
         Some(stamp) if stamp.signer(&reference) != Some(api.node().identity.ethereum) => {
             return Err(ApiError::bad_request("invalid stamp"));
         }
-        Some(_) => api.network.put_stamped(api.node(), content.clone()),
-        None => api.put(batch, vec![content.clone()], tag.is_some()).await.map_err(ApiError::from_upload)?,
-    }
+        Some(_) => {
+            api.network.put_stamped(api.node(), content.clone());
+            vec![0]
+        }
+        None => {
+            let put = api.put(batch, vec![content.clone()], tag.is_some()).await;
+            put.map_err(ApiError::from_upload)?
+        }
+    };
     spread(&api, &content);
     let mut response = HttpResponse::Created();
-    if let Some(tag) = tag {
-        api.node().tags().count(tag, 1, None);
-        response.insert_header(("Swarm-Tag", tag.to_string()));
+    match tag {
+        Some(tag) => {
+            api.node().tags().count(tag, &arrivals, api.network.now(), None);
+            response.insert_header(("Swarm-Tag", tag.to_string()));
+        }
+        None => api.push_in_vain().await,
     }
     Ok(response.json(Stored { reference }))
 }
@@ -66,8 +75,8 @@ fn read_chunk(body: web::Bytes) -> Result<Content, ApiError> {
 /// Everyone whom the chunk may concern gets it.
 pub(super) fn spread(api: &Api, content: &Content) {
     match content {
-        Content::Chunk(chunk) => api.network.deliver(chunk),
-        Content::Soc(soc) => api.network.announce(soc),
+        Content::Chunk(chunk) => api.network.deliver(chunk, api.index),
+        Content::Soc(soc) => api.network.announce(soc, api.index),
     }
 }
 
@@ -76,7 +85,7 @@ async fn download(api: ApiData, path: web::Path<String>, request: HttpRequest) -
     super::bytes::check_retrieval_timeout(&request)?;
     api.injected(api.network.faults.get().download_error).await?;
     let missed = api.network.faults.misses(&address);
-    let content = api.network.get(api.node(), &address).filter(|_| !missed);
+    let content = api.look_for(&address).await.filter(|_| !missed);
     let content = content.ok_or_else(|| ApiError::not_found("chunk not found"))?;
     Ok(HttpResponse::Ok().content_type("binary/octet-stream").body(content.to_bytes()))
 }

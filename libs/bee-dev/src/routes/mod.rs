@@ -9,6 +9,7 @@ mod feeds;
 mod node;
 mod params;
 mod pss;
+mod slow;
 mod soc;
 mod socket;
 mod stamps;
@@ -22,7 +23,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, Resource, Responder, Route, web};
-use t4t_types::BatchId;
+use t4t_types::{BatchId, SwarmRef};
 
 use self::error::ApiError;
 use crate::network::batches::StampError;
@@ -36,12 +37,21 @@ pub(crate) struct Api {
     pub(crate) index: usize,
 }
 
+/// How often a node looks again for what is not there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 pub(crate) type ApiData = web::Data<Api>;
 type ApiResult = Result<HttpResponse, ApiError>;
 
 impl Api {
     fn node(&self) -> &Node {
         &self.network.nodes[self.index]
+    }
+
+    /// What the node says it takes part in.
+    fn mode(&self) -> &'static str {
+        let is_light = self.network.faults.get().light.is_some_and(|light| light.node == self.index);
+        if is_light { "light" } else { "full" }
     }
 
     /// Fails, or never answers, if uploads or downloads shall fail now.
@@ -60,10 +70,31 @@ impl Api {
     }
 
     /// Pays for content and keeps it, off the server's thread.
-    async fn put(&self, batch: BatchId, content: Vec<Content>, defer: bool) -> Result<(), StampError> {
+    async fn put(&self, batch: BatchId, content: Vec<Content>, defer: bool) -> Result<Vec<u64>, StampError> {
         let api = self.clone();
         let put = web::block(move || api.network.put(api.node(), &batch, content, defer)).await;
         put.unwrap_or(Err(StampError::NotUsable))
+    }
+
+    /// A node without a way to the network tries for a while, and then says that all is well.
+    async fn push_in_vain(&self) {
+        let cut_off = self.network.faults.get().cut_off.filter(|cut_off| cut_off.node == self.index);
+        if let Some(cut_off) = cut_off {
+            self.network.config.clock.sleep(Duration::from_millis(cut_off.answers_after_ms)).await;
+        }
+    }
+
+    /// What lies at an address, looked for as long as this network's nodes look.
+    async fn look_for(&self, address: &SwarmRef) -> Option<Content> {
+        let clock = &self.network.config.clock;
+        let ends_ms = self.network.now().saturating_add(self.network.faults.get().retrieval_ms);
+        loop {
+            let found = self.network.get(self.node(), address);
+            if found.is_some() || self.network.now() >= ends_ms {
+                return found;
+            }
+            clock.sleep(LOOK_AGAIN).await;
+        }
     }
 }
 
@@ -106,7 +137,8 @@ pub(crate) async fn delayed(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(api) = request.app_data::<ApiData>().cloned() {
-        let delay = Duration::from_millis(api.network.faults.get().delay_ms);
+        let faults = &api.network.faults;
+        let delay = Duration::from_millis(faults.get().delay_ms.max(faults.frozen_ms(api.index)));
         if !delay.is_zero() && !request.path().starts_with("/dev/") {
             api.network.config.clock.sleep(delay).await;
         }

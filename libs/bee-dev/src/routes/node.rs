@@ -38,8 +38,9 @@ async fn readiness() -> ApiResult {
     Ok(HttpResponse::Ok().json(json!({ "status": "ready", "version": VERSION, "apiVersion": API_VERSION })))
 }
 
-async fn node() -> ApiResult {
-    Ok(HttpResponse::Ok().json(json!({ "beeMode": "full", "chequebookEnabled": true, "swapEnabled": true })))
+async fn node(api: ApiData) -> ApiResult {
+    let mode = api.mode();
+    Ok(HttpResponse::Ok().json(json!({ "beeMode": mode, "chequebookEnabled": true, "swapEnabled": true })))
 }
 
 async fn chain_state(api: ApiData) -> ApiResult {

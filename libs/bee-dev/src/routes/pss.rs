@@ -54,6 +54,7 @@ async fn send(
     let content = Content::Chunk(Chunk::parse(mined.data.into()).map_err(|_| failed())?);
     api.put(batch, vec![content.clone()], false).await.map_err(ApiError::from_message)?;
     chunks::spread(&api, &content);
+    api.push_in_vain().await;
     Ok(HttpResponse::Created().json(serde_json::json!({ "code": 201, "message": "Created" })))
 }
 

@@ -63,6 +63,7 @@ async fn upload(
         api.put(batch, vec![content.clone()], false).await.map_err(refused)?;
     }
     chunks::spread(&api, &content);
+    api.push_in_vain().await;
     Ok(HttpResponse::Created().json(Stored { reference }))
 }
 

@@ -69,6 +69,10 @@ impl Pump {
         if self.api.network.faults.get().silent_sockets {
             return Ok(());
         }
+        let frozen = Duration::from_millis(self.api.network.faults.frozen_ms(self.api.index));
+        if !frozen.is_zero() {
+            self.api.network.config.clock.sleep(frozen).await;
+        }
         let session = &mut self.session;
         let writing = async {
             match frame {

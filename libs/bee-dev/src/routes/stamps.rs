@@ -66,12 +66,15 @@ impl Api {
             bucket_depth: Batch::BUCKET_DEPTH,
             block_number: batch.start_block,
             immutable_flag: batch.immutable,
-            exists: batch.value > self.network.total_amount(),
+            exists: batch.value > self.network.total_amount() && !self.network.hides(batch),
             batch_ttl: self.seconds_left(batch),
         }
     }
 
     fn seconds_left(&self, batch: &Batch) -> i64 {
+        if self.network.hides(batch) {
+            return -1;
+        }
         if let Some(seconds) = self.network.ends_in(batch) {
             return seconds.into();
         }
@@ -148,6 +151,7 @@ async fn buy(
             immutable,
             start_block: network.block(),
             usable_at: network.now().saturating_add(usable_delay),
+            seen_at: network.now().saturating_add(network.faults.get().new_batch_unseen_ms),
         }))
     });
     Ok(HttpResponse::Created().json(api.receipt(buying.await?)))
@@ -190,7 +194,7 @@ async fn dilute(api: ApiData, path: web::Path<(String, String)>) -> ApiResult {
 
 async fn list(api: ApiData) -> ApiResult {
     let batches = api.network.batches();
-    let ours = batches.iter().filter(|batch| batch.owner == api.index);
+    let ours = batches.iter().filter(|batch| batch.owner == api.index && api.network.lists(batch));
     let stamps: Vec<StampJson> = ours.map(|batch| api.stamp_json(batch)).collect();
     Ok(HttpResponse::Ok().json(serde_json::json!({ "stamps": stamps })))
 }
@@ -199,6 +203,9 @@ async fn one(api: ApiData, path: web::Path<String>) -> ApiResult {
     let id = batch_id(&path)?;
     let batches = api.network.batches();
     let batch = batches.owned(api.index, &id).ok_or_else(|| ApiError::not_found("issuer does not exist"))?;
+    if !api.network.lists(batch) && api.network.hides(batch) {
+        return Err(ApiError::not_found("issuer does not exist"));
+    }
     if !api.network.usable(batch) {
         return Err(ApiError::bad_request("batch not usable"));
     }

@@ -36,17 +36,17 @@ async fn create(api: ApiData) -> ApiResult {
 }
 
 async fn list(api: ApiData, page: web::Query<Page>) -> ApiResult {
-    let tags = api.node().tags().list(page.offset, page.limit.min(1000));
+    let tags = api.node().tags().list(page.offset, page.limit.min(1000), api.network.now());
     Ok(HttpResponse::Ok().json(serde_json::json!({ "tags": tags })))
 }
 
 async fn get(api: ApiData, uid: web::Path<u64>) -> ApiResult {
-    let tag = api.node().tags().get(*uid).cloned().ok_or_else(absent)?;
+    let tag = api.node().tags().get(*uid, api.network.now()).ok_or_else(absent)?;
     Ok(HttpResponse::Ok().json(tag))
 }
 
 async fn patch(api: ApiData, uid: web::Path<u64>) -> ApiResult {
-    api.node().tags().get(*uid).ok_or_else(absent)?;
+    api.node().tags().get(*uid, api.network.now()).ok_or_else(absent)?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "code": 200, "message": "ok" })))
 }
 

@@ -77,11 +77,20 @@ pub(crate) async fn day(bee: &Bee) -> Xbzz {
     bee.chain_state().await.unwrap().current_price.checked_mul(17_280 + 100).unwrap()
 }
 
-async fn usable_batch(bee: &Bee) -> BatchId {
-    let usable =
-        bee.stamps().await.unwrap().into_iter().find(|stamp| stamp.usable && stamp.usage_ratio() < 0.5);
-    if let Some(stamp) = usable {
+/// Held while a batch is looked for or bought: of two purchases at once on one node, the second is refused.
+static BUYING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// A batch of the node that pays; the first test that finds none buys one, and all others wait for it.
+pub(crate) async fn usable_batch(bee: &Bee) -> BatchId {
+    let _one_at_a_time = BUYING.lock().await;
+    let stamps = bee.stamps().await.unwrap();
+    if let Some(stamp) = stamps.iter().find(|stamp| stamp.usable && stamp.usage_ratio() < 0.5) {
         return stamp.batch_id;
+    }
+    // Bought by an earlier run, and not shown as usable yet.
+    if let Some(pending) = stamps.iter().find(|stamp| stamp.label == "conformance" && !stamp.usable) {
+        wait_usable(bee, &pending.batch_id).await;
+        return pending.batch_id;
     }
     let order = order(day(bee).await, "conformance");
     let batch = bee.buy_stamp(&order).await.unwrap().batch_id;

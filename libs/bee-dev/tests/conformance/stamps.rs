@@ -1,9 +1,12 @@
 //! Postage batches. Buying costs xBZZ, so real nodes are only asked.
 
+use std::time::Duration;
+
+use t4t_bee_dev::{BeeDev, BeeDevConfig};
 use t4t_swarm::{SwarmError, Upload};
 use t4t_types::BatchId;
 
-use crate::nodes::{Nodes, day, order, wait_usable};
+use crate::nodes::{Nodes, bee, day, order, usable_batch, wait_usable};
 
 #[tokio::test]
 async fn a_batch_is_listed_and_found() {
@@ -51,6 +54,18 @@ async fn a_batch_is_bought_topped_up_and_diluted() {
     let diluted = nodes.sender.stamp(&batch).await.unwrap();
     assert_eq!(diluted.depth, 21);
     assert!(diluted.ttl_seconds <= topped_up.ttl_seconds / 2);
+}
+
+#[tokio::test]
+async fn tests_that_begin_at_once_on_a_node_without_a_batch_buy_one() {
+    let delay = Duration::from_millis(500);
+    let config =
+        BeeDevConfig { transaction_delay: delay, stamp_usable_delay: delay, ..BeeDevConfig::default() };
+    let network = BeeDev::start(config).await.unwrap();
+    let node = bee(&network.urls()[0]);
+    let (first, second) = tokio::join!(usable_batch(&node), usable_batch(&node));
+    assert_eq!(first, second);
+    assert_eq!(node.stamps().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -111,13 +111,18 @@ keys! {
     BEE_API_URL: Kind::Url, Some("http://127.0.0.1:1633"), "", All, "The Bee node's HTTP address.";
     POSTAGE_BATCH_ID: Kind::Batch, None, "", All, "The postage batch to stamp with; it is then not bought, topped up or diluted.";
     T4T_STAMP_MANAGE: Kind::Bool, Some("true"), "", All, "Whether postage batches are bought, topped up and diluted.";
-    T4T_STAMP_DEPTH: whole(17, 255), Some("24"), "", All, "The depth of a postage batch that is bought.";
-    T4T_STAMP_TTL_DAYS: whole(1, 3650), Some("30"), "days", All, "For how long postage is bought or topped up.";
-    T4T_STAMP_MIN_TTL_DAYS: whole(1, 3650), Some("7"), "days", All, "Postage with less time left is topped up.";
+    T4T_STAMP_DEPTH: whole(17, 255), Some("20"), "", All, "The depth of a postage batch that is bought; it grows by use.";
+    T4T_STAMP_TTL_DAYS: whole(1, 3650), Some("7"), "days", All, "For how long postage is bought or topped up; for fewer days where more would cost more than is allowed.";
+    T4T_STAMP_MIN_TTL_DAYS: whole(1, 3650), Some("2"), "days", All, "Postage with less time left is topped up.";
     T4T_STAMP_LABEL: Kind::Text, Some("t4t"), "", All, "The label of our postage batches.";
     T4T_STAMP_MAX_UTILIZATION: Kind::Ratio { min: 0.0, max: 1.0 }, Some("0.5"), "", All, "A postage batch whose fullest bucket is fuller than this is diluted; a mutable one, as ours are, to a depth of 22 at most.";
     T4T_STAMP_MAX_DEPTH: whole(17, 255), Some("28"), "", All, "A postage batch is never diluted beyond this depth.";
+    T4T_STAMP_MAX_SPEND: Kind::Amount, Some("10000000000000000"), "", All, "The most that one purchase or top-up of postage may take from the Bee node's wallet; more needs this to be raised.";
+    T4T_STAMP_MAX_MONTHLY_SPEND: Kind::Amount, Some("100000000000000000"), "", All, "The most that postage may take from the Bee node's wallet in 30 days.";
     T4T_STAMP_DRY_RUN: Kind::Bool, Some("false"), "", All, "Whether stamp management only says what it would do.";
+
+    T4T_REQUEST_REDUNDANCY: whole(0, 4), Some("0"), "", Gateway, "The redundancy level of requests longer than a chunk of 4096 bytes; they are read within seconds, and above 0 each is stored before it is paid for.";
+    T4T_ANSWER_REDUNDANCY: whole(0, 4), Some("1"), "", Provider, "The redundancy level of answers longer than a chunk of 4096 bytes: 0 none, 1 medium, 2 strong, 3 insane, 4 paranoid.";
 
     T4T_GATEWAY_HOST: Kind::Host, None, "", Gateway, "Where the OpenAI API listens; `T4T_ADMIN_HOST` where not set, else 127.0.0.1.";
     T4T_GATEWAY_PORT: PORT, None, "", Gateway, "The OpenAI API's port; `T4T_ADMIN_PORT` where not set, else 8080.";

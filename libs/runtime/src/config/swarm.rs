@@ -1,6 +1,6 @@
 //! Settings of Swarm.
 
-use t4t_types::BatchId;
+use t4t_types::{BatchId, Xbzz};
 use url::Url;
 
 use super::error::{ConfigError, ConfigProblem};
@@ -15,6 +15,10 @@ pub struct SwarmSettings {
     pub batch: Option<BatchId>,
     /// How postage is looked after otherwise.
     pub stamps: StampSettings,
+    /// The redundancy level of requests longer than a chunk (`T4T_REQUEST_REDUNDANCY`, 0).
+    pub request_redundancy: u8,
+    /// The redundancy level of answers longer than a chunk (`T4T_ANSWER_REDUNDANCY`, 1).
+    pub answer_redundancy: u8,
 }
 
 /// How postage batches are bought and kept alive.
@@ -22,11 +26,11 @@ pub struct SwarmSettings {
 pub struct StampSettings {
     /// Whether they are bought, topped up and diluted at all (`T4T_STAMP_MANAGE`, true).
     pub manage: bool,
-    /// The depth of a new batch (`T4T_STAMP_DEPTH`, 24).
+    /// The depth of a new batch (`T4T_STAMP_DEPTH`, 20).
     pub depth: u8,
-    /// For how many days postage is bought (`T4T_STAMP_TTL_DAYS`, 30).
+    /// For how many days postage is bought (`T4T_STAMP_TTL_DAYS`, 7).
     pub ttl_days: u32,
-    /// Postage with fewer days left is topped up (`T4T_STAMP_MIN_TTL_DAYS`, 7).
+    /// Postage with fewer days left is topped up (`T4T_STAMP_MIN_TTL_DAYS`, 2).
     pub min_ttl_days: u32,
     /// The label of our batches (`T4T_STAMP_LABEL`, t4t).
     pub label: String,
@@ -34,6 +38,10 @@ pub struct StampSettings {
     pub max_utilization: f64,
     /// A batch is never diluted beyond this depth (`T4T_STAMP_MAX_DEPTH`, 28).
     pub max_depth: u8,
+    /// The most that one purchase or top-up may cost (`T4T_STAMP_MAX_SPEND`, 1 xBZZ).
+    pub max_spend: Xbzz,
+    /// The most that all of 30 days may cost (`T4T_STAMP_MAX_MONTHLY_SPEND`, 10 xBZZ).
+    pub max_monthly_spend: Xbzz,
     /// Only say what would be done (`T4T_STAMP_DRY_RUN`, false).
     pub dry_run: bool,
 }
@@ -48,6 +56,8 @@ impl SwarmSettings {
             bee_url: settings.url(&keys::BEE_API_URL)?,
             batch: settings.get(&keys::POSTAGE_BATCH_ID)?,
             stamps: StampSettings::from_settings(settings)?,
+            request_redundancy: settings.whole(&keys::T4T_REQUEST_REDUNDANCY)?,
+            answer_redundancy: settings.whole(&keys::T4T_ANSWER_REDUNDANCY)?,
         })
     }
 }
@@ -63,6 +73,8 @@ impl StampSettings {
             label: settings.required(&keys::T4T_STAMP_LABEL, why)?,
             max_utilization: settings.required(&keys::T4T_STAMP_MAX_UTILIZATION, why)?,
             max_depth: settings.whole(&keys::T4T_STAMP_MAX_DEPTH)?,
+            max_spend: settings.amount(&keys::T4T_STAMP_MAX_SPEND)?.unwrap_or_default(),
+            max_monthly_spend: settings.amount(&keys::T4T_STAMP_MAX_MONTHLY_SPEND)?.unwrap_or_default(),
             dry_run: settings.flag(&keys::T4T_STAMP_DRY_RUN)?,
         };
         stamps.check()

@@ -2,7 +2,10 @@
 
 use t4t_types::SwarmRef;
 
-use super::{Chunk, PAYLOAD_BYTES, SEGMENT_BYTES};
+use super::{Chunk, PAYLOAD_BYTES, Redundancy, SEGMENT_BYTES};
+
+/// In a span's last byte: the rest of the byte is the redundancy level.
+const LEVEL_MARK: u8 = 0x80;
 
 /// Deeper than any tree of 64-bit spans.
 const MAX_DEPTH: usize = 10;
@@ -19,9 +22,9 @@ pub enum JoinError {
         /// Most bytes taken.
         limit: usize,
     },
-    /// Stored with parity chunks, which are not understood here.
-    #[error("chunk {0} was stored with redundancy")]
-    Redundant(SwarmRef),
+    /// Stored at a redundancy level that does not exist.
+    #[error("chunk {0} was stored at an unknown redundancy level")]
+    UnknownLevel(SwarmRef),
     /// Spans and references contradict each other.
     #[error("chunk {0} does not fit its tree")]
     Inconsistent(SwarmRef),
@@ -34,7 +37,7 @@ pub fn join(
     limit: usize,
 ) -> Result<Vec<u8>, JoinError> {
     let top = get(root).ok_or(JoinError::Missing(*root))?;
-    let span = span_of(&top)?;
+    let (span, _) = span_of(&top)?;
     if span > limit as u64 {
         return Err(JoinError::TooLarge { limit });
     }
@@ -42,7 +45,7 @@ pub fn join(
     // A stack in place of recursion: peers may send trees of any shape.
     let mut open = vec![(top, 0)];
     while let Some((chunk, depth)) = open.pop() {
-        let span = span_of(&chunk)?;
+        let (span, level) = span_of(&chunk)?;
         let payload = chunk.payload();
         if span <= PAYLOAD_BYTES as u64 {
             if payload.len() as u64 != span || file.len() + payload.len() > limit {
@@ -51,24 +54,37 @@ pub fn join(
             file.extend_from_slice(&payload);
             continue;
         }
-        let children = children_of(&chunk, span, depth, &mut get)?;
+        let children = children_of(&chunk, (span, level), depth, &mut get)?;
         open.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
     }
     if file.len() as u64 == span { Ok(file) } else { Err(JoinError::Inconsistent(*root)) }
 }
 
-fn span_of(chunk: &Chunk) -> Result<u64, JoinError> {
-    let span = chunk.span();
-    if span[7] & 0x80 != 0 {
-        Err(JoinError::Redundant(chunk.address()))
-    } else {
-        Ok(u64::from_le_bytes(span))
+/// How many bytes lie below a chunk, and at which level it was stored: the span's last byte tells, if its first bit is set.
+fn span_of(chunk: &Chunk) -> Result<(u64, Redundancy), JoinError> {
+    let mut span = chunk.span();
+    if span[7] & LEVEL_MARK == 0 {
+        return Ok((u64::from_le_bytes(span), Redundancy::None));
     }
+    let level =
+        Redundancy::of_level(span[7] & !LEVEL_MARK).ok_or(JoinError::UnknownLevel(chunk.address()))?;
+    span[7] = 0;
+    Ok((u64::from_le_bytes(span), level))
+}
+
+/// How many of a parent's references lead to data: those to parity chunks come after them.
+fn data_references(span: u64, level: Redundancy) -> usize {
+    let branches = level.most_data() as u64;
+    let mut below = PAYLOAD_BYTES as u64;
+    while span.div_ceil(below) > branches {
+        below = below.saturating_mul(branches);
+    }
+    usize::try_from(span.div_ceil(below)).unwrap_or(usize::MAX)
 }
 
 fn children_of(
     parent: &Chunk,
-    span: u64,
+    (span, level): (u64, Redundancy),
     depth: usize,
     get: &mut impl FnMut(&SwarmRef) -> Option<Chunk>,
 ) -> Result<Vec<Chunk>, JoinError> {
@@ -80,12 +96,17 @@ fn children_of(
     {
         return Err(inconsistent());
     }
-    let mut children = Vec::with_capacity(references.len() / SEGMENT_BYTES);
+    let count = references.len() / SEGMENT_BYTES;
+    let data = if level == Redundancy::None { count } else { data_references(span, level) };
+    if data + level.parities(data) != count {
+        return Err(inconsistent());
+    }
+    let mut children = Vec::with_capacity(data);
     let mut below = 0u64;
-    for reference in references.chunks_exact(SEGMENT_BYTES) {
+    for reference in references.chunks_exact(SEGMENT_BYTES).take(data) {
         let address = SwarmRef::new(reference.try_into().map_err(|_| inconsistent())?);
         let child = get(&address).ok_or(JoinError::Missing(address))?;
-        below = below.checked_add(span_of(&child)?).ok_or_else(inconsistent)?;
+        below = below.checked_add(span_of(&child)?.0).ok_or_else(inconsistent)?;
         children.push(child);
     }
     if below == span { Ok(children) } else { Err(inconsistent()) }

@@ -2,6 +2,7 @@
 
 mod bmt;
 mod joiner;
+mod redundancy;
 mod splitter;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use t4t_types::SwarmRef;
 pub use bmt::bmt_root;
 pub(crate) use bmt::sibling_path;
 pub use joiner::{JoinError, join};
+pub use redundancy::Redundancy;
 pub use splitter::{root_reference, split};
 
 use crate::keccak::keccak_span;

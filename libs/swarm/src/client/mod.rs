@@ -5,6 +5,7 @@ mod bytes;
 mod chunks;
 mod messages;
 mod node;
+mod probe;
 mod request;
 mod retry;
 mod subscription;

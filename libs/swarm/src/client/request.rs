@@ -17,7 +17,7 @@ use super::{Bee, BeeConfig};
 use crate::SwarmError;
 
 /// Most bytes of a JSON answer; the longest is a list of stamps.
-const ANSWER_BYTES: usize = 4 << 20;
+pub(super) const ANSWER_BYTES: usize = 4 << 20;
 /// Most bytes of an error that are read and shown.
 const ERROR_BYTES: usize = 64 << 10;
 const SHOWN_CHARACTERS: usize = 300;

@@ -2,20 +2,26 @@
 //!
 //! The order in which a batch is looked for is version 1's, so that an operator can swap images and keep the batch.
 
+mod journal;
 mod memory;
+mod outbound;
 mod rescue;
+mod spending;
 mod standing;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use t4t_types::{BatchId, Xbzz};
+use t4t_types::{Address, BatchId, UnixSeconds};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use self::journal::Journal;
+use self::memory::Remembered;
 pub use self::memory::StampSource;
+pub use self::spending::{SpendingLimits, estimate_of};
 pub use self::standing::Standing;
-use crate::{Bee, BuyStamp, StampReceipt, StampState, SwarmError};
+use crate::{Bee, StampReceipt, StampState, SwarmError, SwarmTrouble};
 
 /// Blocks of 5 s in a day.
 const BLOCKS_A_DAY: u128 = 17_280;
@@ -24,8 +30,11 @@ const SECONDS_A_DAY: i64 = 86_400;
 /// fall anywhere, is forgotten after four million others.
 const MUTABLE_DEPTH: u8 = 22;
 const POLL: Duration = Duration::from_millis(1500);
-/// A purchase or a top-up takes blocks to show: no second one before.
-const SETTLE: Duration = Duration::from_secs(600);
+/// How long a batch that is known and not shown is waited for: after a restart a node shows its batches late, as unusable
+/// or not at all.
+const HIDDEN_MS: u64 = 3_600_000;
+/// The file of what was bought, beside the one that remembers the batch.
+const JOURNAL: &str = "postage-spent.json";
 
 /// Which batch to use and how to keep it.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +59,8 @@ pub struct StampKeeperConfig {
     pub max_utilization: f64,
     /// No batch is diluted beyond this depth.
     pub max_depth: u8,
+    /// The most that is spent without a person's consent.
+    pub limits: SpendingLimits,
     /// How long to wait for a new batch to become usable.
     pub usable_wait: Duration,
 }
@@ -62,11 +73,12 @@ impl Default for StampKeeperConfig {
             manage: true,
             dry_run: false,
             label: "t4t".to_owned(),
-            depth: 24,
-            ttl_days: 30,
-            min_ttl_days: 7,
+            depth: 20,
+            ttl_days: 7,
+            min_ttl_days: 2,
             max_utilization: 0.5,
             max_depth: 28,
+            limits: SpendingLimits::default(),
             usable_wait: Duration::from_secs(240),
         }
     }
@@ -87,8 +99,10 @@ pub struct StampKeeper {
     bee: Bee,
     config: StampKeeperConfig,
     chosen: std::sync::Mutex<Option<BatchId>>,
-    /// Held while a batch is looked for or bought; holds when money was last spent.
-    spending: Mutex<LastSpent>,
+    /// Held while a batch is looked for or bought.
+    spending: Mutex<Purse>,
+    /// Why there is no batch, as the last search found.
+    missing: std::sync::Mutex<Option<SwarmTrouble>>,
     /// Held while a full batch is diluted; counts how often that was done.
     rescues: Mutex<u64>,
     /// What the node last said about the batch in use.
@@ -97,10 +111,14 @@ pub struct StampKeeper {
     checked_at_ms: Mutex<u64>,
 }
 
-#[derive(Debug, Default)]
-struct LastSpent {
-    purchase: Option<u64>,
-    top_up: Option<u64>,
+/// What is written down about money and batches.
+#[derive(Debug)]
+struct Purse {
+    journal: Journal,
+    /// Since when a known batch is not shown, in milliseconds since 1970.
+    hidden_since_ms: Option<u64>,
+    /// The node's wallet, once it told.
+    node: Option<Address>,
 }
 
 impl StampKeeper {
@@ -108,11 +126,13 @@ impl StampKeeper {
     pub fn new(bee: Bee, config: StampKeeperConfig) -> Self {
         let chosen = std::sync::Mutex::new(None);
         let known = std::sync::Mutex::default();
+        let journal = Journal::new(config.state_file.as_ref().map(|file| file.with_file_name(JOURNAL)));
         Self {
             bee,
             config,
             chosen,
-            spending: Mutex::default(),
+            spending: Mutex::new(Purse { journal, hidden_since_ms: None, node: None }),
+            missing: std::sync::Mutex::default(),
             rescues: Mutex::default(),
             known,
             checked_at_ms: Mutex::default(),
@@ -133,17 +153,30 @@ impl StampKeeper {
     ///
     /// The order: the configured batch; the remembered one; the one with our label that lasts longest, topped up
     /// if it is short of days; a new one. Without management: any usable batch. May wait minutes for a purchase.
-    /// Errors: [`SwarmError::NoStamp`] if there is none and none may be bought.
+    ///
+    /// # Errors
+    /// [`SwarmError::NoStamp`] if there is none and none may be bought; [`SwarmError::StampHidden`] and
+    /// [`SwarmError::StampOrdered`] while one is waited for; [`SwarmError::NeedsConsent`] and
+    /// [`SwarmError::WalletLacks`] where a person has to do something.
     pub async fn resolve(&self) -> Result<BatchId, SwarmError> {
-        let mut spent = self.spending.lock().await;
+        let mut purse = self.spending.lock().await;
         if let Some(batch) = self.batch() {
             return Ok(batch);
         }
-        let (batch, source) = self.find(&mut spent).await?;
+        let found = self.find(&mut purse).await;
+        let trouble = found.as_ref().err().map(SwarmTrouble::from);
+        *self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = trouble;
+        let (batch, source, ends_at) = found?;
+        purse.hidden_since_ms = None;
         info!(%batch, ?source, "postage batch chosen");
         self.choose(Some(batch));
-        self.remember(batch, source).await;
+        self.remember(batch, source, purse.node, ends_at).await;
         Ok(batch)
+    }
+
+    /// Why there is no batch, as the last search found.
+    fn missing(&self) -> Option<SwarmTrouble> {
+        self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// Lets go of a batch that pays for nothing any more, so that the next [`Self::resolve`] finds another. A configured
@@ -158,51 +191,72 @@ impl StampKeeper {
         *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = batch;
     }
 
-    async fn find(&self, spent: &mut LastSpent) -> Result<(BatchId, StampSource), SwarmError> {
+    async fn find(&self, purse: &mut Purse) -> Result<Found, SwarmError> {
         if let Some(batch) = self.config.batch {
-            return Ok((batch, StampSource::Configured));
-        }
-        if let Some(batch) = self.remembered().await {
-            match self.bee.stamp(&batch).await {
-                Ok(state) if state.usable => return Ok((batch, StampSource::Remembered)),
-                Ok(_) | Err(SwarmError::NotFound(_) | SwarmError::StampUnusable { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            return Ok((batch, StampSource::Configured, None));
         }
         let stamps = self.bee.stamps().await?;
-        if !self.config.manage {
-            let any = longest(stamps.iter().filter(|stamp| stamp.usable)).ok_or(SwarmError::NoStamp)?;
-            return Ok((any.batch_id, StampSource::Any));
+        let node = self.node_of(purse).await;
+        let remembered = self.remembered(node).await;
+        let listed = |batch: &BatchId| stamps.iter().find(|stamp| stamp.batch_id == *batch);
+        if let Some(known) = &remembered
+            && let Some(stamp) = listed(&known.batch_id).filter(|stamp| stamp.usable)
+        {
+            return Ok((stamp.batch_id, StampSource::Remembered, self.end_of(stamp)));
         }
-        let ours = || stamps.iter().filter(|stamp| stamp.label == self.config.label);
-        if let Some(stamp) = longest(ours().filter(|stamp| stamp.usable)) {
-            if self.lacks_days(stamp) {
-                self.top_up(stamp, spent).await?;
+        let is_ours = |stamp: &&StampState| stamp.label == self.config.label || !self.config.manage;
+        if let Some(stamp) = longest(stamps.iter().filter(is_ours).filter(|stamp| stamp.usable)) {
+            if self.config.manage && self.lacks_days(stamp) {
+                // It pays for now, whatever becomes of its top-up.
+                if let Err(error) = self.top_up(stamp, purse, node).await {
+                    warn!(%error, "the postage batch can't be topped up");
+                }
             }
-            return Ok((stamp.batch_id, StampSource::Label));
+            let source = if self.config.manage { StampSource::Label } else { StampSource::Any };
+            return Ok((stamp.batch_id, source, self.end_of(stamp)));
         }
-        if let Some(pending) = ours().find(|stamp| stamp.exists) {
+        let ours = || stamps.iter().filter(is_ours).filter(|stamp| !has_ended(stamp));
+        if let Some(pending) = ours().find(|stamp| stamp.exists).filter(|_| self.config.manage) {
             self.wait_usable(&pending.batch_id).await?;
-            return Ok((pending.batch_id, StampSource::Label));
+            return Ok((pending.batch_id, StampSource::Label, None));
         }
-        self.buy(spent).await.map(|batch| (batch, StampSource::Bought))
-    }
-
-    async fn buy(&self, spent: &mut LastSpent) -> Result<BatchId, SwarmError> {
-        if self.config.dry_run || self.recent(spent.purchase) {
+        let hidden = ours().map(|stamp| stamp.batch_id).next().filter(|_| self.config.manage);
+        let known = remembered.filter(|known| self.may_show_again(known, listed(&known.batch_id)));
+        if let Some(batch) = known.map(|known| known.batch_id).or(hidden)
+            && self.waits_still(purse)
+        {
+            return Err(SwarmError::StampHidden { batch });
+        }
+        if !self.config.manage {
             return Err(SwarmError::NoStamp);
         }
-        let order = BuyStamp {
-            amount: self.full_amount().await?,
-            depth: self.config.depth,
-            label: self.config.label.clone(),
-            immutable: false,
-        };
-        info!(amount = %order.amount.plur(), depth = order.depth, "buying a postage batch");
-        spent.purchase = Some(self.bee.clock().unix_millis());
-        let receipt = self.bee.buy_stamp(&order).await?;
-        self.wait_usable(&receipt.batch_id).await?;
-        Ok(receipt.batch_id)
+        self.buy(purse, node).await.map(|batch| (batch, StampSource::Bought, None))
+    }
+
+    /// The node's wallet, by which its batches are told from another node's; `None` while it does not tell.
+    async fn node_of(&self, purse: &mut Purse) -> Option<Address> {
+        if purse.node.is_none() {
+            purse.node = self.bee.addresses().await.ok().map(|addresses| addresses.ethereum);
+        }
+        purse.node
+    }
+
+    /// Whether a batch of an earlier run can't have ended yet.
+    fn may_show_again(&self, known: &Remembered, listed: Option<&StampState>) -> bool {
+        let lasts = known.ends_at.is_none_or(|ends_at| self.bee.clock().now() < ends_at);
+        lasts && !listed.is_some_and(has_ended)
+    }
+
+    /// Whether what is hidden is waited for still.
+    fn waits_still(&self, purse: &mut Purse) -> bool {
+        let now_ms = self.bee.clock().unix_millis();
+        let since_ms = *purse.hidden_since_ms.get_or_insert(now_ms);
+        now_ms.saturating_sub(since_ms) < HIDDEN_MS
+    }
+
+    fn end_of(&self, stamp: &StampState) -> Option<UnixSeconds> {
+        let seconds = u64::try_from(stamp.ttl_seconds).ok()?;
+        Some(self.bee.clock().now().plus(seconds))
     }
 
     /// Feeds the batch in use: tops it up when it is short of days, dilutes it when it is filling.
@@ -214,40 +268,27 @@ impl StampKeeper {
         let Some(batch) = self.batch().filter(|_| self.config.manage && self.config.batch.is_none()) else {
             return Ok(done);
         };
-        let mut spent = self.spending.lock().await;
+        let mut purse = self.spending.lock().await;
+        let node = self.node_of(&mut purse).await;
         let stamp = match self.bee.stamp(&batch).await {
             Err(error @ (SwarmError::NotFound(_) | SwarmError::StampUnusable { .. })) => {
-                warn!(%batch, %error, "the postage batch has ended");
+                warn!(%batch, %error, "the postage batch has ended, or is not shown");
                 self.choose(None);
                 return Err(error);
             }
             other => other?,
         };
         if self.lacks_days(&stamp) {
-            done.topped_up = self.top_up(&stamp, &mut spent).await?;
+            done.topped_up = self.top_up(&stamp, &mut purse, node).await?;
         }
         if stamp.usage_ratio() >= self.config.max_utilization && stamp.depth < self.deepest(&stamp) {
             done.diluted = self.dilute(&stamp).await?;
         }
+        if done != Upkeep::default() {
+            // How long it lasts now shows at the next start; that it lasts is known.
+            self.remember(batch, StampSource::Remembered, node, None).await;
+        }
         Ok(done)
-    }
-
-    async fn top_up(
-        &self,
-        stamp: &StampState,
-        spent: &mut LastSpent,
-    ) -> Result<Option<StampReceipt>, SwarmError> {
-        if self.recent(spent.top_up) {
-            return Ok(None);
-        }
-        let amount = self.full_amount().await?;
-        if self.config.dry_run {
-            info!(batch = %stamp.batch_id, amount = %amount.plur(), "dry run: would top up");
-            return Ok(None);
-        }
-        info!(batch = %stamp.batch_id, amount = %amount.plur(), "topping up");
-        spent.top_up = Some(self.bee.clock().unix_millis());
-        self.bee.top_up(&stamp.batch_id, amount).await.map(Some)
     }
 
     /// The depth beyond which a batch is not diluted.
@@ -269,21 +310,9 @@ impl StampKeeper {
         self.bee.dilute(&batch, depth).await.map(Some)
     }
 
-    /// What each chunk must be paid to last `ttl_days` at today's price.
-    async fn full_amount(&self) -> Result<Xbzz, SwarmError> {
-        let price = self.bee.chain_state().await?.current_price;
-        let blocks = BLOCKS_A_DAY * u128::from(self.config.ttl_days);
-        price.checked_mul(blocks).ok_or(SwarmError::Malformed { call: "chainstate", source: None })
-    }
-
     fn lacks_days(&self, stamp: &StampState) -> bool {
         let known = stamp.ttl_seconds >= 0;
         known && stamp.ttl_seconds / SECONDS_A_DAY < i64::from(self.config.min_ttl_days)
-    }
-
-    fn recent(&self, moment: Option<u64>) -> bool {
-        let settled = |moment: u64| u128::from(moment) + SETTLE.as_millis();
-        moment.is_some_and(|moment| u128::from(self.bee.clock().unix_millis()) < settled(moment))
     }
 
     /// Polls until the batch can pay.
@@ -304,6 +333,14 @@ impl StampKeeper {
             clock.sleep(POLL).await;
         }
     }
+}
+
+/// A batch that was found, how, and when it ends.
+type Found = (BatchId, StampSource, Option<UnixSeconds>);
+
+/// Whether a batch that pays for nothing has used up its amount; one that the node does not show yet has an unknown end.
+fn has_ended(stamp: &StampState) -> bool {
+    !stamp.usable && stamp.ttl_seconds == 0
 }
 
 /// The batch that lasts longest; one whose end is unknown counts as short.

@@ -7,6 +7,7 @@ use t4t_types::{BatchId, SwarmRef};
 use tracing::warn;
 
 use super::{POLL, StampKeeper};
+use crate::chunk::Redundancy;
 use crate::{Message, Sent, SwarmError, Upload};
 
 /// How long a dilution may take to show.
@@ -15,17 +16,35 @@ const DILUTION_WAIT: Duration = Duration::from_secs(30);
 impl StampKeeper {
     /// Stores content under the kept batch; see [`crate::Bee::upload`]. A full batch is diluted once.
     pub async fn upload(&self, data: impl Into<Bytes>, upload: Upload) -> Result<SwarmRef, SwarmError> {
-        let stored = self.upload_with_room(data.into(), upload).await;
+        self.upload_at(data, upload, Redundancy::None).await
+    }
+
+    /// The same at a redundancy level. How long it takes tells whether the node passes anything on.
+    pub async fn upload_at(
+        &self,
+        data: impl Into<Bytes>,
+        upload: Upload,
+        redundancy: Redundancy,
+    ) -> Result<SwarmRef, SwarmError> {
+        let data = data.into();
+        let pushing = self.begin_push(data.len(), upload);
+        let stored = self.upload_with_room(data, upload, redundancy).await;
+        pushing.end(&stored);
         self.note(&stored);
         stored
     }
 
-    async fn upload_with_room(&self, data: Bytes, upload: Upload) -> Result<SwarmRef, SwarmError> {
+    async fn upload_with_room(
+        &self,
+        data: Bytes,
+        upload: Upload,
+        redundancy: Redundancy,
+    ) -> Result<SwarmRef, SwarmError> {
         let (batch, seen) = self.room().await?;
-        match self.bee.upload(&batch, data.clone(), upload).await {
+        match self.bee.upload_at(&batch, data.clone(), upload, redundancy).await {
             Err(full) => {
                 self.make_room(&batch, seen, full).await?;
-                self.bee.upload(&batch, data, upload).await
+                self.bee.upload_at(&batch, data, upload, redundancy).await
             }
             stored => stored,
         }
@@ -33,7 +52,9 @@ impl StampKeeper {
 
     /// Sends a message under the kept batch; see [`crate::Bee::send_message`]. A full batch is diluted once.
     pub async fn send_message(&self, message: &Message) -> Result<Sent, SwarmError> {
+        let pushing = self.begin_push(message.payload.len(), Upload::Direct);
         let sent = self.send_with_room(message).await;
+        pushing.end(&sent);
         self.note(&sent);
         sent
     }

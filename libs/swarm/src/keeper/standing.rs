@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tracing::debug;
 
 use super::{MUTABLE_DEPTH, SECONDS_A_DAY, StampKeeper};
-use crate::{StampState, SwarmError, Upload};
+use crate::{StampState, SwarmError, SwarmTrouble, Upload};
 
 /// With less time than this a batch counts as spent: what is uploaded now has to be there for as long as a job and its
 /// app may take.
@@ -45,23 +45,39 @@ pub(super) struct Known {
     refused: bool,
     /// Questions in a row that the node did not answer.
     unanswered: u32,
+    /// Why the node does not answer.
+    silent: Option<SwarmTrouble>,
+    /// Why it passes nothing on.
+    pub(super) stuck: Option<SwarmTrouble>,
 }
 
 impl StampKeeper {
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why nothing can be paid for now, as far as known; `None` if all is well.
-    pub fn trouble(&self) -> Option<String> {
+    /// Why nothing can be sent or stored now, as far as known, and what to do about it; `None` if all is well.
+    pub fn trouble(&self) -> Option<SwarmTrouble> {
         if self.batch().is_none() {
-            return Some("there is no usable postage batch".to_owned());
+            let none = || SwarmTrouble::new("there is no usable postage batch", "see `t4t doctor`");
+            return Some(self.missing().unwrap_or_else(none));
         }
-        self.known().spent.clone()
+        let known = self.known();
+        let spent = known.spent.as_ref().map(|reason| SwarmTrouble::new(reason, self.remedy()));
+        known.silent.clone().or(spent).or_else(|| known.stuck.clone())
+    }
+
+    /// What a person does about a batch that pays for nothing.
+    pub fn remedy(&self) -> &'static str {
+        if self.config.manage && self.config.batch.is_none() {
+            "send xBZZ to the Bee node's own wallet, or set POSTAGE_BATCH_ID to another batch"
+        } else {
+            "top it up or dilute it at the Bee node, or set POSTAGE_BATCH_ID to another batch"
+        }
     }
 
     /// The same, but asks the node again where something was amiss, unless that was just done.
-    pub async fn check(&self) -> Option<String> {
+    pub async fn check(&self) -> Option<SwarmTrouble> {
         self.trouble()?;
         let mut checked_at_ms = self.checked_at_ms.lock().await;
         let now_ms = self.bee.clock().unix_millis();
@@ -83,7 +99,7 @@ impl StampKeeper {
         let standing = match &asked {
             Ok(stamp) => self.judge(stamp),
             Err(SwarmError::NotFound(_) | SwarmError::StampUnusable { .. }) => {
-                Standing::Spent(format!("the postage batch {batch} has ended, or the node does not own it"))
+                Standing::Spent(format!("the postage batch {batch} has ended, or the node does not show it"))
             }
             Err(_) => return asked.map(|_| Standing::Good).map_err(|error| self.unanswered(error)),
         };
@@ -92,7 +108,7 @@ impl StampKeeper {
             other => self.probe_if_refused().await.map_or(other, Standing::Spent),
         };
         let mut known = self.known();
-        known.unanswered = 0;
+        (known.unanswered, known.silent) = (0, None);
         known.spent = match &standing {
             Standing::Spent(reason) => Some(reason.clone()),
             _ => None,
@@ -104,7 +120,9 @@ impl StampKeeper {
         let mut known = self.known();
         known.unanswered = known.unanswered.saturating_add(1);
         if known.unanswered >= PATIENCE {
-            known.spent = Some(format!("the Bee node does not answer: {error}"));
+            let SwarmTrouble { reason, next_step } = SwarmTrouble::from(&error);
+            known.silent =
+                Some(SwarmTrouble::new(format!("the Bee node does not answer: {reason}"), next_step));
         }
         error
     }

@@ -109,7 +109,7 @@ impl Gateway {
     /// # Errors
     /// It does not start.
     pub async fn url(&mut self) -> anyhow::Result<Url> {
-        let said = self.process.says("gateway ready: base URL ", PATIENCE).await?;
+        let said = self.process.says("gateway started: base URL ", PATIENCE).await?;
         let rest = said.split_once("base URL ").map(|(_, rest)| rest).unwrap_or_default();
         let (base, _) = rest.split_once("/v1").context("the gateway did not say where it listens")?;
         Ok(base.parse()?)

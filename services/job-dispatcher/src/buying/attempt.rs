@@ -44,8 +44,8 @@ const NOTICES: u32 = 6;
 /// How long settlement is asked to wait for a transaction at a time.
 const RECEIPT_WAIT_MS: u64 = 60_000;
 
-/// Attempts to upload a request whose payment is on its way.
-const UPLOADS: u32 = 5;
+/// A request that the own node has not stored for so long explains a refusal: nobody could read it.
+const OWN_FAULT_MS: u64 = 10_000;
 
 /// Why an attempt gave no answer.
 #[derive(Debug)]
@@ -126,38 +126,60 @@ impl Buyer {
         purchase: &Purchase,
     ) -> Result<Answer, Failed> {
         let rows = self.ledger.watch(&row);
-        let row = self.reread(&row).await;
+        let mut row = self.reread(&row).await;
         if row.state == BuyingState::Planned && !purchase.is_wanted() && !self.is_submitted(&row).await {
             let reason = "the app hung up before anything was paid".to_owned();
             let change = BuyingChange { reason: Some(reason.clone()), ..Default::default() };
             self.record(&row, BuyingEvent::PostFailed, change).await;
             return Err(Failed::Request(BuyingError::Unavailable { reason }));
         }
-        let uploading = self.upload_request(&row);
-        let submitting = async {
-            let status = self.submit_post(&row).await?;
-            KillPoint::BuyingSubmitted.pass();
-            Ok(status)
+        let is_stored_first = row.state == BuyingState::Planned && self.is_stored_first(&row);
+        if is_stored_first {
+            row = self.store_first(row).await?;
+        }
+        let began_ms = self.clock.unix_millis();
+        let uploading = async { is_stored_first || self.upload_request(&row).await };
+        tokio::pin!(uploading);
+        let mut uploaded = None;
+        let submitted = {
+            let submitting = self.submit_post(&row);
+            tokio::pin!(submitting);
+            // Side by side: neither depends on the other. A payment without a request comes back as a refusal.
+            loop {
+                tokio::select! {
+                    submitted = &mut submitting => break submitted?,
+                    end = &mut uploading, if uploaded.is_none() => uploaded = Some(end),
+                }
+            }
         };
-        // Side by side: neither depends on the other. A payment without a request comes back as a refusal.
-        let (uploaded, submitted) = futures_util::future::join(uploading, submitting).await;
-        let submitted = submitted?;
+        KillPoint::BuyingSubmitted.pass();
         let _posting = self.posting.enter(submitted.hash, (row.request_id, row.attempt));
         let posting = self.follow_post(&row, submitted, purchase);
-        if !uploaded {
-            posting.await;
-            let reason = "the Bee node does not store the request: see its log, and `t4t doctor`".to_owned();
-            return Err(Failed::Request(BuyingError::Unavailable { reason }));
-        }
-        KillPoint::BuyingUploaded.pass();
         let notifying = self.notify(&row);
         let waiting = self.wait_for_answer((&row, asked), rows, purchase);
         tokio::pin!(notifying, posting, waiting);
-        let (mut notified, mut posted) = (false, false);
+        let (mut notified, mut posted, mut is_told) = (false, false, false);
         loop {
+            if uploaded == Some(false) {
+                if !posted {
+                    posting.await;
+                }
+                let reason = "the Bee node does not store the request: see its log, and `t4t doctor`";
+                return Err(unavailable(reason.to_owned()));
+            }
+            if uploaded == Some(true) && !is_told {
+                KillPoint::BuyingUploaded.pass();
+                is_told = true;
+            }
             tokio::select! {
-                end = &mut waiting => return end,
-                () = &mut notifying, if !notified => notified = true,
+                end = &mut waiting => {
+                    let slow_ms = self.clock.unix_millis().saturating_sub(began_ms);
+                    let is_unstored = uploaded.is_none() && slow_ms >= OWN_FAULT_MS;
+                    return self.blame_own_node(end, is_unstored).await;
+                }
+                // Whoever can't read the request yet is not told of it: peers ask once.
+                end = &mut uploading, if uploaded.is_none() => uploaded = Some(end),
+                () = &mut notifying, if uploaded == Some(true) && !notified => notified = true,
                 () = &mut posting, if !posted => posted = true,
             }
         }
@@ -284,9 +306,12 @@ impl Buyer {
             answer::fetch(&self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
         match reason.await {
             Ok(answer) => Ok(answer),
-            Err(AnswerError::Declined(decline)) => Err(match decline.as_bad_request() {
-                Some(error) => Failed::Blamed(error),
-                None => Failed::Provider(decline.to_string()),
+            Err(AnswerError::Declined(decline)) => Err(if let Some(error) = decline.as_bad_request() {
+                Failed::Blamed(error)
+            } else if let Some(error) = decline.as_last_word() {
+                Failed::Refused(error)
+            } else {
+                Failed::Provider(decline.to_string())
             }),
             Err(error) => {
                 debug!(request = %row.request_id, %error, "a refusal's reason could not be read");
@@ -420,24 +445,6 @@ impl Buyer {
         }
     }
 
-    async fn upload_request(&self, row: &BuyingJob) -> bool {
-        let Some(sealed) = row.sealed_request.clone() else { return true };
-        for attempt in 1..=UPLOADS {
-            match self.courier.upload(sealed.clone()).await {
-                Ok(reference) if reference == row.request_hash => return true,
-                Ok(reference) => {
-                    warn!(request = %row.request_id, %reference, "the node stored the request under another reference");
-                    return true;
-                }
-                Err(error) => {
-                    warn!(request = %row.request_id, attempt, %error, "the request could not be uploaded");
-                    self.clock.sleep(Duration::from_millis(300 * u64::from(attempt))).await;
-                }
-            }
-        }
-        false
-    }
-
     async fn notice(&self, row: &BuyingJob) -> JobNotify {
         JobNotify {
             routing_id: row.request_hash.routing_id(),
@@ -484,7 +491,7 @@ fn bad_request(message: String) -> Failed {
     Failed::Request(BuyingError::BadRequest { message, param: None })
 }
 
-fn unavailable(reason: String) -> Failed {
+pub(super) fn unavailable(reason: String) -> Failed {
     Failed::Request(BuyingError::Unavailable { reason })
 }
 

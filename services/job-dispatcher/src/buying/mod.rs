@@ -24,6 +24,7 @@ mod select;
 mod service;
 mod shape;
 mod spend;
+mod storing;
 mod sweep;
 mod trust;
 

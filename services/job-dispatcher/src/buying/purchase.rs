@@ -232,11 +232,9 @@ impl Buyer {
     /// Whether a request could be brought to a provider and its payment followed: nothing is paid before that is so.
     async fn can_pay(&self) -> Result<(), BuyingError> {
         self.ledger.store.has_room().map_err(|error| unavailable(&error))?;
-        if let Some(trouble) = self.courier.postage_trouble().await {
-            let reason = format!(
-                "{trouble}: buy or top up postage, or set POSTAGE_BATCH_ID (`t4t doctor` shows more)"
-            );
-            return Err(BuyingError::Unavailable { reason });
+        if let Some(trouble) = self.courier.own_trouble().await {
+            // What is wrong and what to do about it, as it is: no node, no postage, no way to the network.
+            return Err(BuyingError::Unavailable { reason: format!("{trouble} (`t4t doctor` shows more)") });
         }
         let head = self.watcher.ask(GetHead {}).await.map_err(|error| unavailable(&error))?;
         if head.age_ms > STALE_HEAD_MS {

@@ -25,8 +25,8 @@ pub struct SellingConfig {
     pub min_delivery_seconds: u64,
     /// Jobs with deadlines farther off than this, in chain seconds, are refused: they would bind the stake.
     pub max_delivery_seconds: u64,
-    /// How long after it was posted, in chain seconds, a job may wait for a free slot or its request; then it is
-    /// refused, well before the acknowledgement is due.
+    /// How long after it was posted, in chain seconds, a job may wait for a free slot or its request: nearly all of the
+    /// acknowledgement's window of 30 s. Then it is refused, and the refusal has a block's time left.
     pub start_within_seconds: u64,
     /// How long before the delivery deadline, in chain seconds, work that is not done is given up and refused (a third
     /// of the whole time if that is shorter): a claim mined late loses the payment and three times as much stake, and
@@ -56,9 +56,9 @@ impl Default for SellingConfig {
             min_payment: Xbzz::from_plur(1_000_000_000_000),
             min_delivery_seconds: 40,
             max_delivery_seconds: 3600,
-            start_within_seconds: 15,
+            start_within_seconds: 22,
             give_up_seconds: 60,
-            ack_margin_seconds: 10,
+            ack_margin_seconds: 7,
             runner_lease: Duration::from_secs(15),
             sweep_interval: Duration::from_secs(2),
             keep_answers: Duration::from_secs(24 * 3600),

@@ -30,6 +30,9 @@ use super::runners::Runners;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
 
+/// Jobs of which it is remembered that their client was told of their beginning; forgotten, it is told once more.
+const REMEMBERED_JOBS: usize = 4096;
+
 /// Messages to this service worked on at a time.
 const SLOTS: usize = 256;
 
@@ -114,6 +117,8 @@ pub(super) struct Seller {
     pub(super) pace: Pace,
     /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
     pub(super) registered_at_ms: AtomicU64,
+    /// Jobs whose client was told that they were begun.
+    pub(super) told_ack: Jobs,
     /// Claims that are in no block although their deadline comes near.
     pub(super) late: Late,
     pub(super) expired_at_ms: AtomicU64,
@@ -187,6 +192,7 @@ impl SellingService {
             gate: Gate::default(),
             courtesy: Courtesy::default(),
             settling: Jobs::default(),
+            told_ack: Jobs::default(),
             on_offer: AtomicBool::new(false),
             pace: Pace::default(),
             registered_at_ms: AtomicU64::new(0),
@@ -310,6 +316,15 @@ impl Jobs {
     /// Adds a job; `false` if it was there.
     pub(super) fn insert(&self, job: JobId) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job)
+    }
+
+    /// Adds a job to a set that may forget: of too many, none is known any more.
+    pub(super) fn insert_of_few(&self, job: JobId) {
+        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if jobs.len() >= REMEMBERED_JOBS {
+            jobs.clear();
+        }
+        jobs.insert(job);
     }
 
     /// Those that are in it now.

@@ -95,8 +95,8 @@ impl Seller {
             }
             return Ok(Some(Trouble::new("no backend answers", "start one, or correct endpoints.json")));
         }
-        if let Some(trouble) = self.courier.postage_trouble().await {
-            return Ok(Some(Trouble::new(trouble, "buy or top up postage, or set POSTAGE_BATCH_ID")));
+        if let Some(trouble) = self.courier.own_trouble().await {
+            return Ok(Some(Trouble::new(trouble.reason, trouble.next_step)));
         }
         if let Err(error) = self.ledger.store.may_take_work().await {
             return Ok(Some(Trouble::new(error.to_string(), SEE_DOCTOR)));
@@ -223,7 +223,7 @@ impl Seller {
     /// address, so that it may be missing.
     async fn store_manifest(&self, manifest: &FeedManifest) {
         for node in manifest.nodes() {
-            if let Err(error) = self.courier.upload(node.clone()).await {
+            if let Err(error) = self.courier.upload_request(node.clone()).await {
                 warn!(%error, uri = manifest.uri(), "the manifest of this provider's feed could not be stored");
             }
         }

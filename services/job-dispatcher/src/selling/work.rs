@@ -10,7 +10,7 @@ use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
 use t4t_protocol::{
-    ACK_WINDOW_SECONDS, Asked, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, client_topic,
+    ACK_WINDOW_SECONDS, Asked, JobAck, JobDeliver, MIN_PROMPT_TOKENS, MessageKind, Refusal, client_topic,
 };
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
@@ -254,7 +254,7 @@ impl Seller {
         let patience = self.patience(row).await?;
         let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
-            Err(error) => return self.decide_refusal(row, &error.to_string()).await,
+            Err(error) => return self.refuse_unread(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
         if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
@@ -357,6 +357,26 @@ impl Seller {
         Ok(())
     }
 
+    /// Decides to refuse a job whose request could not be had, and seals the reason to the key of the client's notice, if
+    /// one came: the request that names it is not there.
+    async fn refuse_unread(&self, row: &SellingJob, reason: &str) -> Result<(), WorkError> {
+        let Ok(Some(notice)) = self.ledger.store.notice_by_request(row.client, row.request_hash).await else {
+            return self.decide_refusal(row, reason).await;
+        };
+        let said = answer::decline(&Refusal::failed(reason));
+        let sealed = answer::seal_answer(row, self.wallet, &notice.client_key, said, self.clock.now());
+        let Ok(sealed) = sealed else { return self.decide_refusal(row, reason).await };
+        let change = SellingChange {
+            of_request: Some(row.request_hash),
+            sealed_answer: Some(sealed),
+            reason: Some(reason.to_owned()),
+            ..Default::default()
+        };
+        self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
+        KillPoint::SellingRefusing.pass();
+        Ok(())
+    }
+
     /// How long a job may wait for its request and its slot from now on; a fresh one until it has to be begun.
     async fn patience(&self, row: &SellingJob) -> Result<Duration, WorkError> {
         if row.state != SellingState::Accepted {
@@ -416,7 +436,9 @@ impl Seller {
     pub(super) async fn tell_ack(&self, row: &SellingJob) {
         let estimated_completion = self.clock.now().plus(ESTIMATED_SECONDS);
         let ack = JobAck { routing_id: row.request_hash.routing_id(), estimated_completion, ext: None };
-        self.tell(row, MessageKind::JobAck, &ack).await;
+        if self.tell(row, MessageKind::JobAck, &ack).await {
+            self.told_ack.insert_of_few(row.job);
+        }
     }
 
     async fn upload_answer(&self, row: &SellingJob) -> Result<(), WorkError> {
@@ -439,8 +461,15 @@ impl Seller {
         sealed: Vec<u8>,
     ) -> Result<t4t_types::SwarmRef, WorkError> {
         for attempt in 1..=UPLOADS {
-            match self.courier.upload(sealed.clone()).await {
-                Ok(reference) => return Ok(reference),
+            match self.courier.upload_answer(sealed.clone()).await {
+                Ok(reference) => match self.courier.stuck() {
+                    None => return Ok(reference),
+                    // Nobody could read what would be claimed.
+                    Some(trouble) => {
+                        warn!(job = %row.job, %trouble, "an answer is not claimed yet: it reached nobody");
+                        return Err(WorkError::Upload);
+                    }
+                },
                 Err(error) => {
                     warn!(job = %row.job, attempt, %error, "an answer could not be uploaded");
                     self.clock.sleep(Duration::from_millis(300 * u64::from(attempt))).await;
@@ -476,7 +505,7 @@ impl Seller {
         let reason_at = match row.sealed_answer.clone() {
             // An answer that came too late is no reason, and not to be had for nothing.
             Some(sealed) if row.usage.is_none() => {
-                let uploading = Box::pin(self.courier.upload(sealed));
+                let uploading = Box::pin(self.courier.upload_answer(sealed));
                 timeout(&*self.clock, EXPLANATION_LIMIT, uploading).await.ok().and_then(Result::ok)
             }
             _ => None,
@@ -505,26 +534,33 @@ impl Seller {
     /// Tells the client where its answer lies, if it said where to tell it.
     pub(super) async fn announce(&self, row: &SellingJob) {
         let Some(response_hash) = row.response_hash else { return };
+        // A client of version 1 that waits for the acknowledgement does not read what comes without one: late, and before
+        // the delivery, rather than never.
+        if !self.told_ack.contains(&row.job) {
+            self.tell_ack(row).await;
+        }
         let deliver = JobDeliver { routing_id: row.request_hash.routing_id(), response_hash, ext: None };
         self.tell(row, MessageKind::JobDeliver, &deliver).await;
     }
 
-    async fn tell<B: serde::Serialize>(&self, row: &SellingJob, kind: MessageKind, body: &B) {
+    /// `true` if a message was sent, which is no proof that it arrived.
+    async fn tell<B: serde::Serialize>(&self, row: &SellingJob, kind: MessageKind, body: &B) -> bool {
         let notice = match self.ledger.store.notice_by_request(row.client, row.request_hash).await {
             Ok(Some(notice)) => notice,
-            Ok(None) => return,
+            Ok(None) => return false,
             Err(error) => {
                 warn!(job = %row.job, error = &error as &dyn std::error::Error, "a message could not be addressed");
-                return;
+                return false;
             }
         };
         let sent = match self.courier.sign(kind, row.client, body).await {
             Ok(message) => self.courier.send(&client_topic(row.client), notice.client_overlay, message).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = sent {
+        if let Err(error) = &sent {
             debug!(job = %row.job, ?kind, %error, "a message could not be sent; the chain tells the client");
         }
+        sent.is_ok()
     }
 
     pub(super) async fn chain_now(&self) -> Result<UnixSeconds, WorkError> {

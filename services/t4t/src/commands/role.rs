@@ -1,8 +1,10 @@
 //! `t4t gateway` and `t4t provider`: a role in one process, until it is told to stop.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
 use t4t_runtime::config::{GatewaySettings, ProviderSettings, ServiceSettings, WalletSettings};
 use t4t_runtime::http::{ServeConfig, serve};
@@ -13,6 +15,9 @@ use t4t_settlement::StartError;
 use crate::output;
 use crate::wiring::{Gateway, Provider};
 
+/// How often it is looked whether a role is ready.
+const READY_POLL: Duration = Duration::from_millis(200);
+
 /// Runs a gateway.
 pub(crate) fn gateway(settings: Settings) -> anyhow::Result<ExitCode> {
     // Mistakes are told before anything is asked for.
@@ -22,8 +27,10 @@ pub(crate) fn gateway(settings: Settings) -> anyhow::Result<ExitCode> {
         let starting = stop.unless_stopped(Box::pin(Gateway::start(settings, wallet)));
         let Some(gateway) = starting.await else { return Ok(()) };
         let gateway = gateway?;
-        output::line(format!("gateway ready: base URL {}/v1, wallet {address}", gateway.url()))?;
+        output::line(format!("gateway started: base URL {}/v1, wallet {address}", gateway.url()))?;
+        let telling = tokio::spawn(tell_ready("gateway", gateway.readiness()));
         stop.stopped().await;
+        telling.abort();
         gateway.stop().await;
         Ok(())
     })
@@ -50,6 +57,17 @@ pub(crate) fn provider(settings: Settings) -> anyhow::Result<ExitCode> {
         provider.stop().await;
         Ok(())
     })
+}
+
+/// Says once that a role is ready, when it is: what is missing until then, the log and `/ready` say.
+async fn tell_ready(role: &str, readiness: Readiness) {
+    let clock = SystemClock::shared();
+    while !readiness.is_ready() {
+        clock.sleep(READY_POLL).await;
+    }
+    if let Err(error) = output::line(format!("{role} ready")) {
+        tracing::warn!(%error, "nobody reads what is printed");
+    }
 }
 
 fn run(

@@ -58,6 +58,11 @@ impl Gateway {
         Ok(Self { ground, buying: running, api })
     }
 
+    /// The board that `/ready` shows.
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.ground.readiness.clone()
+    }
+
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.api.addr())

@@ -50,6 +50,7 @@ pub(super) struct Ground {
     watcher: t4t_registry_watcher::Running,
     settlement: t4t_settlement::Running,
     postage: Postage,
+    courier_config: CourierConfig,
     watches: Vec<JoinHandle<()>>,
     sealing_key_file: std::path::PathBuf,
     _lock: FolderLock,
@@ -73,8 +74,8 @@ impl Ground {
         let (settlement, watcher) =
             start_chain_services(&chain, &store, &clock, wallet, role, &on_chain).await?;
         let state_file = data.file("postage-batch.json");
-        let component = readiness.component("postage");
-        let postage = Postage::start(&swarm, state_file, Arc::clone(&clock), component, POSTAGE_PATIENCE);
+        let postage = Postage::start(&swarm, state_file, Arc::clone(&clock), &readiness, POSTAGE_PATIENCE);
+        let postage = postage.await.context("Swarm can't be used")?;
         let component = readiness.component("wallet");
         let wallet_watch = watch_wallet(
             Arc::clone(&settlement.settlement),
@@ -86,7 +87,8 @@ impl Ground {
         let database_watch = watch_database(store.clone(), Arc::clone(&clock), component);
         let chain_watch = watch_chain(watcher.watcher(), watcher.synced(), Arc::clone(&clock), on_chain);
         Ok(Self {
-            postage: postage.await.context("Swarm can't be used")?,
+            postage,
+            courier_config: CourierConfig::from(&swarm),
             clock,
             store,
             readiness,
@@ -121,8 +123,8 @@ impl Ground {
 
     /// The way messages and payloads travel.
     pub(super) async fn courier(&self) -> Courier {
-        let config = CourierConfig { target_bits: None };
-        Courier::new(self.postage.keeper(), self.settlement(), Arc::clone(&self.clock), config).await
+        let clock = Arc::clone(&self.clock);
+        Courier::new(self.postage.keeper(), self.settlement(), clock, self.courier_config).await
     }
 
     /// The key that payloads are sealed to; made where there is none.

@@ -60,7 +60,9 @@ impl Mortal<'_> {
     /// Whether its present life has begun to work; tells apps where.
     async fn is_up(&mut self) -> anyhow::Result<bool> {
         match self {
-            Self::Gateway(gateway, address) if gateway.process.log().contains("gateway ready: base URL ") => {
+            Self::Gateway(gateway, address)
+                if gateway.process.log().contains("gateway started: base URL ") =>
+            {
                 let url = gateway.url().await?;
                 address.send_if_modified(|known| std::mem::replace(known, url.clone()) != url);
                 Ok(true)

@@ -122,7 +122,7 @@ async fn its_own_user_reads_no_memory_and_gets_no_core_file() -> anyhow::Result<
         let process = gateway.0.id();
         let log = folder.join("log");
         let ready = eventually(PATIENCE, "a gateway", async || {
-            fs::read_to_string(&log).ok()?.contains("gateway ready").then_some(())
+            fs::read_to_string(&log).ok()?.contains("gateway started").then_some(())
         });
         ready.await.with_context(|| fs::read_to_string(&log).unwrap_or_default())?;
         for file in ["environ", "maps", "mem"] {

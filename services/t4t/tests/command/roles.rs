@@ -41,5 +41,5 @@ async fn missing_postage_is_named_with_what_to_do() {
     let gateway = start(&world, home.path(), 1, &[("T4T_STAMP_MANAGE", "false")]);
     let said = gateway.says("T4T_STAMP_MANAGE=true").await;
     assert!(said.contains("no usable postage batch"), "{said}");
-    gateway.says("gateway ready").await;
+    gateway.says("gateway started").await;
 }

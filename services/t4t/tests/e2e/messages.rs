@@ -82,7 +82,7 @@ async fn postage_that_is_not_there_is_named_on_both_sides() -> anyhow::Result<()
 
 #[actix_web::test]
 async fn postage_that_is_full_is_a_clean_error_and_costs_nothing() -> anyhow::Result<()> {
-    let gateway = RoleSpec::gateway().with(&[("T4T_STAMP_DEPTH", "24"), ("T4T_STAMP_MAX_DEPTH", "24")]);
+    let gateway = RoleSpec::gateway().with(&[("T4T_STAMP_DEPTH", "20"), ("T4T_STAMP_MAX_DEPTH", "20")]);
     let mut scene = Scene::start(SceneSpec { gateway, ..SceneSpec::new(T4T) }).await?;
     scene
         .play(async |scene: &mut Scene| {

@@ -223,7 +223,7 @@ async fn ground(body: &Body, store: &Store) -> anyhow::Result<Ground> {
         overlay: Overlay::new(keccak256(body.wallet_seed)),
         clock: Arc::clone(&clock),
     };
-    let config = CourierConfig { target_bits: Some(8) };
+    let config = CourierConfig { target_bits: Some(8), ..CourierConfig::default() };
     let courier = Courier::new(Arc::new(node), Arc::clone(&settlement.settlement), clock, config).await;
     Ok(Ground { settlement, watcher, courier })
 }

@@ -103,7 +103,7 @@ async fn gas(rpc: &Rpc, wallet: Address) -> Finding {
 }
 
 /// Thousandths are enough to see whether it will do.
-fn xdai(wei: u128) -> String {
+pub(super) fn xdai(wei: u128) -> String {
     let thousandths = wei / 10u128.pow(15);
     format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
 }

@@ -1,13 +1,26 @@
-//! The Bee node: does it answer, does it receive, is there postage.
+//! The Bee node: does it answer, is there postage, is there money for more, does it pass on what it is given, does it
+//! receive.
 
-use t4t_clock::SystemClock;
+use std::time::Duration;
+
+use t4t_clock::{SystemClock, timeout};
+use t4t_job_dispatcher::postage::{deaf, keeper_config};
 use t4t_runtime::Settings;
 use t4t_runtime::config::SwarmSettings;
-use t4t_swarm::{Bee, BeeConfig, StampState};
+use t4t_swarm::{
+    Bee, BeeConfig, StampKeeper, StampKeeperConfig, StampState, SwarmError, SwarmTrouble, estimate_of,
+};
+use t4t_types::{BatchId, Xbzz};
 
 use super::{Finding, chain_of};
 
 const SECONDS_A_DAY: i64 = 86_400;
+
+/// How long a person waits for a message that the node sends to itself.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a person waits for all that is tried with the node.
+const TRIED_WITHIN: Duration = Duration::from_secs(40);
 
 pub(super) async fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let swarm = SwarmSettings::from_settings(settings)?;
@@ -23,58 +36,154 @@ pub(super) async fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>>
         }
     };
     let mut findings = vec![Finding::good("Bee", format!("version {}", health.version))];
-    findings.push(mode(&bee).await);
-    findings.push(postage(&bee, &swarm).await);
+    let config = keeper_config(&swarm, None);
+    let found = find(&bee, &swarm).await;
+    findings.push(postage(&bee, &swarm, &config, &found).await);
+    findings.push(wallet(&bee, &config, found.as_ref().is_ok_and(Option::is_some)).await);
+    if let Ok(Some(batch)) = &found {
+        findings.extend(tried(&bee, &batch.batch_id).await);
+    } else {
+        findings.push(mode(&bee).await);
+    }
     Ok(findings)
 }
 
+/// What the node says of itself, where nothing can be tried for want of postage.
 async fn mode(bee: &Bee) -> Finding {
     match bee.node().await {
-        Ok(node) if node.bee_mode.receives_messages() => {
-            Finding::good("Bee mode", format!("{:?}: receives messages", node.bee_mode).to_lowercase())
-        }
+        Ok(node) if node.bee_mode.receives_messages() => Finding::good(
+            "Bee mode",
+            format!("{:?} (tried once there is postage)", node.bee_mode).to_lowercase(),
+        ),
         Ok(node) => Finding::bad(
             "Bee mode",
-            format!("{:?}: receives no messages", node.bee_mode).to_lowercase(),
+            format!("{:?}: such nodes mostly receive no messages", node.bee_mode).to_lowercase(),
             "run Bee with full-node: true",
         ),
         Err(error) => Finding::bad("Bee mode", chain_of(&error), "look at Bee's log"),
     }
 }
 
-async fn postage(bee: &Bee, settings: &SwarmSettings) -> Finding {
-    let what = "postage";
-    let batches = match bee.stamps().await {
-        Ok(batches) => batches,
-        Err(error) => return Finding::bad(what, chain_of(&error), "look at Bee's log"),
+/// Whether the node passes chunks on and receives messages: tried, since what it says of its mode proves nothing.
+async fn tried(bee: &Bee, batch: &BatchId) -> Vec<Finding> {
+    let config = StampKeeperConfig { batch: Some(*batch), ..StampKeeperConfig::default() };
+    let keeper = StampKeeper::new(bee.clone(), config);
+    let passing = async {
+        keeper.resolve().await?;
+        keeper.probe_outbound().await
     };
-    let fits = |batch: &&StampState| match settings.batch {
+    let hearing = bee.hears_itself(batch, HEARD_WITHIN);
+    let trying = futures_util::future::join(passing, hearing);
+    let (passes, hears) = match timeout(&SystemClock, TRIED_WITHIN, Box::pin(trying)).await {
+        Ok(tried) => tried,
+        Err(_) => (Err(SwarmError::TimedOut(TRIED_WITHIN)), Err(SwarmError::TimedOut(TRIED_WITHIN))),
+    };
+    let bad = |what, trouble: SwarmTrouble| Finding::bad(what, trouble.reason, trouble.next_step);
+    vec![
+        match passes {
+            Ok(None) => Finding::good("Bee uploads", "a chunk went to the network"),
+            Ok(Some(trouble)) => bad("Bee uploads", trouble),
+            Err(error) => bad("Bee uploads", SwarmTrouble::from(&error)),
+        },
+        match hears {
+            Ok(true) => Finding::good("Bee messages", "one to itself arrived"),
+            Ok(false) => bad("Bee messages", deaf()),
+            Err(error) => bad("Bee messages", SwarmTrouble::from(&error)),
+        },
+    ]
+}
+
+/// The batch that would be used.
+async fn find(bee: &Bee, settings: &SwarmSettings) -> Result<Option<StampState>, SwarmError> {
+    let batches = bee.stamps().await?;
+    let fits = |batch: &StampState| match settings.batch {
         Some(wanted) => batch.batch_id == wanted,
         None => !settings.stamps.manage || batch.label == settings.stamps.label,
     };
-    let best = batches.iter().filter(fits).filter(|batch| batch.usable).max_by_key(|batch| batch.ttl_seconds);
-    match (best, settings.batch) {
-        (Some(batch), _) => Finding::good(what, described(batch)),
-        (None, Some(batch)) => Finding::bad(
+    let usable = batches.into_iter().filter(|batch| batch.usable && fits(batch));
+    Ok(usable.max_by_key(|batch| batch.ttl_seconds))
+}
+
+async fn postage(
+    bee: &Bee,
+    settings: &SwarmSettings,
+    config: &StampKeeperConfig,
+    found: &Result<Option<StampState>, SwarmError>,
+) -> Finding {
+    let what = "postage";
+    match (found, settings.batch) {
+        (Err(error), _) => Finding::bad(what, chain_of(error), error.next_step()),
+        (Ok(Some(batch)), _) => Finding::good(what, described(batch)),
+        (Ok(None), Some(batch)) => Finding::bad(
             what,
-            format!("the node has no usable batch {batch}"),
+            format!("the node shows no usable batch {batch}"),
             "correct POSTAGE_BATCH_ID, or leave it out to have one bought",
         ),
-        (None, None) if settings.stamps.manage => {
-            Finding::good(what, "none yet: one is bought at the start, paid by Bee's wallet")
-        }
-        (None, None) => Finding::bad(
+        (Ok(None), None) if !settings.stamps.manage => Finding::bad(
             what,
             "the node has no usable batch",
             "set T4T_STAMP_MANAGE=true, or buy one: swarm-cli stamp buy",
         ),
+        (Ok(None), None) => match estimate(bee, config).await {
+            Ok((days, cost)) => Finding::good(
+                what,
+                format!(
+                    "none shown yet: where none comes up, one of depth {} for {days} days is bought at the start for \
+                     {cost} xBZZ from the Bee node's own wallet",
+                    config.depth
+                ),
+            ),
+            Err(error) => Finding::bad(what, chain_of(&error), error.next_step()),
+        },
     }
+}
+
+async fn estimate(bee: &Bee, config: &StampKeeperConfig) -> Result<(u32, Xbzz), SwarmError> {
+    estimate_of(config, bee.chain_state().await?.current_price)
+}
+
+/// The node's own wallet: postage is paid from it, not from the market's.
+async fn wallet(bee: &Bee, config: &StampKeeperConfig, has_batch: bool) -> Finding {
+    let what = "Bee wallet";
+    let wallet = match bee.wallet().await {
+        Ok(wallet) => wallet,
+        Err(error) => return Finding::bad(what, chain_of(&error), error.next_step()),
+    };
+    let wei: u128 = wallet.native_token_balance.parse().unwrap_or_default();
+    let held = format!(
+        "{} xBZZ and {} xDAI in {}, for postage",
+        wallet.bzz_balance,
+        super::chain::xdai(wei),
+        wallet.wallet_address
+    );
+    // What the next batch or top-up costs.
+    let needs = match estimate(bee, config).await {
+        Ok((_, cost)) if config.manage && config.batch.is_none() => cost,
+        _ => Xbzz::ZERO,
+    };
+    if wallet.bzz_balance >= needs && (wei > 0 || has_batch) {
+        return Finding::good(what, held);
+    }
+    let lacking = needs.saturating_sub(wallet.bzz_balance);
+    let coin =
+        if lacking.is_zero() { "a little xDAI".to_owned() } else { format!("at least {lacking} xBZZ") };
+    let next_step =
+        format!("send {coin} on Gnosis Chain to {}: the Bee node's own wallet", wallet.wallet_address);
+    // A batch that lasts is no reason to fail.
+    if has_batch {
+        return Finding::good(what, format!("{held}: too little for the next top-up ({needs} xBZZ)"));
+    }
+    Finding::bad(what, format!("{held}: a batch costs {needs} xBZZ"), next_step)
 }
 
 fn described(batch: &StampState) -> String {
     let full = (batch.usage_ratio() * 100.0).round();
+    let depth = batch.depth;
     match batch.ttl_seconds {
-        ..0 => format!("batch {}, {full} % full", batch.batch_id),
-        ttl => format!("batch {}, {} days left, {full} % full", batch.batch_id, ttl / SECONDS_A_DAY),
+        ..0 => format!("batch {} of depth {depth}, {full} % full", batch.batch_id),
+        ttl => {
+            let days = ttl / SECONDS_A_DAY;
+            format!("batch {} of depth {depth}, {days} days left, {full} % full", batch.batch_id)
+        }
     }
 }
