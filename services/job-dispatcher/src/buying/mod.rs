@@ -15,6 +15,7 @@ mod board;
 mod capacity;
 mod config;
 mod follow;
+mod leaving;
 mod ledger;
 mod posting;
 mod purchase;
