@@ -10,6 +10,7 @@ use t4t_types::UnixSeconds;
 use crate::catalogue::Catalogue;
 use crate::config::OpenAiConfig;
 use crate::idempotency::Idempotency;
+use crate::joining::Joining;
 use crate::limits::Limits;
 use crate::server::OpenAiDeps;
 
@@ -23,6 +24,7 @@ pub(crate) struct Edge {
     pub(crate) limits: Limits,
     pub(crate) catalogue: Catalogue,
     pub(crate) idempotency: Idempotency,
+    pub(crate) joining: Arc<Joining>,
     /// When the edge started.
     pub(crate) started: UnixSeconds,
 }
@@ -34,6 +36,7 @@ impl Edge {
             limits: Limits::new(config.max_in_flight, config.max_held_bytes),
             catalogue: Catalogue::default(),
             idempotency: Idempotency::default(),
+            joining: Joining::new(config.join_window, Arc::clone(&deps.clock)),
             started: deps.clock.now(),
             buying: deps.buying,
             watcher: deps.watcher,
