@@ -178,6 +178,17 @@ fn who_failed(attempts: u32) -> String {
     }
 }
 
+/// The statuses by which backends refuse.
+const REFUSALS: [u16; 6] = [400, 404, 413, 422, 429, 503];
+
+/// A refusal's status. It comes from a stranger, so what is no refusal's status is none; a refusal without one that
+/// does not blame the request is a failure.
+fn refused_status(refusal: &Refusal) -> u16 {
+    let blames_request = refusal.kind.as_deref().is_none_or(|kind| kind == "invalid_request_error");
+    let stated = refusal.status.filter(|status| REFUSALS.contains(status));
+    stated.unwrap_or(if blames_request { 400 } else { 502 })
+}
+
 impl ServiceError for BuyingError {
     fn status(&self) -> u16 {
         match self {
@@ -186,7 +197,7 @@ impl ServiceError for BuyingError {
             Self::EscrowTooLarge { .. } => 413,
             Self::OutOfFunds { .. } => 402,
             Self::BadRequest { .. } => 400,
-            Self::Refused { refusal } => refusal.status.unwrap_or(400),
+            Self::Refused { refusal } => refused_status(refusal),
             Self::ProvidersFailed { .. } => 502,
             Self::TimedOut { .. } => 504,
             Self::Transport { cause } => cause.status(),

@@ -26,9 +26,6 @@ use t4t_types::ModelId;
 use crate::wire::answer::UnusableAnswer;
 use crate::wire::error::{ErrorBody, ErrorDetail, Rejection};
 
-/// The statuses by which backends refuse.
-const REFUSALS: [u16; 6] = [400, 404, 413, 422, 429, 503];
-
 /// When to try again where a backend that is busy does not say, in seconds.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -198,7 +195,7 @@ fn buying_facts(error: &BuyingError) -> Facts<'_> {
         BuyingError::UnknownModel { .. } => Facts::client(status, "model_not_found"),
         BuyingError::EscrowTooLarge { .. } => Facts::client(status, "escrow_too_large"),
         BuyingError::BadRequest { .. } => Facts { code: None, ..Facts::client(status, "") },
-        BuyingError::Refused { refusal } => refusal_facts(refusal),
+        BuyingError::Refused { refusal } => refusal_facts(status, refusal),
         BuyingError::OutOfFunds { .. } => Facts::quota(status),
         // Prices change with the market, not within an app's patience.
         BuyingError::AbovePriceCap { .. } => Facts::server(status, "above_price_cap").final_word(),
@@ -225,12 +222,10 @@ fn buying_param(error: &BuyingError) -> Option<&str> {
 }
 
 /// A backend's no, as the app would have it from the backend itself.
-fn refusal_facts(refusal: &Refusal) -> Facts<'_> {
-    // It comes from a stranger: what is no refusal's status is a bad request's.
-    let status = refusal.status.filter(|status| REFUSALS.contains(status)).unwrap_or(400);
+fn refusal_facts(status: u16, refusal: &Refusal) -> Facts<'_> {
     let kind = match status {
         429 => "rate_limit_error",
-        503 => "server_error",
+        502 | 503 => "server_error",
         _ => "invalid_request_error",
     };
     let retry_after_s = refusal.retry_after.map(|seconds| seconds.min(LONGEST_RETRY_AFTER_S));

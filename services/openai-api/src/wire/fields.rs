@@ -15,21 +15,6 @@ const MAX_CHOICES: i64 = 128;
 /// Numbers beyond it are not whole in a double, which is what most readers make of them.
 const MAX_WHOLE: i64 = 1 << 53;
 
-/// Fields that routing and billing read. A backend that reads names without regard to case, as all written in Go do,
-/// would take `MAX_TOKENS` for one of them, and serve what was not paid for.
-const READ_BY_US: [&str; 10] = [
-    "model",
-    "messages",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "stream",
-    "stream_options",
-    "tools",
-    "functions",
-    "response_format",
-];
-
 /// What a field holds.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -96,14 +81,13 @@ fn all_begin_with(array: &str, first: char) -> bool {
     items.is_ok_and(|items| items.iter().all(|item| item.get().starts_with(first)))
 }
 
-/// Checks the names and the types of a request's fields.
+/// Checks that a request's fields are there once and of their types.
 pub(crate) fn check(fields: &Members<'_>) -> Result<(), Rejection> {
     let mut seen = HashSet::new();
     for (name, _) in fields.iter() {
         if !seen.insert(name) {
             return Err(Rejection::not_json(format!("it has the field {name:?} twice")));
         }
-        check_name(name)?;
     }
     for (name, kind) in KINDS {
         if let Some(value) = fields.get(name)
@@ -113,27 +97,6 @@ pub(crate) fn check(fields: &Members<'_>) -> Result<(), Rejection> {
         }
     }
     Ok(())
-}
-
-/// Refuses a name that only some readers take for one that counts.
-fn check_name(name: &str) -> Result<(), Rejection> {
-    let folded: String = name.chars().map(folded).collect();
-    match READ_BY_US.iter().find(|own| **own == folded && **own != name) {
-        Some(own) => Err(Rejection::invalid_value(
-            name,
-            format!("write it {own}: some backends read one for the other"),
-        )),
-        None => Ok(()),
-    }
-}
-
-/// What a letter is without regard to case, as Go has it: two letters beyond ASCII are like ones within it.
-fn folded(letter: char) -> char {
-    match letter {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        other => other.to_ascii_lowercase(),
-    }
 }
 
 /// Reads one field; `null` is as good as absent.
@@ -186,19 +149,6 @@ mod tests {
 
     fn checked(body: &str) -> Result<(), Rejection> {
         check(&Members::read(body).unwrap())
-    }
-
-    #[test]
-    fn a_field_that_some_readers_take_for_one_that_counts_is_refused() {
-        for name in
-            ["Model", "MAX_TOKENS", "max_to\u{212a}ens", "me\u{17f}sages", "N", "Max_Completion_Tokens"]
-        {
-            let rejection = checked(&format!("{{{name:?}:1}}")).unwrap_err();
-            assert_eq!((rejection.param.as_deref(), rejection.code), (Some(name), "invalid_value"));
-        }
-        for name in ["model", "max_tokens", "top_k", "Temperature", "maxtokens", "ſ"] {
-            assert_eq!(checked(&format!("{{{name:?}:1}}")), Ok(()), "{name}");
-        }
     }
 
     #[test]

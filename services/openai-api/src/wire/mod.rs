@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod chunk;
 pub(crate) mod error;
 mod fields;
+mod foreign;
 mod halves;
 mod media;
 pub(crate) mod mend;

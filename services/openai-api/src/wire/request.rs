@@ -8,7 +8,7 @@ use t4t_types::{ModelId, Sound};
 use super::error::Rejection;
 use super::fields::{self, Whole, field, whole};
 use super::splice::{Members, Splice};
-use super::{halves, messages};
+use super::{foreign, halves, messages};
 
 /// What some editors and shells put before a text; one is skipped.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -59,6 +59,7 @@ impl ChatRequest {
         let mut splice = Splice::of(text);
         let model = model(&fields)?;
         let call_ids = messages::check(fields.get("messages"), &mut splice)?;
+        foreign::check(&fields)?;
         for limit in ["max_tokens", "max_completion_tokens"] {
             if let Some(written) = token_limit(&fields, limit)? {
                 splice.replace(fields.get(limit).map_or("", RawValue::get), written);
@@ -194,7 +195,7 @@ mod tests {
             ),
             ("temperature", r#""hot""#, "temperature", "invalid_type"),
             ("tools", "[1]", "tools", "invalid_type"),
-            ("MAX_TOKENS", "9", "MAX_TOKENS", "invalid_value"),
+            ("MAX_TOKENS", "9", "MAX_TOKENS", "ambiguous_parameter"),
         ];
         for (field, value, param, code) in cases {
             assert_eq!(rejection(&with(field, value)), (Some(param.into()), code), "{field}: {value}");
