@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_retry_of_what_others_still_wait_for_is_a_request_of_its_own() {
+        let clock = ManualClock::new(UnixSeconds::new(1000));
+        let joining = Joining::new(Some(WINDOW), clock.clone());
+        let other = joining.begin(question(1), false).await.unwrap();
+        let retry = joining.begin(question(1), true);
+        tokio::pin!(retry);
+        assert!(futures_util::poll!(retry.as_mut()).is_pending());
+        clock.advance(GRACE);
+        assert_ne!(retry.await.unwrap().id, other.id);
+    }
+
+    #[tokio::test]
     async fn a_purchase_that_may_go_on_after_its_error_is_joined() {
         let joining = Joining::new(Some(WINDOW), ManualClock::new(UnixSeconds::new(1000)));
         let first = joining.begin(question(1), false).await.unwrap();

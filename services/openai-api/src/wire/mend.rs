@@ -101,35 +101,44 @@ impl Mending {
         let said = ["content", "reasoning_content", "reasoning", "refusal", "audio"];
         let says = |name: &&str| message.get(name).is_some_and(|said| !matches!(said.get(), "\"\"" | "[]"));
         self.says_something |= said.iter().any(says);
+        let parts = message.get("content").and_then(|content| Words::of(content.get()));
         let calls = message.get("tool_calls").filter(|calls| calls.get() != "[]");
-        let old_call = message.get("function_call");
-        if calls.is_none() && old_call.is_none() {
-            return Ok((None, false));
+        let has_old_call = message.get("function_call").is_some();
+        let drops = !self.asked.has_tools && (calls.is_some() || has_old_call);
+        self.dropped |= drops;
+        self.says_something |= !drops && (calls.is_some() || has_old_call);
+        let calls = calls.filter(|_| !drops);
+        let mended_calls = calls.map(|calls| self.calls(place, calls)).transpose()?.flatten();
+        if parts.is_none() && mended_calls.is_none() && !drops {
+            return Ok((None, calls.is_some()));
         }
-        if !self.asked.has_tools {
-            self.dropped = true;
-            let change = |name: &str, _: &RawValue| match name {
-                "tool_calls" | "function_call" => Change::Drop,
-                _ => Change::Keep,
-            };
-            return Ok((Some(message.rewritten(change, [])), false));
-        }
-        self.says_something = true;
-        let Some(calls) = calls else { return Ok((None, false)) };
+        let change = |name: &str, value: &RawValue| match (name, &parts, &mended_calls) {
+            ("tool_calls" | "function_call", ..) if drops => Change::Drop,
+            // One is put behind it.
+            ("reasoning_content", Some(_), _) if value.get() == "null" => Change::Drop,
+            ("tool_calls", _, Some(calls)) => Change::Replace(calls.clone()),
+            ("content", Some(words), _) => Change::Replace(quoted(&words.said)),
+            _ => Change::Keep,
+        };
+        let states_thoughts =
+            ["reasoning_content", "reasoning"].iter().any(|name| message.get(name).is_some());
+        let thought = parts.as_ref().map(|words| &words.thought);
+        let thought = thought.filter(|thought| !thought.is_empty() && !states_thoughts);
+        let thought = thought.map(|thought| ("reasoning_content", quoted(thought)));
+        Ok((Some(message.rewritten(change, thought)), calls.is_some()))
+    }
+
+    /// The calls of a message as they have to be; `None` if they are that already.
+    fn calls(&mut self, place: usize, calls: &RawValue) -> Result<Option<String>, UnusableAnswer> {
         let calls: Vec<&RawValue> = serde_json::from_str(calls.get())?;
         let mended = calls.iter().enumerate().map(|(index, raw)| self.call((place, index), raw));
         let mended = mended.collect::<Result<Vec<Option<String>>, _>>()?;
         if mended.iter().all(Option::is_none) {
-            return Ok((None, true));
+            return Ok(None);
         }
-        let calls =
-            calls.iter().zip(mended).map(|(raw, mended)| mended.unwrap_or_else(|| raw.get().to_owned()));
-        let calls = format!("[{}]", calls.collect::<Vec<_>>().join(","));
-        let change = |name: &str, _: &RawValue| match name {
-            "tool_calls" => Change::Replace(calls.clone()),
-            _ => Change::Keep,
-        };
-        Ok((Some(message.rewritten(change, [])), true))
+        let calls = calls.iter().zip(mended);
+        let calls = calls.map(|(raw, mended)| mended.unwrap_or_else(|| raw.get().to_owned()));
+        Ok(Some(format!("[{}]", calls.collect::<Vec<_>>().join(","))))
     }
 
     /// A call as it has to be; `None` if it is that already.
@@ -155,6 +164,52 @@ impl Mending {
         };
         let kind = lacks_type.then(|| ("type", quoted("function")));
         Ok(Some(call.rewritten(change, [("id", quoted(&id))].into_iter().chain(kind))))
+    }
+}
+
+/// What a content in parts says: apps expect one text, and the thoughts beside it.
+#[derive(Debug, Default)]
+struct Words {
+    said: String,
+    thought: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Part {
+    Bare(String),
+    Text { text: String },
+    Thinking { thinking: Thinking },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Thinking {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+impl Words {
+    /// The words of a content in parts; `None` for any other, and where a part is no words.
+    fn of(content: &str) -> Option<Self> {
+        let parts: Vec<Part> = Some(content)
+            .filter(|text| text.starts_with('['))
+            .and_then(|text| serde_json::from_str(text).ok())?;
+        let mut words = Self::default();
+        for part in parts {
+            match part {
+                Part::Bare(text) | Part::Text { text } => words.said.push_str(&text),
+                Part::Thinking { thinking: Thinking::Text(text) } => words.thought.push_str(&text),
+                Part::Thinking { thinking: Thinking::Parts(parts) } => {
+                    let texts = parts.iter().map(|part| match part {
+                        Part::Bare(text) | Part::Text { text } => text.as_str(),
+                        Part::Thinking { .. } => "",
+                    });
+                    words.thought.extend(texts);
+                }
+            }
+        }
+        Some(words)
     }
 }
 
@@ -243,6 +298,17 @@ mod tests {
         next.request = RequestId::new([8; 32]);
         let second = mend(&choice(&message, "null"), next);
         assert_ne!(second["choices"][0]["message"]["tool_calls"][0]["id"], calls[0]["id"]);
+    }
+
+    #[test]
+    fn a_content_in_parts_is_one_text_with_its_thoughts_beside_it() {
+        let parts = r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hmm"}]},{"type":"text","text":"the "},"answer"]}"#;
+        let mended_answer = mend(&choice(parts, r#""stop""#), asked(false, &[]));
+        let message = &mended_answer["choices"][0]["message"];
+        assert_eq!(message, &json!({"content": "the answer", "reasoning_content": "hmm"}));
+        let picture =
+            choice(r#"{"content":[{"type":"image_url","image_url":{"url":"data:,"}}]}"#, r#""stop""#);
+        assert_eq!(mended(&picture, asked(false, &[])).unwrap(), picture);
     }
 
     #[test]
