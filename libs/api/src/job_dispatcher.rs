@@ -112,15 +112,31 @@ pub enum BuyingError {
         /// When to try again.
         retry_after_s: u64,
     },
-    /// The escrow would exceed the ceiling for one job.
+    /// The prompt alone needs more in escrow than one request may put in.
     #[error(
-        "the request needs {needs} xBZZ in escrow, above the ceiling of {ceiling} (T4T_MAX_ESCROW_PER_JOB): lower max_tokens"
+        "the prompt needs {needs} xBZZ in escrow, above the ceiling of {ceiling} for one request: shorten it, or raise \
+         T4T_MAX_ESCROW_PER_JOB"
     )]
     EscrowTooLarge {
         /// What it needs.
         needs: Xbzz,
         /// The ceiling.
         ceiling: Xbzz,
+    },
+    /// The limit for a day is used up.
+    #[error(
+        "the request needs {needs} xBZZ, and of the {limit} for a day {spent} are spent or in escrow: raise \
+         T4T_MAX_SPEND_PER_DAY, or try again in {resets_in_s} s"
+    )]
+    DayLimit {
+        /// The limit.
+        limit: Xbzz,
+        /// What is spent today, or in escrow.
+        spent: Xbzz,
+        /// What the request needs.
+        needs: Xbzz,
+        /// When there may be room again: after midnight UTC, or once what is in flight has ended.
+        resets_in_s: u64,
     },
     /// The wallet is empty.
     #[error("{message}")]
@@ -139,8 +155,8 @@ pub enum BuyingError {
     /// A backend refused the request, and no other provider would do better.
     #[error("{}", .refusal.message)]
     Refused {
-        /// What it said, with the status for the app.
-        refusal: Refusal,
+        /// What it said, with the status for the app. In a box: errors are passed on by value.
+        refusal: Box<Refusal>,
     },
     /// Every provider tried failed; what was in escrow comes back.
     #[error("{}: {reason}", who_failed(*attempts))]
@@ -195,7 +211,7 @@ impl ServiceError for BuyingError {
             Self::UnknownModel { .. } => 404,
             Self::AbovePriceCap { .. } | Self::AllBusy { .. } | Self::Unavailable { .. } => 503,
             Self::EscrowTooLarge { .. } => 413,
-            Self::OutOfFunds { .. } => 402,
+            Self::DayLimit { .. } | Self::OutOfFunds { .. } => 402,
             Self::BadRequest { .. } => 400,
             Self::Refused { refusal } => refused_status(refusal),
             Self::ProvidersFailed { .. } => 502,

@@ -25,7 +25,7 @@ pub use limits::{
 pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
 pub use refusal::Refusal;
 pub use sizing::{
-    EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, estimate_prompt_tokens, max_tokens_of,
+    Demand, EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, estimate_prompt_tokens, max_tokens_of,
     output_cap, ratio_to_ppm,
 };
 pub use topic::{client_topic, path_topic, provider_topic};

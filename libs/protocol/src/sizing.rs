@@ -81,14 +81,41 @@ impl Default for EscrowSizing {
     }
 }
 
+/// What of a request decides its escrow, read once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Tokens the prompt is estimated at.
+    pub prompt: u64,
+    /// The request's own limit on the answer, in tokens.
+    pub output: Option<u64>,
+}
+
+impl Demand {
+    /// Reads a chat request.
+    ///
+    /// # Errors
+    /// [`SizingError::InvalidLimit`]
+    pub fn of(request: &Value) -> Result<Self, SizingError> {
+        Ok(Self { prompt: estimate_prompt_tokens(request), output: max_tokens_of(request)? })
+    }
+}
+
 impl EscrowSizing {
     /// Sizes the escrow for a chat request at these prices.
     ///
     /// # Errors
     /// [`SizingError`]
     pub fn size(&self, request: &Value, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
-        let estimated_prompt = estimate_prompt_tokens(request);
-        let output = max_tokens_of(request)?.unwrap_or(self.default_max_output);
+        self.size_of(Demand::of(request)?, prices)
+    }
+
+    /// The same for a request that was read before.
+    ///
+    /// # Errors
+    /// [`SizingError`]
+    pub fn size_of(&self, demand: Demand, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
+        let estimated_prompt = demand.prompt;
+        let output = demand.output.unwrap_or(self.default_max_output);
         let budget = TokenUsage { prompt: self.budget(estimated_prompt)?, completion: self.budget(output)? };
         let max_payment = prices.cost_rounded_up(budget).ok_or(SizingError::Overflow)?;
         match self.max_escrow {
@@ -100,6 +127,21 @@ impl EscrowSizing {
                 max_payment,
             }),
         }
+    }
+
+    /// The longest answer, in tokens, whose escrow stays within `limit`; `None` if not even the prompt's does.
+    pub fn longest_output_within(&self, limit: Xbzz, prompt: u64, prices: &TokenPrices) -> Option<u64> {
+        let prompt =
+            prices.cost_rounded_up(TokenUsage { prompt: self.budget(prompt).ok()?, completion: 0 })?;
+        let left = limit.checked_sub(prompt)?;
+        let Some(budgeted) =
+            left.plur().saturating_mul(TokenPrices::TOKENS).checked_div(prices.output.plur())
+        else {
+            return Some(u64::MAX);
+        };
+        // The headroom comes on top of what is asked for.
+        let tokens = budgeted.saturating_mul(MILLION) / (MILLION + u128::from(self.headroom_ppm));
+        Some(u64::try_from(tokens).unwrap_or(u64::MAX))
     }
 
     /// `⌈tokens × (10^6 + headroom) / 10^6⌉`.

@@ -141,8 +141,8 @@ fn amounts_are_plur_or_xbzz() {
     let pairs =
         [("T4T_MAX_PRICE_PER_MILLION_TOKENS", "18000000000000000"), ("T4T_MAX_ESCROW_PER_JOB", "0.25 xBZZ")];
     let gateway = GatewaySettings::from_settings(&load(&pairs).unwrap()).unwrap();
-    assert_eq!(gateway.price_cap, Some(Xbzz::from_plur(18_000_000_000_000_000)));
-    assert_eq!(gateway.max_escrow, Some(Xbzz::from_plur(2_500_000_000_000_000)));
+    assert_eq!(gateway.price_cap, Xbzz::from_plur(18_000_000_000_000_000));
+    assert_eq!(gateway.max_escrow, Xbzz::from_plur(2_500_000_000_000_000));
 }
 
 #[test]

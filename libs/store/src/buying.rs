@@ -49,6 +49,8 @@ pub struct BuyingJob {
     pub reason: Option<String>,
     /// When it was planned, in milliseconds since 1970.
     pub created_at_ms: u64,
+    /// Whether it was given to a provider that this gateway hardly knew although it knew others.
+    pub explored: bool,
 }
 
 /// What a step adds to a row; `None` leaves what is there.
@@ -87,6 +89,7 @@ fn read(row: &SqliteRow) -> Result<BuyingJob, StoreError> {
         paid: row.maybe_amount("paid")?,
         reason: row.try_get("reason")?,
         created_at_ms: row.count("created_at")?,
+        explored: row.try_get("explored")?,
     })
 }
 
@@ -124,7 +127,8 @@ impl Store {
     pub async fn buying_insert(&self, job: &BuyingJob) -> Result<(), StoreError> {
         let sql = "INSERT INTO buying_jobs (request_id, attempt, state, provider, provider_key, provider_overlay, \
                    model, input_price, output_price, request_hash, routing_id, max_payment, delivery_deadline, \
-                   sealed_request, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                   sealed_request, created_at, updated_at, explored) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         sqlx::query(sql)
             .bind(job.request_id.as_bytes().as_slice())
             .bind(job.attempt)
@@ -142,6 +146,7 @@ impl Store {
             .bind(job.sealed_request.as_deref())
             .bind(integer(job.created_at_ms))
             .bind(integer(job.created_at_ms))
+            .bind(job.explored)
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -237,9 +242,20 @@ impl Store {
     pub async fn buying_list_open(&self) -> Result<Vec<BuyingJob>, StoreError> {
         let sql = "SELECT request_id, attempt, state, provider, provider_key, provider_overlay, model, input_price, \
                    output_price, request_hash, max_payment, delivery_deadline, NULL AS sealed_request, job, \
-                   response_hash, paid, reason, created_at FROM buying_jobs \
+                   response_hash, paid, reason, created_at, explored FROM buying_jobs \
                    WHERE state IN ('planned', 'posted', 'acked', 'delivered') ORDER BY created_at";
         read_all(&sqlx::query(sql).fetch_all(&self.pool).await?)
+    }
+
+    /// Every attempt planned at `since_ms` or later; without the sealed requests.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn buying_list_since(&self, since_ms: u64) -> Result<Vec<BuyingJob>, StoreError> {
+        let sql = "SELECT request_id, attempt, state, provider, provider_key, provider_overlay, model, input_price, \
+                   output_price, request_hash, max_payment, delivery_deadline, NULL AS sealed_request, job, \
+                   response_hash, paid, reason, created_at, explored FROM buying_jobs WHERE created_at >= ?";
+        read_all(&sqlx::query(sql).bind(integer(since_ms)).fetch_all(&self.pool).await?)
     }
 
     /// The newest attempts, newest first.
@@ -275,6 +291,7 @@ mod tests {
             paid: None,
             reason: None,
             created_at_ms: 7,
+            explored: true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Providers that took a payment for what was no answer.
+//! What this gateway knows of providers: usable answers, and payments taken for what was no answer.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -45,6 +45,33 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Keeps how many usable answers a provider gave.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn experience_set(&self, provider: Address, answered: u32) -> Result<(), StoreError> {
+        let sql = "INSERT INTO experience (provider, answered) VALUES (?, ?) \
+                   ON CONFLICT (provider) DO UPDATE SET answered = excluded.answered";
+        let provider = provider.as_bytes().as_slice();
+        sqlx::query(sql).bind(provider).bind(i64::from(answered)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// How many usable answers each provider gave.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn experience_list(&self) -> Result<Vec<(Address, u32)>, StoreError> {
+        let rows = sqlx::query("SELECT provider, answered FROM experience").fetch_all(&self.pool).await?;
+        let read = |row: &SqliteRow| {
+            let answered: i64 = row.try_get("answered")?;
+            Ok((row.address("provider")?, u32::try_from(answered).unwrap_or(u32::MAX)))
+        };
+        rows.iter().map(read).collect()
+    }
+}
+
 fn read(row: &SqliteRow) -> Result<Offences, StoreError> {
     let times: i64 = row.try_get("times")?;
     Ok(Offences {
@@ -70,5 +97,18 @@ mod tests {
         store.close().await;
         let store = Store::open(&path).await.unwrap();
         assert_eq!(store.offences_list().await.unwrap(), [offences]);
+    }
+
+    #[tokio::test]
+    async fn what_providers_answered_outlives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t4t.db");
+        let store = Store::open(&path).await.unwrap();
+        for answered in [1, 2] {
+            store.experience_set(Address::new([1; 20]), answered).await.unwrap();
+        }
+        store.close().await;
+        let store = Store::open(&path).await.unwrap();
+        assert_eq!(store.experience_list().await.unwrap(), [(Address::new([1; 20]), 2)]);
     }
 }

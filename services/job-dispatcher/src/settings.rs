@@ -3,7 +3,7 @@
 use t4t_protocol::EscrowSizing;
 use t4t_runtime::config::{GatewaySettings, ProviderSettings, SelectionStrategy};
 
-use crate::buying::{BuyingConfig, Strategy};
+use crate::buying::{Bounds, BuyingConfig, DayLimits, Strategy};
 use crate::selling::SellingConfig;
 
 impl From<&GatewaySettings> for BuyingConfig {
@@ -14,14 +14,19 @@ impl From<&GatewaySettings> for BuyingConfig {
                 SelectionStrategy::TopRepCheapest => Strategy::TopReputationCheapest,
                 SelectionStrategy::Manual(provider) => Strategy::Manual(provider),
             },
-            max_combined_price: gateway.price_cap,
+            bounds: Bounds {
+                price_ceiling: gateway.price_cap,
+                escrow_ceiling: gateway.max_escrow,
+                multiple_ppm: gateway.price_multiple_ppm,
+            },
+            day: DayLimits { spend: gateway.max_spend_per_day, explore: gateway.explore_budget },
             delivery_seconds: gateway.deadline.as_secs(),
             provider_wait: gateway.provider_wait,
             provider_poll: gateway.provider_wait_poll,
             sizing: EscrowSizing {
                 default_max_output: gateway.default_max_output_tokens,
                 headroom_ppm: gateway.headroom_ppm,
-                max_escrow: gateway.max_escrow,
+                max_escrow: None,
             },
             ..Self::default()
         }

@@ -196,7 +196,7 @@ fn buying_facts(error: &BuyingError) -> Facts<'_> {
         BuyingError::EscrowTooLarge { .. } => Facts::client(status, "escrow_too_large"),
         BuyingError::BadRequest { .. } => Facts { code: None, ..Facts::client(status, "") },
         BuyingError::Refused { refusal } => refusal_facts(status, refusal),
-        BuyingError::OutOfFunds { .. } => Facts::quota(status),
+        BuyingError::OutOfFunds { .. } | BuyingError::DayLimit { .. } => Facts::quota(status),
         // Prices change with the market, not within an app's patience.
         BuyingError::AbovePriceCap { .. } => Facts::server(status, "above_price_cap").final_word(),
         BuyingError::AllBusy { retry_after_s, .. } => {
@@ -216,7 +216,8 @@ fn buying_param(error: &BuyingError) -> Option<&str> {
         BuyingError::BadRequest { param, .. } => param.as_deref(),
         BuyingError::Refused { refusal } => refusal.param.as_deref().map(short),
         BuyingError::UnknownModel { .. } | BuyingError::AbovePriceCap { .. } => Some("model"),
-        BuyingError::EscrowTooLarge { .. } => Some("max_tokens"),
+        // The prompt alone is too long: the answer was cut to what is left before.
+        BuyingError::EscrowTooLarge { .. } => Some("messages"),
         _ => None,
     }
 }
@@ -241,7 +242,9 @@ fn refusal_facts(status: u16, refusal: &Refusal) -> Facts<'_> {
 
 /// A stranger's name for something, cut to the length of a name.
 fn short(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default()
+    let end = text.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    let end = end.take_while(|end| *end <= MAX_NAME_BYTES).last().unwrap_or_default();
+    &text[..end]
 }
 
 /// A call between the gateway's own services failed. Their 400 and 401 are not about the app's request or its key.

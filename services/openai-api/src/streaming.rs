@@ -82,11 +82,15 @@ pub(crate) fn events(
                     if write.len() >= WRITE_BYTES {
                         yield Ok(std::mem::take(&mut write).into());
                         // Part of the answer was taken: whoever asks again wants another one.
-                        waiting.take().map(Waiting::done);
+                        if let Some(waiting) = waiting.take() {
+                            waiting.done();
+                        }
                     }
                 }
                 yield Ok(write.into());
-                waiting.take().map(Waiting::done);
+                if let Some(waiting) = waiting.take() {
+                    waiting.done();
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a stream broke off");

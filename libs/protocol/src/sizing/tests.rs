@@ -177,3 +177,23 @@ proptest! {
         prop_assert!(prices.cost(usage).unwrap() <= size.max_payment, "and nothing beyond the escrow");
     }
 }
+
+proptest! {
+    #[test]
+    fn the_longest_output_within_a_limit_fits_and_a_longer_one_hardly_would(
+        limit in 1_000_000_u128..10_u128.pow(18),
+        prompt in 256_u64..1_000_000,
+        input in 0_u128..10_u128.pow(16),
+        output in 10_u128.pow(7)..10_u128.pow(16),
+    ) {
+        let (sizing, limit) = (EscrowSizing::default(), Xbzz::from_plur(limit));
+        let prices = TokenPrices { input: Xbzz::from_plur(input), output: Xbzz::from_plur(output) };
+        let escrow = |tokens| sizing.size_of(Demand { prompt, output: Some(tokens) }, &prices).map(|size| size.max_payment);
+        if let Some(tokens) = sizing.longest_output_within(limit, prompt, &prices) {
+            prop_assert!(tokens == 0 || escrow(tokens).is_ok_and(|needs| needs <= limit));
+            prop_assert!(escrow(tokens.saturating_add(3)).map_or(true, |needs| needs > limit));
+        } else {
+            prop_assert!(escrow(0).map_or(true, |needs| needs > limit));
+        }
+    }
+}

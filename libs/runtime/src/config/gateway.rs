@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use t4t_types::{Address, ModelId, Xbzz};
 
 use super::error::{ConfigError, ConfigProblem};
+use super::keys::Key;
 use super::{Settings, keys};
 
 const DEFAULT_PORT: u16 = 8080;
@@ -33,10 +34,16 @@ pub struct GatewaySettings {
     pub allowed_origins: Vec<String>,
     /// How a provider is chosen (`T4T_SELECTION_STRATEGY`).
     pub strategy: SelectionStrategy,
-    /// The most that input and output price together may be (`T4T_MAX_PRICE_PER_MILLION_TOKENS`).
-    pub price_cap: Option<Xbzz>,
-    /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`).
-    pub max_escrow: Option<Xbzz>,
+    /// The most that input and output price together may be (`T4T_MAX_PRICE_PER_MILLION_TOKENS`, 18 xBZZ).
+    pub price_cap: Xbzz,
+    /// How far above the market's figure an offer may lie, in parts per million (`T4T_MAX_PRICE_MULTIPLE`, 3).
+    pub price_multiple_ppm: u64,
+    /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`, 0.25 xBZZ).
+    pub max_escrow: Xbzz,
+    /// The most that may be spent in a day of UTC (`T4T_MAX_SPEND_PER_DAY`, 10 xBZZ).
+    pub max_spend_per_day: Xbzz,
+    /// The part of it for finding out what strangers are worth (`T4T_EXPLORE_BUDGET`, 0.1 xBZZ).
+    pub explore_budget: Xbzz,
     /// How much the escrow exceeds the estimate, in parts per million (`T4T_ESCROW_HEADROOM_RATIO`, 0.2).
     pub headroom_ppm: u64,
     /// What a request without `max_tokens` may answer (`T4T_DEFAULT_MAX_OUTPUT_TOKENS`, 16384).
@@ -74,6 +81,8 @@ impl GatewaySettings {
     /// A setting is wrong, or some don't go together.
     pub fn from_settings(settings: &Settings) -> Result<Self, ConfigError> {
         let seconds = |key| settings.whole(key).map(Duration::from_secs);
+        // Each has a default: what a stranger can cost is bounded before anybody reads the settings.
+        let bound = |key| settings.amount(key).map(Option::unwrap_or_default);
         let gateway = Self {
             bind: bind(settings)?,
             api_key: settings.secret(&keys::T4T_GATEWAY_API_KEY),
@@ -83,9 +92,12 @@ impl GatewaySettings {
                 .map(str::to_owned)
                 .collect(),
             strategy: strategy(settings)?,
-            price_cap: settings.amount(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
-            max_escrow: settings.amount(&keys::T4T_MAX_ESCROW_PER_JOB)?,
-            headroom_ppm: headroom_ppm(settings)?,
+            price_cap: bound(&keys::T4T_MAX_PRICE_PER_MILLION_TOKENS)?,
+            price_multiple_ppm: ppm(settings, &keys::T4T_MAX_PRICE_MULTIPLE)?,
+            max_escrow: bound(&keys::T4T_MAX_ESCROW_PER_JOB)?,
+            max_spend_per_day: bound(&keys::T4T_MAX_SPEND_PER_DAY)?,
+            explore_budget: bound(&keys::T4T_EXPLORE_BUDGET)?,
+            headroom_ppm: ppm(settings, &keys::T4T_ESCROW_HEADROOM_RATIO)?,
             default_max_output_tokens: settings.whole(&keys::T4T_DEFAULT_MAX_OUTPUT_TOKENS)?,
             deadline: seconds(&keys::T4T_DEFAULT_DEADLINE_SECONDS)?,
             provider_wait: seconds(&keys::T4T_PROVIDER_WAIT_SECONDS)?,
@@ -127,10 +139,10 @@ fn bind(settings: &Settings) -> Result<SocketAddr, ConfigError> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the setting lies between 0 and 10"
+    reason = "the settings lie between 0 and 1000"
 )]
-fn headroom_ppm(settings: &Settings) -> Result<u64, ConfigError> {
-    let ratio: f64 = settings.required(&keys::T4T_ESCROW_HEADROOM_RATIO, "escrow is sized by it")?;
+fn ppm(settings: &Settings, key: &'static Key) -> Result<u64, ConfigError> {
+    let ratio: f64 = settings.required(key, "purchases are bounded by it")?;
     Ok((ratio * 1e6).round() as u64)
 }
 

@@ -10,24 +10,47 @@ use t4t_crypto::SealingKey;
 use t4t_protocol::ResponsePayload;
 use t4t_store::buying::BuyingJob;
 use t4t_swarm::SwarmError;
-use t4t_types::{SwarmRef, Xbzz};
+use t4t_types::{SwarmRef, TokenUsage, Xbzz};
 
 use super::shape::Shape;
-use super::trust::Offence;
+use super::trust::{Offence, Worth};
 use crate::courier::{Courier, CourierError, Fetched};
 
 /// Characters of somebody else's words that are kept.
 const MAX_WORDS: usize = 500;
 
+/// What of a request an answer is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// The request's length.
+    pub(super) bytes: usize,
+    /// Whether it has tools that may be called.
+    pub(super) tools: bool,
+}
+
 /// An answer that was checked.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: Box<RawValue>,
-    /// What it costs by its own usage and the prices at planning; never above what was in escrow.
-    pub(super) cost: Xbzz,
-    /// Whether it says what it used.
-    pub(super) is_counted: bool,
+    /// What its provider may claim for it.
+    pub(super) worth: Worth,
+    /// Whether it has no text, thought, refusal or tool call.
+    pub(super) is_empty: bool,
 }
+
+impl Answer {
+    /// What it costs by its own usage and the prices at planning, never above what was in escrow; nothing where it does
+    /// not say what it used.
+    pub(super) fn cost(&self) -> Xbzz {
+        self.worth.stated.unwrap_or_default()
+    }
+}
+
+/// Tokens of a prompt beside its request's own bytes: what a chat template adds.
+const TEMPLATE_TOKENS: u64 = 512;
+
+/// Tokens of an answer beside its bytes: the ends of its choices.
+const TOKENS_PER_CHOICE: u64 = 16;
 
 /// Why there is no answer at a reference.
 #[derive(Debug, thiserror::Error)]
@@ -95,42 +118,61 @@ fn one_line(text: &str) -> String {
 pub(super) async fn fetch(
     courier: &Courier,
     key: &SealingKey,
-    row: &BuyingJob,
+    (row, asked): (&BuyingJob, Asked),
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
     let Fetched { sealed, room: _room } = courier.download_within(reference, patience).await?;
-    check(row, open(key, sealed)?)
+    check(row, asked, open(key, sealed)?)
 }
 
 /// Opens an answer; neither what was sealed nor what was opened is in memory after it, beside the answer itself.
 fn open(key: &SealingKey, sealed: Bytes) -> Result<ResponsePayload, AnswerError> {
     let opened = key.open(&sealed).map_err(|_| AnswerError::Sealed)?;
     drop(sealed);
-    ResponsePayload::parse(&opened).map_err(|error| AnswerError::Malformed(error.to_string()))
+    ResponsePayload::parse(&opened).map_err(|_| AnswerError::Malformed("its frame can't be read".into()))
 }
 
-fn check(row: &BuyingJob, payload: ResponsePayload) -> Result<Answer, AnswerError> {
+fn check(row: &BuyingJob, asked: Asked, payload: ResponsePayload) -> Result<Answer, AnswerError> {
     if payload.job_id != row.request_hash.routing_id() || payload.provider != row.provider {
         return Err(AnswerError::Foreign);
     }
     let shape = Shape::read(payload.openai_response.get())
-        .map_err(|error| AnswerError::Malformed(one_line(&error.to_string())))?;
-    let usage = shape.usage();
-    let choices = shape.choices();
+        .map_err(|error| AnswerError::Malformed(whereabouts(&error)))?;
+    let (worth, choices, is_empty) =
+        (worth(row, asked, &shape), shape.choices(), shape.is_empty(asked.tools));
     if let Some(decline) = shape.error {
         return Err(AnswerError::Declined(decline));
     }
     if choices == 0 {
         return Err(AnswerError::Malformed("it has no choices".into()));
     }
+    Ok(Answer { response: payload.openai_response, worth, is_empty })
+}
+
+/// Where an answer can't be read. A parser's own words would quote it.
+fn whereabouts(error: &serde_json::Error) -> String {
+    format!("it can't be read at line {}, column {}", error.line(), error.column())
+}
+
+/// What a provider may claim for an answer: a token has a byte at least, in the prompt as in the answer.
+fn worth(row: &BuyingJob, asked: Asked, shape: &Shape<'_>) -> Worth {
     let cost = |usage| row.prices.cost(usage).unwrap_or(row.max_payment).min(row.max_payment);
-    let cost = usage.map(cost);
-    Ok(Answer {
-        response: payload.openai_response,
-        cost: cost.unwrap_or_default(),
-        is_counted: cost.is_some(),
-    })
+    let request_bytes = u64::try_from(asked.bytes).unwrap_or(u64::MAX);
+    let ends = TOKENS_PER_CHOICE.saturating_mul(shape.choices() as u64);
+    let most = TokenUsage {
+        prompt: request_bytes.saturating_add(TEMPLATE_TOKENS),
+        completion: shape.delivered_bytes().saturating_add(ends),
+    };
+    let usage = shape.usage();
+    let at_most = usage.map_or(most, |usage| TokenUsage {
+        prompt: usage.prompt.min(most.prompt),
+        completion: usage.completion.min(most.completion),
+    });
+    // A usage within the bounds that a price then makes dearer is judged by the price alone.
+    let is_plausible = usage.is_none_or(|usage| usage == at_most);
+    let at_most = if is_plausible { cost(most) } else { cost(at_most) };
+    Worth { stated: usage.map(cost), at_most, escrow: row.max_payment }
 }
 
 #[cfg(test)]

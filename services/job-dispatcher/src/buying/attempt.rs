@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
-use t4t_api::registry_watcher::{Candidate, GetHead};
+use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::registry_watcher::GetHead;
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
@@ -18,12 +18,13 @@ use t4t_protocol::job::{BuyingEvent, BuyingState};
 use t4t_protocol::{JobNotify, MessageKind, RequestPayload, V1, provider_topic};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
-use t4t_types::{RequestId, SwarmRef, Xbzz};
+use t4t_types::{SwarmRef, Xbzz};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::answer::{self, Answer, AnswerError};
+use super::answer::{self, Answer, AnswerError, Asked};
 use super::board::Purchase;
+use super::bounds::Offer;
 use super::service::Buyer;
 use super::sweep::NEVER_PAID_AFTER_MS;
 use super::trust::Offence;
@@ -36,9 +37,6 @@ const REASON_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long nothing may be heard before the row is read again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// The smallest payment that our escrow takes and providers serve; what a job does not cost comes back.
-const SMALLEST_PAYMENT: Xbzz = Xbzz::from_plur(1_000_000_000_000);
 
 /// How often a notice is sent, the first time included: after that only the chain can tell the provider.
 const NOTICES: u32 = 6;
@@ -56,6 +54,15 @@ pub(super) enum Failed {
     Provider(String),
     /// The provider says that no provider would. That costs it nothing to say, so another one is asked as well.
     Blamed(BuyingError),
+    /// Its backend is busy or away: another provider may do better, and the app is told this if none does.
+    Refused(BuyingError),
+    /// The wallet does not have so much now: a cheaper provider may do.
+    TooDear {
+        /// What the attempt needs in escrow.
+        needs: Xbzz,
+        /// What to tell the app if no cheaper one is left.
+        error: BuyingError,
+    },
     /// No provider would.
     Request(BuyingError),
 }
@@ -64,25 +71,18 @@ impl Buyer {
     /// Seals the request to a provider and stores the intent.
     pub(super) async fn plan(
         &self,
-        id: (RequestId, u32),
-        request: &RawValue,
-        candidate: &Candidate,
-        model: &t4t_types::ModelId,
+        (call, attempt): (&BuyCompletion, u32),
+        offer: &Offer,
+        explored: bool,
         delivery_seconds: u64,
     ) -> Result<BuyingJob, Failed> {
-        let parsed: Value =
-            serde_json::from_str(request.get()).map_err(|error| bad_request(error.to_string()))?;
-        let size = self.config.sizing.size(&parsed, &candidate.prices).map_err(sizing_failure)?;
-        let max_payment = size.max_payment.max(SMALLEST_PAYMENT);
-        if let Some(ceiling) = self.config.sizing.max_escrow.filter(|ceiling| max_payment > *ceiling) {
-            return Err(Failed::Request(BuyingError::EscrowTooLarge { needs: max_payment, ceiling }));
-        }
+        let (candidate, model) = (&offer.known.candidate, &call.model);
         let payload = RequestPayload {
             v: V1,
             job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
             client: self.wallet,
             model_id: model.clone(),
-            openai_request: without_streaming(request)?,
+            openai_request: without_streaming(&call.request)?,
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
@@ -94,8 +94,8 @@ impl Buyer {
         // Deadlines are judged by the chain's time, whatever this machine's clock shows.
         let head = self.watcher.ask(GetHead {}).await.map_err(|error| unavailable(error.to_string()))?;
         let row = BuyingJob {
-            request_id: id.0,
-            attempt: id.1,
+            request_id: call.id,
+            attempt,
             state: BuyingState::Planned,
             provider: candidate.provider,
             provider_key: candidate.sealing_key,
@@ -103,7 +103,7 @@ impl Buyer {
             model: model.clone(),
             prices: candidate.prices,
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
-            max_payment,
+            max_payment: offer.needs,
             delivery_deadline: head.now().plus(delivery_seconds),
             sealed_request: Some(sealed.into()),
             job: None,
@@ -111,6 +111,7 @@ impl Buyer {
             paid: None,
             reason: None,
             created_at_ms: self.clock.unix_millis(),
+            explored,
         };
         self.ledger.plan(&row).await.map_err(|error| unavailable(error.to_string()))?;
         KillPoint::BuyingPlanned.pass();
@@ -118,9 +119,20 @@ impl Buyer {
     }
 
     /// Brings a row to an answer: uploads, pays, notifies and waits.
-    pub(super) async fn drive(&self, row: BuyingJob, purchase: &Purchase) -> Result<Answer, Failed> {
+    pub(super) async fn drive(
+        &self,
+        row: BuyingJob,
+        asked: Asked,
+        purchase: &Purchase,
+    ) -> Result<Answer, Failed> {
         let rows = self.ledger.watch(&row);
         let row = self.reread(&row).await;
+        if row.state == BuyingState::Planned && !purchase.is_wanted() && !self.is_submitted(&row).await {
+            let reason = "the app hung up before anything was paid".to_owned();
+            let change = BuyingChange { reason: Some(reason.clone()), ..Default::default() };
+            self.record(&row, BuyingEvent::PostFailed, change).await;
+            return Err(Failed::Request(BuyingError::Unavailable { reason }));
+        }
         let uploading = self.upload_request(&row);
         let submitting = async {
             let status = self.submit_post(&row).await?;
@@ -139,7 +151,7 @@ impl Buyer {
         }
         KillPoint::BuyingUploaded.pass();
         let notifying = self.notify(&row);
-        let waiting = self.wait_for_answer(&row, rows, purchase);
+        let waiting = self.wait_for_answer((&row, asked), rows, purchase);
         tokio::pin!(notifying, posting, waiting);
         let (mut notified, mut posted) = (false, false);
         loop {
@@ -151,23 +163,32 @@ impl Buyer {
         }
     }
 
+    /// Whether settlement has a row's payment.
+    async fn is_submitted(&self, row: &BuyingJob) -> bool {
+        let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
+        !matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
+    }
+
     async fn wait_for_answer(
         &self,
-        row: &BuyingJob,
+        (row, asked): (&BuyingJob, Asked),
         mut rows: watch::Receiver<BuyingJob>,
         purchase: &Purchase,
     ) -> Result<Answer, Failed> {
         let (mut told, mut is_doubted) = (BuyingState::Planned, false);
+        let mut looked = Looked::default();
         let mut now = self.reread(row).await;
         loop {
             if now.state == BuyingState::Acked && told != BuyingState::Acked {
                 purchase.push(BuyingProgress::Acked);
             }
             told = now.state;
+            let began_ms = self.clock.unix_millis();
+            let patience = looked.patience(now.response_hash);
             // Whoever announced what is not there must not hold up what it then claims.
             tokio::select! {
                 biased;
-                end = self.judge(&now) => match end {
+                end = self.judge(&now, asked, patience) => match end {
                     Some(end) => return end,
                     None if now.state == BuyingState::Delivered && !is_doubted => {
                         // It may still come, but others are asked first meanwhile.
@@ -178,6 +199,7 @@ impl Buyer {
                 },
                 () = is_moot(rows.clone(), now.response_hash) => {}
             }
+            looked.note(now.response_hash, self.clock.unix_millis().saturating_sub(began_ms));
             // The database is asked again now and then: an answer that was not there yet, a change told by nobody.
             now = match timeout(&*self.clock, LOOK_AGAIN, rows.changed()).await {
                 Ok(Ok(())) => rows.borrow_and_update().clone(),
@@ -194,29 +216,44 @@ impl Buyer {
     }
 
     /// What a row's newest state means for the purchase; `None` to wait on.
-    async fn judge(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
-        let failed = |reason: &str| Some(Err(Failed::Provider(reason.to_owned())));
+    async fn judge(
+        &self,
+        row: &BuyingJob,
+        asked: Asked,
+        patience: Duration,
+    ) -> Option<Result<Answer, Failed>> {
         match row.state {
             BuyingState::Planned | BuyingState::Posted | BuyingState::Acked => None,
-            BuyingState::Delivered | BuyingState::Claimed => self.collect(row).await,
+            BuyingState::Delivered | BuyingState::Claimed => self.collect(row, asked, patience).await,
             BuyingState::Refused => match row.response_hash.filter(|hash| !hash.is_zero()) {
-                Some(reason_at) => Some(self.declined(row, reason_at).await),
-                None => failed("it refused the job"),
+                Some(reason_at) => Some(self.declined(row, asked, reason_at).await),
+                None => outcome(row).map(|why| Err(Failed::Provider(why))),
             },
-            BuyingState::Cancelled => failed("it did not acknowledge the job in time"),
-            BuyingState::TimedOut => failed("it did not answer in time"),
-            BuyingState::NotPosted => {
-                failed(row.reason.as_deref().unwrap_or("the payment did not go into escrow"))
+            BuyingState::Cancelled => {
+                self.trust.silent(row.provider);
+                outcome(row).map(|why| Err(Failed::Provider(why)))
+            }
+            BuyingState::TimedOut | BuyingState::NotPosted => {
+                outcome(row).map(|why| Err(Failed::Provider(why)))
             }
         }
     }
 
-    async fn collect(&self, row: &BuyingJob) -> Option<Result<Answer, Failed>> {
+    async fn collect(
+        &self,
+        row: &BuyingJob,
+        asked: Asked,
+        patience: Duration,
+    ) -> Option<Result<Answer, Failed>> {
         let Some(reference) = row.response_hash else {
             self.trust.offended(row.provider, Offence::NoAnswer).await;
             return Some(Err(Failed::Provider("it was paid and named no answer".into())));
         };
-        match answer::fetch(&self.courier, &self.sealing_key, row, reference, ANSWER_PATIENCE).await {
+        if patience.is_zero() && row.state != BuyingState::Claimed {
+            // It was looked for long enough; the claim, or its absence, ends it.
+            return None;
+        }
+        match answer::fetch(&self.courier, &self.sealing_key, (row, asked), reference, patience).await {
             Ok(answer) => {
                 KillPoint::BuyingFetched.pass();
                 Some(Ok(answer))
@@ -237,8 +274,10 @@ impl Buyer {
     }
 
     /// A claim of nothing that names something: the reason, or an answer that cost less than one PLUR.
-    async fn declined(&self, row: &BuyingJob, reason_at: SwarmRef) -> Result<Answer, Failed> {
-        match answer::fetch(&self.courier, &self.sealing_key, row, reason_at, REASON_PATIENCE).await {
+    async fn declined(&self, row: &BuyingJob, asked: Asked, reason_at: SwarmRef) -> Result<Answer, Failed> {
+        let reason =
+            answer::fetch(&self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
+        match reason.await {
             Ok(answer) => Ok(answer),
             Err(AnswerError::Declined(decline)) => Err(match decline.as_bad_request() {
                 Some(error) => Failed::Blamed(error),
@@ -269,7 +308,11 @@ impl Buyer {
     async fn not_posted(&self, row: &BuyingJob, error: SettlementError) -> Failed {
         let reason = error.to_string();
         let failed = match &error {
-            SettlementError::OutOfXbzz { .. } | SettlementError::OutOfGas { .. } => {
+            SettlementError::OutOfXbzz { .. } => {
+                let error = BuyingError::OutOfFunds { message: reason.clone() };
+                Failed::TooDear { needs: row.max_payment, error }
+            }
+            SettlementError::OutOfGas { .. } => {
                 Failed::Request(BuyingError::OutOfFunds { message: reason.clone() })
             }
             SettlementError::Refused { .. } => Failed::Provider(reason.clone()),
@@ -440,17 +483,42 @@ fn unavailable(reason: String) -> Failed {
     Failed::Request(BuyingError::Unavailable { reason })
 }
 
-fn sizing_failure(error: t4t_protocol::SizingError) -> Failed {
-    use t4t_protocol::SizingError as Error;
-    Failed::Request(match error {
-        Error::AboveLimit { needed, limit } => BuyingError::EscrowTooLarge { needs: needed, ceiling: limit },
-        Error::InvalidLimit { field } => {
-            BuyingError::BadRequest { message: error.to_string(), param: Some(field.to_owned()) }
+/// Why a row that is over gave no answer; `None` for one that may have.
+pub(super) fn outcome(row: &BuyingJob) -> Option<String> {
+    let why = match row.state {
+        BuyingState::Planned | BuyingState::Posted | BuyingState::Acked => return None,
+        BuyingState::Delivered | BuyingState::Claimed => "it was paid, and its answer could not be used",
+        BuyingState::Refused => "it refused the job",
+        BuyingState::Cancelled => "it did not acknowledge the job in time",
+        BuyingState::TimedOut => "it did not answer in time",
+        BuyingState::NotPosted => "the payment did not go into escrow",
+    };
+    Some(row.reason.clone().unwrap_or_else(|| why.to_owned()))
+}
+
+/// For how long answers were looked for: what is not there is waited for once, whoever announces or claims it.
+#[derive(Debug, Default)]
+struct Looked {
+    at: Option<SwarmRef>,
+    for_ms: u64,
+}
+
+impl Looked {
+    /// How long to look at a reference now.
+    fn patience(&self, reference: Option<SwarmRef>) -> Duration {
+        if reference.is_some() && reference == self.at {
+            ANSWER_PATIENCE.saturating_sub(Duration::from_millis(self.for_ms))
+        } else {
+            ANSWER_PATIENCE
         }
-        Error::Overflow => {
-            BuyingError::BadRequest { message: error.to_string(), param: Some("max_tokens".into()) }
+    }
+
+    fn note(&mut self, reference: Option<SwarmRef>, for_ms: u64) {
+        if reference != self.at {
+            (self.at, self.for_ms) = (reference, 0);
         }
-    })
+        self.for_ms = self.for_ms.saturating_add(for_ms);
+    }
 }
 
 /// The app's request with `stream: false`, as version 1 has it; all else stays text for text and in its order.

@@ -28,10 +28,14 @@ struct Ours {
 }
 
 impl Ours {
-    /// Whether these and what the directory shows beside them take all slots.
-    fn fill(&mut self, candidate: &Candidate, now_ms: u64) -> bool {
+    /// Whether these and what the directory shows beside them take all slots, or these alone as many as the provider
+    /// may have of this gateway's at a time.
+    fn fill(&mut self, candidate: &Candidate, at_a_time: u32, now_ms: u64) -> bool {
         self.answered.retain(|(_, until_ms)| *until_ms > now_ms);
         let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
+        if count(self.running.len()) >= at_a_time {
+            return true;
+        }
         let working = candidate.open_jobs.saturating_sub(count(self.answered.len()));
         let slots = candidate.max_concurrent_jobs;
         slots > 0 && working.max(count(self.running.len())) >= slots
@@ -43,13 +47,18 @@ impl Capacity {
         Self { clock, providers: Arc::default() }
     }
 
-    /// Counts a job for a provider until the guard is dropped; `None` if the provider has no slot for it. Looking and
+    /// Counts a job for a provider, which may have `at_a_time` of this gateway's, until the guard is dropped; `None` if the provider has no slot for it. Looking and
     /// counting are one step: of two requests that look at once, one gets the last slot.
-    pub(super) fn reserve(&self, candidate: &Candidate, id: AttemptId) -> Option<Reservation> {
+    pub(super) fn reserve(
+        &self,
+        candidate: &Candidate,
+        at_a_time: u32,
+        id: AttemptId,
+    ) -> Option<Reservation> {
         let now_ms = self.clock.unix_millis();
         let provider = candidate.provider;
         let is_reserved = self.with(provider, |ours| {
-            let is_free = !ours.fill(candidate, now_ms);
+            let is_free = !ours.fill(candidate, at_a_time, now_ms);
             if is_free {
                 ours.running.push(id);
             }
@@ -59,9 +68,9 @@ impl Capacity {
     }
 
     /// Whether a provider has no slot for another job.
-    pub(super) fn fills(&self, candidate: &Candidate) -> bool {
+    pub(super) fn fills(&self, candidate: &Candidate, at_a_time: u32) -> bool {
         let now_ms = self.clock.unix_millis();
-        self.with(candidate.provider, |ours| ours.fill(candidate, now_ms))
+        self.with(candidate.provider, |ours| ours.fill(candidate, at_a_time, now_ms))
     }
 
     /// The chain shows a job as settled: the directory no longer counts it.
@@ -124,16 +133,26 @@ mod tests {
     fn jobs_not_yet_on_the_chain_count_and_answered_ones_do_not() {
         let capacity = Capacity::new(ManualClock::new(UnixSeconds::new(1)));
         let id = |attempt| (RequestId::ZERO, attempt);
-        let first = capacity.reserve(&candidate(0), id(1)).unwrap();
-        assert!(!capacity.fills(&candidate(0)));
-        let second = capacity.reserve(&candidate(0), id(2)).unwrap();
-        assert!(capacity.reserve(&candidate(0), id(3)).is_none(), "there are two slots");
-        assert!(capacity.fills(&candidate(0)), "two of ours, none on the chain yet");
+        let first = capacity.reserve(&candidate(0), 9, id(1)).unwrap();
+        assert!(!capacity.fills(&candidate(0), 9));
+        let second = capacity.reserve(&candidate(0), 9, id(2)).unwrap();
+        assert!(capacity.reserve(&candidate(0), 9, id(3)).is_none(), "there are two slots");
+        assert!(capacity.fills(&candidate(0), 9), "two of ours, none on the chain yet");
         first.answered();
         second.answered();
-        assert!(!capacity.fills(&candidate(2)), "both are answered, the chain still shows them");
-        assert!(capacity.fills(&candidate(4)), "two of somebody else's");
+        assert!(!capacity.fills(&candidate(2), 9), "both are answered, the chain still shows them");
+        assert!(capacity.fills(&candidate(4), 9), "two of somebody else's");
         capacity.settled(Address::ZERO, id(1));
-        assert!(capacity.fills(&candidate(3)));
+        assert!(capacity.fills(&candidate(3), 9));
+    }
+
+    #[test]
+    fn a_stranger_has_one_job_at_a_time_whatever_slots_it_names() {
+        let capacity = Capacity::new(ManualClock::new(UnixSeconds::new(1)));
+        let boasting = Candidate { max_concurrent_jobs: 0, ..candidate(0) };
+        let first = capacity.reserve(&boasting, 1, (RequestId::ZERO, 1)).unwrap();
+        assert!(capacity.reserve(&boasting, 1, (RequestId::ZERO, 2)).is_none());
+        first.answered();
+        assert!(capacity.reserve(&boasting, 1, (RequestId::ZERO, 2)).is_some());
     }
 }

@@ -11,6 +11,7 @@ use t4t_types::RequestId;
 use tokio::sync::watch;
 use tracing::warn;
 
+use super::spend::Spend;
 use crate::chronicle::{Chronicle, JobName};
 
 /// Which attempt of which request.
@@ -23,18 +24,20 @@ pub(super) struct Ledger {
     pub(super) chronicle: Chronicle,
     clock: SharedClock,
     waiting: Arc<Mutex<HashMap<AttemptId, watch::Sender<BuyingJob>>>>,
+    spend: Spend,
     /// Held from the reading of a row until whoever waits for it was told, so that nobody is told an older state last.
     changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Ledger {
-    pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock) -> Self {
-        Self { store, chronicle, clock, waiting: Arc::default(), changing: Arc::default() }
+    pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock, spend: Spend) -> Self {
+        Self { store, chronicle, clock, waiting: Arc::default(), spend, changing: Arc::default() }
     }
 
     /// Stores a planned attempt.
     pub(super) async fn plan(&self, row: &BuyingJob) -> Result<(), StoreError> {
         self.store.buying_insert(row).await?;
+        self.spend.changed(None, row);
         let detail = format!(
             "attempt {}, provider {}, model {}, escrow {} xBZZ, request {}",
             row.attempt, row.provider, row.model, row.max_payment, row.request_hash
@@ -96,7 +99,9 @@ impl Ledger {
             let name = JobName::from(&row).learnt(change.job);
             self.chronicle.note(name, event.as_str(), describe(&change));
         }
+        let before = row.clone();
         let row = row.moved(next, change);
+        self.spend.changed(Some(&before), &row);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = waiting.get(&id) {
             sender.send_replace(row);
@@ -127,6 +132,7 @@ mod tests {
     use t4t_protocol::job::BuyingState;
     use t4t_types::{Address, EncryptionKey, JobId, Overlay, SwarmRef, TokenPrices, UnixSeconds, Xbzz};
 
+    use super::super::spend::DayLimits;
     use super::*;
     use t4t_store::Side;
 
@@ -149,6 +155,7 @@ mod tests {
             paid: None,
             reason: None,
             created_at_ms: 7,
+            explored: false,
         }
     }
 
@@ -158,7 +165,8 @@ mod tests {
         let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
         let clock: SharedClock = ManualClock::new(UnixSeconds::new(1_000_000));
         let chronicle = Chronicle::new(Side::Buying, store.clone(), Arc::clone(&clock));
-        let ledger = Ledger::new(store.clone(), chronicle, clock);
+        let spend = Spend::load(DayLimits::default(), &store, Arc::clone(&clock)).await.unwrap();
+        let ledger = Ledger::new(store.clone(), chronicle, clock, spend);
         let (first, second) = (planned(1), planned(2));
         for row in [&first, &second] {
             ledger.plan(row).await.unwrap();

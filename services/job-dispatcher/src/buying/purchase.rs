@@ -4,22 +4,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
-use t4t_api::registry_watcher::{Candidate, GetHead, ListCandidates, WatcherError};
+use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
-use t4t_crypto::random_bytes;
 use t4t_protocol::job::BuyingState;
+use t4t_protocol::{Demand, SizingError};
 use t4t_store::buying::BuyingJob;
-use t4t_types::Address;
+use t4t_types::{Address, Xbzz};
 
-use super::answer::Answer;
-use super::attempt::Failed;
+use super::answer::{Answer, Asked};
+use super::attempt::{Failed, outcome};
 use super::board::Purchase;
-use super::capacity::Reservation;
-use super::config::Strategy;
-use super::select::choose;
+use super::bounds::Offer;
+use super::choice::Selected;
 use super::service::Buyer;
-use super::trust::Standing;
+use super::spend::Hold;
 
 /// Seconds beyond one delivery that a request may take, at least and at most: so that a provider that acknowledges and
 /// never answers does not use up the time of the next one.
@@ -34,34 +34,44 @@ const LEAST_SECONDS: u64 = 60;
 /// A head of the chain older than this says that this gateway is cut off: it could not follow a payment.
 const STALE_HEAD_MS: u64 = 60_000;
 
-/// For this part of the wait, a provider is taken for full because of others' open jobs. Anybody can post jobs that are
-/// not served, for gas; a provider that is full indeed lets a job wait, and refuses it if no slot becomes free.
-const OTHERS_BELIEVED: u32 = 2;
-
-/// How often a busy market is looked at; the directory is in memory.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
-
 /// What the tries of a request came to so far.
 #[derive(Debug)]
-struct Tries {
-    attempts: u32,
-    providers: HashSet<Address>,
-    /// Why the last provider failed.
-    reason: String,
+pub(super) struct Tries {
+    /// The newest attempt's number: each has one of its own, also over restarts.
+    pub(super) last: u32,
+    /// How many count: those of this life, and earlier ones that were paid or may still be.
+    used: u32,
+    pub(super) providers: HashSet<Address>,
+    /// Why the newest failed.
+    reason: Option<String>,
     /// Who says that the request itself is wrong.
     blame: Option<(Address, BuyingError)>,
+    /// What a backend said that no provider did better than.
+    refusal: Option<BuyingError>,
+    /// An answer that says nothing: the app's, if the others give none that does.
+    empty: Option<(BuyingJob, Answer)>,
+    /// What is too dear now, and what to tell the app if nothing else is left.
+    pub(super) dear: Option<(Xbzz, BuyingError)>,
 }
 
 impl Tries {
-    /// Those of an earlier life.
+    /// Those of an earlier life. What came back whole counts for nothing: it may be bought again.
     fn of(earlier: &[BuyingJob]) -> Self {
-        let attempts = earlier.last().map_or(0, |row| row.attempt);
-        let providers = earlier.iter().map(|row| row.provider).collect();
-        Self { attempts, providers, reason: String::new(), blame: None }
+        let counted: Vec<&BuyingJob> = earlier.iter().filter(|row| may_be_paid(row)).collect();
+        Self {
+            last: earlier.last().map_or(0, |row| row.attempt),
+            used: u32::try_from(counted.len()).unwrap_or(u32::MAX),
+            providers: counted.iter().map(|row| row.provider).collect(),
+            reason: earlier.last().and_then(outcome),
+            blame: None,
+            refusal: None,
+            empty: None,
+            dear: None,
+        }
     }
 
     fn begin(&mut self, provider: Address) {
-        self.attempts += 1;
+        (self.last, self.used) = (self.last + 1, self.used + 1);
         self.providers.insert(provider);
     }
 
@@ -76,16 +86,36 @@ impl Tries {
                 self.blame = Some((provider, error));
                 Ok(said)
             }
+            Failed::Refused(error) => {
+                let said = error.to_string();
+                self.refusal = Some(error);
+                Ok(said)
+            }
+            Failed::TooDear { needs, error } => {
+                let said = error.to_string();
+                self.providers.remove(&provider);
+                self.dear = Some((needs, error));
+                Ok(said)
+            }
             Failed::Provider(why) => {
-                self.reason.clone_from(&why);
+                self.reason = Some(why.clone());
                 Ok(why)
             }
         }
     }
 
+    /// Whether an offer was found to be too dear.
+    pub(super) fn is_too_dear(&self, offer: &Offer) -> bool {
+        self.dear.as_ref().is_some_and(|(needs, _)| offer.needs >= *needs)
+    }
+
+    /// What the app is told where none of the tries gave an answer.
     fn into_error(self) -> BuyingError {
-        let Self { attempts, reason, blame, .. } = self;
-        blame.map_or(BuyingError::ProvidersFailed { attempts, reason }, |(_, error)| error)
+        let Self { used, reason, blame, refusal, dear, .. } = self;
+        let reason = reason.unwrap_or_else(|| "no provider was left to ask".to_owned());
+        let failed = BuyingError::ProvidersFailed { attempts: used, reason };
+        let said = blame.map(|(_, error)| error).or(refusal).or(dear.map(|(_, error)| error));
+        said.unwrap_or(failed)
     }
 }
 
@@ -116,49 +146,79 @@ impl Buyer {
     ) -> Result<BoughtAnswer, BuyingError> {
         let earlier =
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
+        let wanted = Wanted::of(call)?;
         let mut tries = Tries::of(&earlier);
-        // An attempt that was under way when the gateway stopped, or whose answer was asked for again.
-        if let Some(row) = earlier.into_iter().next_back().filter(may_answer) {
-            match self.drive(row.clone(), purchase).await {
-                Ok(answer) => return Ok(self.bought(&row, answer, tries.attempts).await),
+        let bought = self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms).await;
+        match (bought, tries.empty.take()) {
+            (Ok(Some((row, answer))), _) => Ok(self.bought(&row, answer, tries.used).await),
+            (_, Some((row, answer))) => Ok(self.bought(&row, answer, tries.used).await),
+            (Ok(None), None) => Err(tries.into_error()),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// An answer; `None` if there is none, and the tries say why.
+    async fn buy_or_note(
+        &self,
+        wanted: &Wanted<'_>,
+        earlier: Vec<BuyingJob>,
+        tries: &mut Tries,
+        purchase: &Purchase,
+        ends_at_ms: u64,
+    ) -> Result<Option<(BuyingJob, Answer)>, BuyingError> {
+        // Attempts that were under way when the gateway stopped, or whose answer was asked for again.
+        for row in earlier.into_iter().rev().filter(may_answer) {
+            match self.drive(row.clone(), wanted.asked, purchase).await {
+                Ok(answer) => return Ok(Some((row, answer))),
                 Err(failed) => drop(tries.failed(row.provider, failed)?),
             }
         }
-        while tries.attempts < self.config.max_attempts {
+        while tries.used < self.config.max_attempts {
             self.can_pay().await?;
             if !purchase.is_wanted() {
-                return Err(BuyingError::Unavailable {
-                    reason: "the app hung up before anything was paid".into(),
-                });
+                let what =
+                    if tries.used == 0 { "before anything was paid" } else { "and nothing more was bought" };
+                return Err(BuyingError::Unavailable { reason: format!("the app hung up {what}") });
             }
             // Nobody waits for a second opinion.
-            let wait = if tries.blame.is_some() { Duration::ZERO } else { self.config.provider_wait };
-            let selected = self.select((call, tries.attempts + 1), &tries.providers, purchase, wait).await;
-            let (candidate, reserved) = match selected {
+            let has_one = tries.blame.is_some() || tries.empty.is_some();
+            let wait = if has_one { Duration::ZERO } else { self.config.provider_wait };
+            let selected = match self.select(wanted, tries, purchase, wait).await {
                 Ok(selected) => selected,
-                Err(_) if tries.attempts > 0 => break,
+                Err(_) if tries.used > 0 => break,
                 Err(error) => return Err(error),
             };
-            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tries.attempts) else { break };
-            tries.begin(candidate.provider);
-            match self.attempt(call, tries.attempts, &candidate, purchase, delivery_seconds).await {
+            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tries.used) else { break };
+            let provider = selected.offer.known.candidate.provider;
+            tries.begin(provider);
+            let Selected { offer, slot, hold } = selected;
+            match self.attempt(wanted, tries.last, (&offer, hold), purchase, delivery_seconds).await {
                 Ok((row, answer)) => {
-                    reserved.answered();
+                    slot.answered();
+                    if answer.is_empty && tries.empty.is_none() {
+                        let reason = "its answer was empty".to_owned();
+                        self.ledger.chronicle.note(&row, "answered", reason.clone());
+                        self.trust.failed(provider);
+                        self.trust.expects(provider, (row.request_id, row.attempt), answer.worth);
+                        purchase.push(BuyingProgress::Retrying { provider, reason });
+                        tries.empty = Some((row, answer));
+                        continue;
+                    }
                     if let Some((blamer, _)) = tries.blame {
                         self.trust.failed(blamer);
                     }
-                    return Ok(self.bought(&row, answer, tries.attempts).await);
+                    return Ok(Some((row, answer)));
                 }
                 Err(failed) => {
                     if matches!(failed, Failed::Provider(_)) {
-                        self.trust.failed(candidate.provider);
+                        self.trust.failed(provider);
                     }
-                    let reason = tries.failed(candidate.provider, failed)?;
-                    purchase.push(BuyingProgress::Retrying { provider: candidate.provider, reason });
+                    let reason = tries.failed(provider, failed)?;
+                    purchase.push(BuyingProgress::Retrying { provider, reason });
                 }
             }
         }
-        Err(tries.into_error())
+        Ok(None)
     }
 
     /// How long the next provider gets; `None` if that is too short for another try. An answer that comes after the
@@ -190,122 +250,39 @@ impl Buyer {
 
     async fn attempt(
         &self,
-        call: &BuyCompletion,
+        wanted: &Wanted<'_>,
         number: u32,
-        candidate: &Candidate,
+        (offer, hold): (&Offer, Hold),
         purchase: &Purchase,
         delivery_seconds: u64,
     ) -> Result<(BuyingJob, Answer), Failed> {
-        let row =
-            self.plan((call.id, number), &call.request, candidate, &call.model, delivery_seconds).await?;
+        let row = self.plan((wanted.call, number), offer, hold.explores, delivery_seconds).await?;
+        // The row counts by itself from here on.
+        drop(hold);
         purchase.push(BuyingProgress::Selected {
             provider: row.provider,
             prices: row.prices,
             max_payment: row.max_payment,
         });
-        let answer = self.drive(row.clone(), purchase).await?;
+        let answer = self.drive(row.clone(), wanted.asked, purchase).await?;
         Ok((row, answer))
     }
 
     async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
         let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
         let id = (row.request_id, row.attempt);
-        // Who does not say what was used can't be said to have taken more.
-        let most = if answer.is_counted { answer.cost } else { row.max_payment };
-        self.trust.answered(row.provider, id, most);
+        if answer.is_empty {
+            self.trust.expects(row.provider, id, answer.worth);
+        } else {
+            self.trust.answered(row.provider, id, answer.worth).await;
+        }
         if let Some(paid) = newest.as_ref().and_then(|row| row.paid) {
             self.trust.charged(id, paid).await;
         }
         let job = newest.and_then(|row| row.job);
-        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost));
-        BoughtAnswer { response: answer.response, provider: row.provider, job, cost: answer.cost, attempts }
-    }
-
-    /// Chooses a provider that was not tried and takes one of its slots for the attempt; waits while all are busy.
-    async fn select(
-        &self,
-        (call, attempt): (&BuyCompletion, u32),
-        tried: &HashSet<Address>,
-        purchase: &Purchase,
-        wait: Duration,
-    ) -> Result<(Candidate, Reservation), BuyingError> {
-        let waiting_since = self.clock.unix_millis();
-        let mut told_at = None;
-        loop {
-            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
-            let mut all = self.trusted(call).await?;
-            if waited >= wait / OTHERS_BELIEVED && !wait.is_zero() {
-                all.iter_mut().for_each(|candidate| candidate.open_jobs = 0);
-            }
-            let untried = || all.iter().filter(|candidate| !tried.contains(&candidate.provider));
-            let free = untried().filter(|candidate| !self.capacity.fills(candidate));
-            let stands = |candidate: &&Candidate| self.trust.standing(candidate.provider) == Standing::Good;
-            let (good, behind): (Vec<&Candidate>, Vec<&Candidate>) = free.partition(stands);
-            let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
-            let chosen = choose(&self.config.strategy, &good, dice);
-            if let Some(candidate) = chosen.or_else(|| choose(&self.config.strategy, &behind, dice)) {
-                match self.capacity.reserve(candidate, (call.id, attempt)) {
-                    Some(reserved) => return Ok((candidate.clone(), reserved)),
-                    // Another request took the last slot just now.
-                    None => continue,
-                }
-            }
-            let busy = u32::try_from(untried().count()).unwrap_or(u32::MAX);
-            if busy == 0 || waited >= wait || !purchase.is_wanted() {
-                let retry_after_s = self.config.provider_poll.as_secs().max(1);
-                return Err(BuyingError::AllBusy { model: call.model.clone(), retry_after_s });
-            }
-            if told_at.is_none_or(|told_at| waited.saturating_sub(told_at) >= self.config.provider_poll) {
-                purchase.push(BuyingProgress::Waiting { busy });
-                told_at = Some(waited);
-            }
-            self.clock.sleep(LOOK_AGAIN).await;
-        }
-    }
-
-    /// The candidates that did not take a payment for nothing lately.
-    async fn trusted(&self, call: &BuyCompletion) -> Result<Vec<Candidate>, BuyingError> {
-        let mut all = self.candidates(call).await?;
-        let mut soonest_ms = None;
-        all.retain(|candidate| match self.trust.standing(candidate.provider) {
-            Standing::Barred { for_ms } => {
-                soonest_ms = Some(soonest_ms.map_or(for_ms, |soonest: u64| soonest.min(for_ms)));
-                false
-            }
-            Standing::Good | Standing::Behind => true,
-        });
-        match soonest_ms {
-            Some(for_ms) if all.is_empty() => {
-                let minutes = for_ms.div_ceil(60_000);
-                let reason = format!(
-                    "every provider of {} took a payment and gave no answer; the first is asked again in {minutes} min",
-                    call.model
-                );
-                Err(BuyingError::Unavailable { reason })
-            }
-            _ => Ok(all),
-        }
-    }
-
-    async fn candidates(&self, call: &BuyCompletion) -> Result<Vec<Candidate>, BuyingError> {
-        let provider = match self.config.strategy {
-            Strategy::Manual(provider) => Some(provider),
-            _ => None,
-        };
-        let list =
-            |max_combined_price| ListCandidates { model: call.model.clone(), max_combined_price, provider };
-        let unavailable = |error: WatcherError| BuyingError::Unavailable { reason: error.to_string() };
-        let cap = self.config.max_combined_price;
-        let found = self.watcher.ask(list(cap)).await.map_err(unavailable)?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        if let Some(cap) = cap
-            && !self.watcher.ask(list(None)).await.map_err(unavailable)?.is_empty()
-        {
-            return Err(BuyingError::AbovePriceCap { model: call.model.clone(), cap });
-        }
-        Err(BuyingError::UnknownModel { model: call.model.clone() })
+        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost()));
+        let cost = answer.cost();
+        BoughtAnswer { response: answer.response, provider: row.provider, job, cost, attempts }
     }
 }
 
@@ -315,6 +292,38 @@ fn may_answer(row: &BuyingJob) -> bool {
     is_open || (row.state == BuyingState::Claimed && row.response_hash.is_some())
 }
 
-fn unavailable(error: &impl std::fmt::Display) -> BuyingError {
+/// Whether a row's payment was taken or may still be.
+fn may_be_paid(row: &BuyingJob) -> bool {
+    let is_claimed = row.state == BuyingState::Claimed && row.paid.is_none_or(|paid| !paid.is_zero());
+    !row.state.is_final() || is_claimed
+}
+
+/// What an app wants, with what of it decides the price and the answer's worth.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) call: &'a BuyCompletion,
+    pub(super) demand: Demand,
+    pub(super) asked: Asked,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(call: &'a BuyCompletion) -> Result<Self, BuyingError> {
+        let bad_request = |message, param| BuyingError::BadRequest { message, param };
+        let request: Value =
+            serde_json::from_str(call.request.get()).map_err(|error| bad_request(error.to_string(), None))?;
+        let demand = Demand::of(&request).map_err(|error| {
+            let param = match &error {
+                SizingError::InvalidLimit { field } => field,
+                SizingError::AboveLimit { .. } | SizingError::Overflow => "max_tokens",
+            };
+            bad_request(error.to_string(), Some(param.to_owned()))
+        })?;
+        let has = |field: &str| request.get(field).is_some_and(|value| !value.is_null());
+        let asked = Asked { bytes: call.request.get().len(), tools: has("tools") || has("functions") };
+        Ok(Self { call, demand, asked })
+    }
+}
+
+pub(super) fn unavailable(error: &impl std::fmt::Display) -> BuyingError {
     BuyingError::Unavailable { reason: error.to_string() }
 }

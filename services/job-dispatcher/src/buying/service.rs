@@ -22,6 +22,7 @@ use super::capacity::Capacity;
 use super::config::BuyingConfig;
 use super::ledger::Ledger;
 use super::posting::Posting;
+use super::spend::Spend;
 use super::trust::Trust;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
@@ -102,6 +103,8 @@ pub(super) struct Buyer {
     pub(super) room: Arc<Semaphore>,
     pub(super) capacity: Capacity,
     pub(super) trust: Trust,
+    /// What was spent today.
+    pub(super) spend: Spend,
     /// Escrow transactions that wait for their block, so that their event tells the job before settlement does.
     pub(super) posting: Posting,
 }
@@ -175,7 +178,8 @@ impl BuyingService {
         let purchases = config.slots.saturating_mul(2).min(Semaphore::MAX_PERMITS);
         let trust = Trust::load(deps.store.clone(), Arc::clone(&deps.clock)).await?;
         let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
-        let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock));
+        let spend = Spend::load(config.day, &deps.store, Arc::clone(&deps.clock)).await?;
+        let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock), spend.clone());
         let buyer = Arc::new(Buyer {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
@@ -185,6 +189,7 @@ impl BuyingService {
             courier: deps.courier,
             capacity: Capacity::new(Arc::clone(&deps.clock)),
             trust,
+            spend,
             clock: deps.clock,
             config,
             ledger,

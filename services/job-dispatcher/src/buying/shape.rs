@@ -41,10 +41,21 @@ impl<'a> Shape<'a> {
 
     /// How many choices it has.
     pub(super) fn choices(&self) -> usize {
-        self.choices.0
+        self.choices.count
     }
 
-    /// The tokens it says that it has; `None` if it does not say.
+    /// Bytes of text, thoughts, refusals and tool calls: a token has one at least.
+    pub(super) fn delivered_bytes(&self) -> u64 {
+        self.choices.bytes
+    }
+
+    /// Whether it says nothing at all; a call of tools that nobody offered says nothing.
+    pub(super) fn is_empty(&self, has_tools: bool) -> bool {
+        let calls = if has_tools { 0 } else { self.choices.of_calls };
+        self.choices.bytes == calls
+    }
+
+    /// The tokens it says that it has; `None` if it does not say, or says what can't be.
     pub(super) fn usage(&self) -> Option<TokenUsage> {
         let text = self.usage.map(RawValue::get).filter(|text| text.len() <= MAX_USAGE_BYTES)?;
         let usage: Value = serde_json::from_str(text).ok()?;
@@ -53,9 +64,14 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// How many choices there are, all of them sound.
+/// What the choices come to, all of them sound.
 #[derive(Default)]
-struct Choices(usize);
+struct Choices {
+    count: usize,
+    bytes: u64,
+    /// The part of them that calls tools.
+    of_calls: u64,
+}
 
 impl<'de> Deserialize<'de> for Choices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -68,14 +84,17 @@ impl<'de> Deserialize<'de> for Choices {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Choices, A::Error> {
-                let mut count = 0;
-                while items.next_element::<Choice>()?.is_some() {
-                    count += 1;
-                    if count > MAX_CHOICES {
+                let mut all = Choices::default();
+                while let Some(choice) = items.next_element::<Choice>()? {
+                    all.count += 1;
+                    let of_calls = choice.message.bytes_of_calls();
+                    all.of_calls = all.of_calls.saturating_add(of_calls);
+                    all.bytes = all.bytes.saturating_add(choice.message.bytes()).saturating_add(of_calls);
+                    if all.count > MAX_CHOICES {
                         return Err(de::Error::custom(format!("more than {MAX_CHOICES} choices")));
                     }
                 }
-                Ok(Choices(count))
+                Ok(all)
             }
         }
         deserializer.deserialize_seq(Counting)
@@ -83,15 +102,15 @@ impl<'de> Deserialize<'de> for Choices {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "only that they can be read matters")]
 struct Choice {
+    #[expect(dead_code, reason = "only that it can be read matters")]
     index: Option<u64>,
     message: Message,
+    #[expect(dead_code, reason = "only that it can be read matters")]
     finish_reason: Option<Said>,
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "only that they can be read matters")]
 struct Message {
     content: Option<Content>,
     reasoning_content: Option<Said>,
@@ -100,41 +119,74 @@ struct Message {
     tool_calls: Option<Vec<ToolCall>>,
 }
 
+impl Message {
+    fn bytes(&self) -> u64 {
+        let said = [&self.reasoning_content, &self.reasoning, &self.refusal];
+        let said = said.into_iter().flatten().map(|said| said.0).sum::<u64>();
+        said + self.content.as_ref().map_or(0, |content| content.0)
+    }
+
+    fn bytes_of_calls(&self) -> u64 {
+        self.tool_calls.iter().flatten().map(ToolCall::bytes).sum()
+    }
+}
+
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "only that they can be read matters")]
 struct ToolCall {
+    #[expect(dead_code, reason = "only that it can be read matters")]
     id: Option<Said>,
     function: Option<Function>,
 }
 
+impl ToolCall {
+    /// The frame of a call is made of tokens as well.
+    fn bytes(&self) -> u64 {
+        CALL_BYTES + self.function.as_ref().map_or(0, |function| function.name.0 + function.arguments.0)
+    }
+}
+
+/// What a tool call counts beside its name and arguments.
+const CALL_BYTES: u64 = 64;
+
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "only that they can be read matters")]
 struct Function {
     name: Said,
-    arguments: Option<Sound>,
+    #[serde(default)]
+    arguments: Arguments,
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "only that they can be read matters")]
 struct Part {
     text: Option<Said>,
 }
 
-/// A text of valid Unicode.
-struct Said;
+/// The arguments of a call, by their length.
+#[derive(Default)]
+struct Arguments(u64);
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Reading { takes_parts: false }).map(|()| Self)
+        let json = Box::<RawValue>::deserialize(deserializer)?;
+        let Sound = serde_json::from_str(json.get()).map_err(de::Error::custom)?;
+        Ok(Self(json.get().len() as u64))
     }
 }
 
-/// A text, or parts that may have one.
-struct Content;
+/// A text of valid Unicode, by its length in bytes.
+struct Said(u64);
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Reading { takes_parts: false }).map(Self)
+    }
+}
+
+/// A text, or parts that may have one, by its length in bytes.
+struct Content(u64);
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reading { takes_parts: true }).map(|()| Self)
+        deserializer.deserialize_any(Reading { takes_parts: true }).map(Self)
     }
 }
 
@@ -143,22 +195,26 @@ struct Reading {
 }
 
 impl<'de> Visitor<'de> for Reading {
-    type Value = ();
+    type Value = u64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.takes_parts { "a text or its parts" } else { "a text" })
     }
 
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+        Ok(text.len() as u64)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
         if !self.takes_parts {
             return Err(de::Error::invalid_type(de::Unexpected::Seq, &self));
         }
-        while items.next_element::<Part>()?.is_some() {}
-        Ok(())
+        let mut bytes = 0_u64;
+        while let Some(part) = items.next_element::<Part>()? {
+            // A part that is no text is something all the same.
+            bytes = bytes.saturating_add(part.text.map_or(1, |text| text.0));
+        }
+        Ok(bytes)
     }
 }
 
@@ -220,5 +276,25 @@ mod tests {
         {
             assert_eq!(usage(odd), None, "{odd}");
         }
+    }
+    #[test]
+    fn bytes_that_are_delivered_are_counted_and_nothing_else() {
+        let shape = |message: &str| {
+            let text = format!(r#"{{"choices":[{{"message":{message}}}]}}"#);
+            let shape = Shape::read(&text).unwrap();
+            (shape.delivered_bytes(), shape.is_empty(true))
+        };
+        for nothing in
+            ["{}", r#"{"content":""}"#, r#"{"content":null,"reasoning":"","tool_calls":[],"x":"long"}"#]
+        {
+            assert_eq!(shape(nothing), (0, true), "{nothing}");
+        }
+        assert_eq!(shape(r#"{"content":"häh"}"#), (4, false));
+        assert_eq!(shape(r#"{"content":[{"text":"ab"},{"type":"image"}],"refusal":"no"}"#), (5, false));
+        let call = r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}],"reasoning_content":"r"}"#;
+        assert_eq!(shape(call), (64 + 1 + 4 + 1, false));
+        let text = r#"{"choices":[{"message":{"content":"","tool_calls":[{"function":{"name":"f"}}]}}]}"#;
+        let shape = Shape::read(text).unwrap();
+        assert_eq!([true, false].map(|has_tools| shape.is_empty(has_tools)), [false, true], "nobody asked");
     }
 }

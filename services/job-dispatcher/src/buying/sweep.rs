@@ -162,11 +162,13 @@ impl Buyer {
             let deadline = terms.delivery_deadline.plus(grace);
             (deadline, TransactionKey::time_out(job), TransactionIntent::TimeOutJob { job })
         } else {
-            let deadline = terms.ack_deadline.plus(self.config.ack_grace_seconds);
-            // A provider that answered or acknowledged by message is at work, and may claim until the delivery deadline.
-            let is_at_work = matches!(row.state, BuyingState::Acked | BuyingState::Delivered);
-            let at_work_until = terms.delivery_deadline.plus(grace.max(self.config.ack_grace_seconds));
-            let deadline = if is_at_work { at_work_until } else { deadline };
+            // A message that says "acknowledged" costs nothing: only the chain's word counts. Whoever answered may
+            // claim until the delivery deadline.
+            let deadline = if has_answer {
+                terms.delivery_deadline.plus(grace.max(self.config.ack_grace_seconds))
+            } else {
+                terms.ack_deadline.plus(self.ack_grace(row).await)
+            };
             (deadline, TransactionKey::cancel(job), TransactionIntent::CancelJob { job })
         };
         if chain_now <= deadline {
@@ -174,6 +176,9 @@ impl Buyer {
         }
         match self.submit_taking_back(&key, &intent).await {
             Ok(status) => {
+                if !is_acked {
+                    self.trust.silent(row.provider);
+                }
                 debug!(%job, hash = %status.hash, "an overdue job is being taken back");
                 KillPoint::BuyingTakenBack.pass();
             }
@@ -181,6 +186,16 @@ impl Buyer {
                 debug!(%job, reason, "an overdue job can't be taken back; the chain is read again");
             }
             Err(error) => warn!(%job, %error, "an overdue job can't be taken back now"),
+        }
+    }
+
+    /// Chain seconds for which an acknowledgement is waited for beyond its window: longer where nobody else could serve.
+    async fn ack_grace(&self, row: &BuyingJob) -> u64 {
+        let is_waited_for = self.ledger.is_watched((row.request_id, row.attempt));
+        if is_waited_for && !self.has_another(&row.model, row.provider).await {
+            self.config.lone_grace_seconds
+        } else {
+            self.config.ack_grace_seconds
         }
     }
 

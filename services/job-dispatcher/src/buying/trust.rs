@@ -24,8 +24,18 @@ const LONGEST_MS: u64 = 30 * DAY_MS;
 /// How long a provider that failed stands behind the others, the first time; each time in a row doubles it.
 const BEHIND_MS: u64 = MINUTE_MS;
 
+/// How long a provider that said nothing rests, the first time; each time in a row doubles it. Its node may be busy: the
+/// next job in a row would be cancelled like the last, and cost it stake again.
+const REST_MS: u64 = MINUTE_MS;
+
+/// The longest rest.
+const LONGEST_REST_MS: u64 = 10 * MINUTE_MS;
+
 /// Answers whose claims are waited for.
 const EXPECTED: usize = 4096;
+
+/// Answers of a provider that are counted; more say nothing.
+const MOST_ANSWERS: u32 = 64;
 
 /// What a provider did with a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +48,15 @@ pub(super) enum Offence {
     NotThere,
     /// It took more than its answer cost by its own usage. A price that changed meanwhile may be to blame.
     Overcharged,
+    /// It took more than what it delivered can have cost, or all there was without a usage that says why.
+    Overbilled,
 }
 
 impl Offence {
     /// How long nothing is bought from whoever did this for the `times`-th time.
     fn bars_for_ms(self, times: u32) -> u64 {
         let (first, repeated) = match self {
-            Self::NoAnswer => (7 * DAY_MS, times),
+            Self::NoAnswer | Self::Overbilled => (7 * DAY_MS, times),
             Self::Unreadable => (HOUR_MS, times),
             // Once is nobody's fault, perhaps.
             Self::NotThere | Self::Overcharged if times == 1 => return 0,
@@ -62,6 +74,11 @@ pub(super) enum Standing {
     Good,
     /// Asked only if no other is left.
     Behind,
+    /// Not asked for so long, since it said nothing the last time.
+    Resting {
+        /// In milliseconds.
+        for_ms: u64,
+    },
     /// Not asked for so long.
     Barred {
         /// In milliseconds.
@@ -73,15 +90,30 @@ pub(super) enum Standing {
 struct Record {
     failures: u32,
     behind_until_ms: u64,
+    silences: u32,
+    resting_until_ms: u64,
     offences: u32,
     barred_until_ms: u64,
+    /// Usable answers since the last offence, up to a point.
+    answered: u32,
+}
+
+/// What an answer may be claimed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worth {
+    /// What it costs by its own usage; `None` where that is missing or impossible.
+    pub(super) stated: Option<Xbzz>,
+    /// What the bytes that were delivered can have cost at most.
+    pub(super) at_most: Xbzz,
+    /// What was in escrow.
+    pub(super) escrow: Xbzz,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     providers: HashMap<Address, Record>,
-    /// What answers cost whose claims have not been seen.
-    expected: HashMap<AttemptId, (Address, Xbzz)>,
+    /// What answers are worth whose claims have not been seen.
+    expected: HashMap<AttemptId, (Address, Worth)>,
 }
 
 /// What providers did.
@@ -100,6 +132,9 @@ impl Trust {
             let record = Record { offences: times, barred_until_ms, ..Record::default() };
             known.providers.insert(provider, record);
         }
+        for (provider, answered) in store.experience_list().await? {
+            known.providers.entry(provider).or_default().answered = answered;
+        }
         Ok(Self { store, clock, known: Arc::new(Mutex::new(known)) })
     }
 
@@ -110,9 +145,30 @@ impl Trust {
             Some(record) if record.barred_until_ms > now_ms => {
                 Standing::Barred { for_ms: record.barred_until_ms - now_ms }
             }
+            Some(record) if record.resting_until_ms > now_ms => {
+                Standing::Resting { for_ms: record.resting_until_ms - now_ms }
+            }
             Some(record) if record.behind_until_ms > now_ms => Standing::Behind,
             _ => Standing::Good,
         }
+    }
+
+    /// Usable answers that a provider gave since it last took something for nothing.
+    pub(super) fn answers(&self, provider: Address) -> u32 {
+        self.known().providers.get(&provider).map_or(0, |record| record.answered)
+    }
+
+    /// A provider did not acknowledge a job in time.
+    pub(super) fn silent(&self, provider: Address) {
+        let now_ms = self.clock.unix_millis();
+        let mut known = self.known();
+        let record = known.providers.entry(provider).or_default();
+        if record.resting_until_ms > now_ms {
+            return;
+        }
+        let rest_ms = REST_MS.saturating_mul(2_u64.saturating_pow(record.silences)).min(LONGEST_REST_MS);
+        record.silences = record.silences.saturating_add(1);
+        record.resting_until_ms = now_ms.saturating_add(rest_ms);
     }
 
     /// A provider gave no answer; nothing says that it took anything.
@@ -125,27 +181,51 @@ impl Trust {
         record.behind_until_ms = now_ms.saturating_add(BEHIND_MS.saturating_mul(factor).min(HOUR_MS));
     }
 
-    /// A provider answered, for so much by its own usage.
-    pub(super) fn answered(&self, provider: Address, id: AttemptId, cost: Xbzz) {
-        let mut known = self.known();
-        if let Some(record) = known.providers.get_mut(&provider) {
-            (record.failures, record.behind_until_ms) = (0, 0);
+    /// A provider answered.
+    pub(super) async fn answered(&self, provider: Address, id: AttemptId, worth: Worth) {
+        let learnt = {
+            let mut known = self.known();
+            let record = known.providers.entry(provider).or_default();
+            (record.failures, record.behind_until_ms, record.silences) = (0, 0, 0);
+            let learnt = record.answered < MOST_ANSWERS;
+            record.answered = record.answered.saturating_add(1).min(MOST_ANSWERS);
+            learnt.then_some(record.answered)
+        };
+        self.expects(provider, id, worth);
+        if let Some(answered) = learnt {
+            self.keep_experience(provider, answered).await;
         }
+    }
+
+    /// What a provider may claim for an attempt.
+    pub(super) fn expects(&self, provider: Address, id: AttemptId, worth: Worth) {
+        let mut known = self.known();
         if known.expected.len() >= EXPECTED {
             known.expected.clear();
         }
-        known.expected.insert(id, (provider, cost));
+        known.expected.insert(id, (provider, worth));
+    }
+
+    async fn keep_experience(&self, provider: Address, answered: u32) {
+        if let Err(error) = self.store.experience_set(provider, answered).await {
+            warn!(error = &error as &dyn std::error::Error, "what a provider answered could not be stored");
+        }
     }
 
     /// A provider took this for an attempt; called again and again for the same one.
     pub(super) async fn charged(&self, id: AttemptId, paid: Xbzz) {
         let expected = self.known().expected.remove(&id);
-        if let Some((provider, cost)) = expected
-            && paid > cost
-        {
-            warn!(%provider, %paid, %cost, "a provider took more than its answer cost");
-            self.offended(provider, Offence::Overcharged).await;
-        }
+        let Some((provider, worth)) = expected else { return };
+        let is_whole = worth.stated.is_none() && paid >= worth.escrow;
+        let offence = if paid > worth.at_most || is_whole {
+            Offence::Overbilled
+        } else if worth.stated.is_some_and(|stated| paid > stated) {
+            Offence::Overcharged
+        } else {
+            return;
+        };
+        warn!(%provider, %paid, ?worth, "a provider took more than its answer cost");
+        self.offended(provider, offence).await;
     }
 
     /// A provider took a payment, or is about to, and gave no answer for it.
@@ -156,11 +236,13 @@ impl Trust {
             let mut known = self.known();
             let record = known.providers.entry(provider).or_default();
             record.offences = record.offences.saturating_add(1);
+            record.answered = 0;
             let until_ms = now_ms.saturating_add(offence.bars_for_ms(record.offences));
             record.barred_until_ms = record.barred_until_ms.max(until_ms);
             Offences { provider, times: record.offences, barred_until_ms: record.barred_until_ms }
         };
         warn!(%provider, ?offence, times = offences.times, "a provider was paid for what is no answer");
+        self.keep_experience(provider, 0).await;
         if let Err(error) = self.store.offences_set(offences).await {
             warn!(error = &error as &dyn std::error::Error, "what a provider did could not be stored");
         }
@@ -212,19 +294,67 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let trust = trust(&folder).await;
         let id = (RequestId::ZERO, 1);
+        let worth = Worth {
+            stated: Some(Xbzz::from_plur(5)),
+            at_most: Xbzz::from_plur(9),
+            escrow: Xbzz::from_plur(20),
+        };
         trust.failed(ROGUE);
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
-        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        trust.answered(ROGUE, id, worth).await;
         assert_eq!(trust.standing(ROGUE), Standing::Good);
         trust.charged(id, Xbzz::from_plur(5)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Good);
-        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        trust.answered(ROGUE, id, worth).await;
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind, "the same claim counts once");
-        trust.answered(ROGUE, id, Xbzz::from_plur(5));
+        trust.answered(ROGUE, id, worth).await;
         trust.charged(id, Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
+    }
+    #[tokio::test]
+    async fn who_bills_more_than_it_delivered_or_all_without_a_usage_is_barred_after_the_first_time() {
+        let stated = Some(Xbzz::from_plur(5));
+        for (stated, at_most, paid) in [(stated, 9, 10), (None, 9, 10), (None, 30, 20)] {
+            let folder = tempfile::tempdir().unwrap();
+            let trust = trust(&folder).await;
+            let worth = Worth { stated, at_most: Xbzz::from_plur(at_most), escrow: Xbzz::from_plur(20) };
+            trust.answered(ROGUE, (RequestId::ZERO, 1), worth).await;
+            assert_eq!(trust.answers(ROGUE), 1);
+            trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(paid)).await;
+            assert_eq!(
+                trust.standing(ROGUE),
+                Standing::Barred { for_ms: 7 * DAY_MS },
+                "{stated:?} {at_most} {paid}"
+            );
+            assert_eq!(trust.answers(ROGUE), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_usage_that_costs_what_it_can_have_cost_is_no_offence() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = trust(&folder).await;
+        let worth = Worth { stated: None, at_most: Xbzz::from_plur(9), escrow: Xbzz::from_plur(20) };
+        trust.answered(ROGUE, (RequestId::ZERO, 1), worth).await;
+        trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(9)).await;
+        assert_eq!(trust.standing(ROGUE), Standing::Good);
+    }
+
+    #[tokio::test]
+    async fn who_said_nothing_rests_for_a_minute_and_longer_each_time_until_it_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let clock = ManualClock::new(UnixSeconds::new(1_000_000));
+        let trust = Trust::load(store, clock.clone()).await.unwrap();
+        for minutes in [1, 2, 4, 8, 10, 10] {
+            trust.silent(ROGUE);
+            trust.silent(ROGUE);
+            assert_eq!(trust.standing(ROGUE), Standing::Resting { for_ms: minutes * MINUTE_MS });
+            clock.advance(std::time::Duration::from_millis(minutes * MINUTE_MS));
+            assert_eq!(trust.standing(ROGUE), Standing::Good);
+        }
     }
 }

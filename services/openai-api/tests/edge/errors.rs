@@ -17,6 +17,12 @@ fn every_error() -> Vec<BuyingError> {
         BuyingError::AbovePriceCap { model: model(), cap: "1.5".parse().unwrap() },
         BuyingError::AllBusy { model: model(), retry_after_s: 30 },
         BuyingError::EscrowTooLarge { needs: "2".parse().unwrap(), ceiling: "1".parse().unwrap() },
+        BuyingError::DayLimit {
+            limit: "1".parse().unwrap(),
+            spent: "0.9".parse().unwrap(),
+            needs: "0.2".parse().unwrap(),
+            resets_in_s: 600,
+        },
         BuyingError::OutOfFunds { message: "the wallet 0x… holds 0 xBZZ: send xBZZ to it".into() },
         BuyingError::BadRequest { message: "context_length_exceeded: 9000 > 8192".into(), param: None },
         BuyingError::BadRequest { message: "no".into(), param: Some("temperature".into()) },
@@ -44,7 +50,14 @@ fn refused(status: Option<u16>, code: Option<&str>, retry_after: Option<u64>) ->
     let kind = code.map(|_| "as_the_backend_says".to_owned());
     let message = "the backend's own words".to_owned();
     BuyingError::Refused {
-        refusal: Refusal { message, kind, param, code: code.map(str::to_owned), status, retry_after },
+        refusal: Box::new(Refusal {
+            message,
+            kind,
+            param,
+            code: code.map(str::to_owned),
+            status,
+            retry_after,
+        }),
     }
 }
 
@@ -106,7 +119,7 @@ async fn a_refusal_with_the_status_of_something_else_is_a_bad_request() {
         param: Some(long),
         ..Refusal::default()
     };
-    gateway.buyer.plays(vec![Err(BuyingError::Refused { refusal })]);
+    gateway.buyer.plays(vec![Err(BuyingError::Refused { refusal: Box::new(refusal) })]);
     assert!(told(&gateway, &chat()).await.to_string().len() < 3000);
 }
 

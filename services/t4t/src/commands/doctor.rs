@@ -2,6 +2,7 @@
 
 mod backends;
 mod chain;
+mod limits;
 mod swarm;
 
 use std::process::ExitCode;
@@ -71,8 +72,9 @@ async fn examine(role: RoleArg, mut settings: Settings) -> anyhow::Result<Vec<Fi
     let address = key.map(|key| key.address());
     findings.extend(chain::examine(&settings, address, role == RoleArg::Provider).await?);
     findings.extend(swarm::examine(&settings).await?);
-    if role == RoleArg::Provider {
-        findings.extend(backends::examine(&settings).await?);
+    match role {
+        RoleArg::Provider => findings.extend(backends::examine(&settings).await?),
+        RoleArg::Gateway => findings.extend(limits::examine(&settings)?),
     }
     Ok(findings)
 }

@@ -10,6 +10,7 @@ mod crowd;
 mod dice;
 mod kept;
 mod messages;
+mod prices;
 mod providers;
 mod rogue;
 mod siege;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 use t4t_chain::contracts::{ContractAddresses, JobStatus, Offering, Registration};
 use t4t_chain::{Rpc, deploy};
 use t4t_clock::{Clock, SystemClock};
@@ -14,7 +14,7 @@ use t4t_testkit::anvil::dev_key;
 use t4t_testkit::eventually;
 use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::processes::{ECHO, PATIENCE, World};
-use t4t_types::{Address, EncryptionKey, SwarmRef, TokenPrices, Xbzz};
+use t4t_types::{Address, EncryptionKey, JobId, SwarmRef, TokenPrices, Xbzz};
 
 use super::stranger::Stranger;
 
@@ -41,6 +41,12 @@ pub(crate) enum Trick {
     Silent,
     /// Acknowledges and never answers.
     AcknowledgesOnly,
+    /// Answers without a word on what was used, and claims all.
+    AnswersWithoutUsage,
+    /// The same with a usage that can't be.
+    AnswersWithOddUsage,
+    /// Answers with no word at all, and claims all.
+    AnswersNothing,
 }
 
 /// A registered provider, cheaper than the honest one.
@@ -101,13 +107,27 @@ impl Rogue {
             input: Xbzz::from_plur(3_000_000_000_000_000 / terms.divisor),
             output: Xbzz::from_plur(15_000_000_000_000_000 / terms.divisor),
         };
+        self.offer_models_at(terms.models, prices).await
+    }
+
+    /// Sells the usual model at these prices.
+    pub(crate) async fn offer_at(&self, prices: TokenPrices) -> anyhow::Result<()> {
+        self.offer_models_at(&[ECHO], prices).await
+    }
+
+    /// Sells another model at these prices.
+    pub(crate) async fn offer_model_at(&self, model: &str, prices: TokenPrices) -> anyhow::Result<()> {
+        self.offer_models_at(&[model], prices).await
+    }
+
+    async fn offer_models_at(&self, models: &[&str], prices: TokenPrices) -> anyhow::Result<()> {
         let offering = |model: &&str| Offering {
             model: (*model).to_owned(),
             prices,
             max_context_tokens: 0,
             max_latency_seconds: 10,
         };
-        let offers: Vec<Offering> = terms.models.iter().map(offering).collect();
+        let offers: Vec<Offering> = models.iter().map(offering).collect();
         self.transact(&self.contracts.registry().update_offerings(&offers)).await
     }
 
@@ -187,6 +207,18 @@ impl Rogue {
                 let answer = self.answer(request_hash, Address::new([8; 20]), &key)?;
                 self.deliver_answer(job, request_hash, answer).await
             }
+            Trick::AnswersWithoutUsage | Trick::AnswersWithOddUsage | Trick::AnswersNothing => {
+                let words = if trick == Trick::AnswersNothing { "" } else { SAYS };
+                let mut response = answer_of(words);
+                response["usage"] = match trick {
+                    Trick::AnswersWithOddUsage => {
+                        json!({ "prompt_tokens": -5, "completion_tokens": 1e300, "total_tokens": "many" })
+                    }
+                    _ => json!(null),
+                };
+                let answer = self.seal_answer(request_hash, self.address(), &key, &response)?;
+                self.deliver_answer(job, request_hash, answer).await
+            }
             Trick::ClaimsAnotherReference => {
                 let good = self.me.upload(self.answer(request_hash, self.address(), &key)?).await?;
                 self.deliver(job.client, request_hash, good).await?;
@@ -208,7 +240,7 @@ impl Rogue {
     }
 
     fn answer(&self, request: SwarmRef, provider: Address, to: &EncryptionKey) -> anyhow::Result<Vec<u8>> {
-        self.answer_in_words(request, provider, to, "what the rogue says")
+        self.answer_in_words(request, provider, to, SAYS)
     }
 
     fn answer_in_words(
@@ -218,17 +250,21 @@ impl Rogue {
         to: &EncryptionKey,
         words: &str,
     ) -> anyhow::Result<Vec<u8>> {
-        let response = json!({
-            "id": "x", "object": "chat.completion", "created": 1, "model": ECHO,
-            "choices": [{ "index": 0, "finish_reason": "stop",
-                "message": { "role": "assistant", "content": words } }],
-            "usage": { "prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5 },
-        });
+        self.seal_answer(request, provider, to, &answer_of(words))
+    }
+
+    fn seal_answer(
+        &self,
+        request: SwarmRef,
+        provider: Address,
+        to: &EncryptionKey,
+        response: &Value,
+    ) -> anyhow::Result<Vec<u8>> {
         let payload = ResponsePayload {
             v: V1,
             job_id: request.routing_id(),
             provider,
-            openai_response: serde_json::value::to_raw_value(&response)?,
+            openai_response: serde_json::value::to_raw_value(response)?,
             ts: SystemClock.now(),
         };
         Ok(seal(to, &payload.to_json())?)
@@ -263,6 +299,23 @@ impl Rogue {
     }
 
     pub(crate) async fn claim(&self, job: &JobEntry, response: SwarmRef, paid: Xbzz) -> anyhow::Result<()> {
-        self.transact(&self.contracts.escrow().claim_job(job.job, response, paid)).await
+        self.claim_job(job.job, response, paid).await
     }
+
+    pub(crate) async fn claim_job(&self, job: JobId, response: SwarmRef, paid: Xbzz) -> anyhow::Result<()> {
+        self.transact(&self.contracts.escrow().claim_job(job, response, paid)).await
+    }
+}
+
+/// What a rogue says.
+const SAYS: &str = "what the rogue says";
+
+/// An answer in the form of an inference server's.
+fn answer_of(words: &str) -> Value {
+    json!({
+        "id": "x", "object": "chat.completion", "created": 1, "model": ECHO,
+        "choices": [{ "index": 0, "finish_reason": "stop",
+            "message": { "role": "assistant", "content": words } }],
+        "usage": { "prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5 },
+    })
 }

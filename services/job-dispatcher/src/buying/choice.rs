@@ -1,0 +1,204 @@
+//! Choosing a provider for an attempt: what the directory lists, less what may not be asked, within the bounds; then one
+//! that has a slot, and money that is kept for it.
+
+use std::time::Duration;
+
+use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
+use t4t_api::registry_watcher::{Candidate, ListCandidates};
+use t4t_crypto::random_bytes;
+use t4t_types::{Address, ModelId};
+
+use super::board::Purchase;
+use super::bounds::{Known, Offer};
+use super::capacity::Reservation;
+use super::config::Strategy;
+use super::purchase::{Tries, Wanted, unavailable};
+use super::select::{Choice, Chosen};
+use super::service::Buyer;
+use super::spend::{Hold, OverLimit};
+use super::trust::Standing;
+
+/// For this part of the wait, a provider is taken for full because of others' open jobs, and a stranger is not asked
+/// while a known one is busy. Anybody can post jobs that are not served, for gas; a provider that is full indeed lets a
+/// job wait, and refuses it if no slot becomes free.
+const PATIENT_PART: u32 = 2;
+
+/// How often a busy market is looked at; the directory is in memory.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// An offer that was chosen, with a slot and money for it.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) offer: Offer,
+    pub(super) slot: Reservation,
+    pub(super) hold: Hold,
+}
+
+/// What may be bought now.
+struct Market {
+    offers: Vec<Offer>,
+    /// When the next provider that rests may be asked again.
+    rested_in_ms: Option<u64>,
+}
+
+impl Buyer {
+    /// Chooses a provider that was not tried and takes one of its slots for the attempt; waits while all are busy.
+    pub(super) async fn select(
+        &self,
+        wanted: &Wanted<'_>,
+        tries: &mut Tries,
+        purchase: &Purchase,
+        wait: Duration,
+    ) -> Result<Selected, BuyingError> {
+        let waiting_since = self.clock.unix_millis();
+        let (mut told_at, mut over_limit) = (None, None);
+        loop {
+            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
+            let is_patient = wait.is_zero() || waited < wait / PATIENT_PART;
+            let market = self.market(wanted, is_patient).await?;
+            let left = market.offers.iter().filter(|offer| {
+                !tries.providers.contains(&offer.known.candidate.provider) && !tries.is_too_dear(offer)
+            });
+            let left: Vec<&Offer> = left.collect();
+            if let Some(chosen) = self.choose(&left, is_patient)? {
+                let needs = chosen.offer.needs;
+                match self.spend.hold(needs, chosen.explores) {
+                    Ok(hold) => match self.reserve(chosen.offer, (wanted.call.id, tries.last + 1)) {
+                        Some(slot) => return Ok(Selected { offer: chosen.offer.clone(), slot, hold }),
+                        // Another request took the last slot just now.
+                        None => continue,
+                    },
+                    Err(over @ OverLimit::Today { .. }) => {
+                        tries.dear = Some((needs, self.day_limit(needs, over)));
+                        continue;
+                    }
+                    Err(over @ OverLimit::InFlight) => over_limit = Some(self.day_limit(needs, over)),
+                }
+            }
+            let busy = u32::try_from(left.len()).unwrap_or(u32::MAX);
+            let left_ms = u64::try_from(wait.saturating_sub(waited).as_millis()).unwrap_or(u64::MAX);
+            let may_wait = busy > 0 || market.rested_in_ms.is_some_and(|rested| rested <= left_ms);
+            if !may_wait || waited >= wait || !purchase.is_wanted() {
+                let dear = tries.dear.as_ref().filter(|_| busy == 0).map(|(_, error)| error.clone());
+                return Err(dear.or(over_limit).unwrap_or_else(|| self.all_busy(wanted, &market)));
+            }
+            if told_at.is_none_or(|told_at| waited.saturating_sub(told_at) >= self.config.provider_poll) {
+                purchase.push(BuyingProgress::Waiting { busy });
+                told_at = Some(waited);
+            }
+            self.clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn choose<'a>(&self, left: &[&'a Offer], is_patient: bool) -> Result<Option<Chosen<'a>>, BuyingError> {
+        let has_slot = |offer: &&&Offer| !self.capacity.fills(&offer.known.candidate, self.at_a_time(offer));
+        let (behind, good): (Vec<&Offer>, Vec<&Offer>) =
+            left.iter().filter(has_slot).copied().partition(|offer| offer.known.is_behind);
+        let knows_one = is_patient && left.iter().any(|offer| offer.is_known() && !offer.known.is_behind);
+        let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
+        let may_explore = |offer: &Offer| self.spend.may_explore(offer.needs);
+        let strategy = &self.config.strategy;
+        let chosen = Choice { strategy, free: &good, knows_one, may_explore, dice }.choose();
+        // While a known one is waited for, nobody who failed lately takes its place.
+        if chosen.is_some() || knows_one {
+            return Ok(chosen);
+        }
+        Ok(Choice { strategy, free: &behind, knows_one: false, may_explore, dice }.choose())
+    }
+
+    fn reserve(&self, offer: &Offer, id: super::ledger::AttemptId) -> Option<Reservation> {
+        self.capacity.reserve(&offer.known.candidate, self.at_a_time(offer), id)
+    }
+
+    /// How many jobs of this gateway a provider may have at a time: a stranger one, and two more for each answer, so that
+    /// whoever takes payments for nothing takes one.
+    fn at_a_time(&self, offer: &Offer) -> u32 {
+        match self.config.strategy {
+            Strategy::Manual(_) => u32::MAX,
+            _ => 1 + offer.known.answered.saturating_mul(2),
+        }
+    }
+
+    fn day_limit(&self, needs: t4t_types::Xbzz, over: OverLimit) -> BuyingError {
+        let limit = self.spend.limit();
+        match over {
+            OverLimit::InFlight => BuyingError::DayLimit { limit, spent: limit, needs, resets_in_s: 60 },
+            OverLimit::Today { spent, resets_in_s } => {
+                BuyingError::DayLimit { limit, spent, needs, resets_in_s }
+            }
+        }
+    }
+
+    fn all_busy(&self, wanted: &Wanted<'_>, market: &Market) -> BuyingError {
+        let rested_in_s = market.rested_in_ms.map(|rested| rested.div_ceil(1000));
+        let retry_after_s = rested_in_s.unwrap_or(self.config.provider_poll.as_secs()).max(1);
+        BuyingError::AllBusy { model: wanted.call.model.clone(), retry_after_s }
+    }
+
+    /// What may be bought now. Without `is_patient`, others' open jobs don't count.
+    async fn market(&self, wanted: &Wanted<'_>, is_patient: bool) -> Result<Market, BuyingError> {
+        let model = &wanted.call.model;
+        let mut listed = self.listed(model).await?;
+        if !is_patient {
+            listed.iter_mut().for_each(|candidate| candidate.open_jobs = 0);
+        }
+        let (mut known, mut barred_ms, mut rested_in_ms) = (Vec::with_capacity(listed.len()), None, None);
+        let sooner = |one: &mut Option<u64>, ms: u64| *one = Some(one.map_or(ms, |one| one.min(ms)));
+        for candidate in listed {
+            let is_behind = match self.trust.standing(candidate.provider) {
+                Standing::Good => false,
+                Standing::Behind => true,
+                Standing::Resting { for_ms } => {
+                    sooner(&mut rested_in_ms, for_ms);
+                    continue;
+                }
+                Standing::Barred { for_ms } => {
+                    sooner(&mut barred_ms, for_ms);
+                    continue;
+                }
+            };
+            let answered = self.trust.answers(candidate.provider);
+            known.push(Known { candidate, answered, is_behind });
+        }
+        if known.is_empty() {
+            return match barred_ms.filter(|_| rested_in_ms.is_none()) {
+                Some(for_ms) => Err(all_barred(model, for_ms)),
+                None => Ok(Market { offers: Vec::new(), rested_in_ms }),
+            };
+        }
+        let bounds = &self.config.bounds;
+        let offers = bounds.offers(&self.config.sizing, wanted.demand, known);
+        Ok(Market { offers: offers.map_err(|why| why.into_error(model, bounds))?, rested_in_ms })
+    }
+
+    async fn listed(&self, model: &ModelId) -> Result<Vec<Candidate>, BuyingError> {
+        let provider = match self.config.strategy {
+            Strategy::Manual(provider) => Some(provider),
+            _ => None,
+        };
+        let list = ListCandidates { model: model.clone(), max_combined_price: None, provider };
+        let found = self.watcher.ask(list).await.map_err(|error| unavailable(&error))?;
+        if found.is_empty() {
+            return Err(BuyingError::UnknownModel { model: model.clone() });
+        }
+        Ok(found)
+    }
+
+    /// Whether somebody else could serve a model.
+    pub(super) async fn has_another(&self, model: &ModelId, than: Address) -> bool {
+        let is_another = |candidate: &Candidate| {
+            candidate.provider != than
+                && candidate.prices.combined() <= self.config.bounds.price_ceiling
+                && matches!(self.trust.standing(candidate.provider), Standing::Good | Standing::Behind)
+        };
+        self.listed(model).await.is_ok_and(|listed| listed.iter().any(is_another))
+    }
+}
+
+fn all_barred(model: &ModelId, for_ms: u64) -> BuyingError {
+    let minutes = for_ms.div_ceil(60_000);
+    let reason = format!(
+        "every provider of {model} took a payment and gave no answer; the first is asked again in {minutes} min"
+    );
+    BuyingError::Unavailable { reason }
+}
