@@ -155,8 +155,8 @@ pub enum BuyingError {
     /// A backend refused the request, and no other provider would do better.
     #[error("{}", .refusal.message)]
     Refused {
-        /// What it said, with the status for the app.
-        refusal: Refusal,
+        /// What it said, with the status for the app. In a box: errors are passed on by value.
+        refusal: Box<Refusal>,
     },
     /// Every provider tried failed; what was in escrow comes back.
     #[error("{}: {reason}", who_failed(*attempts))]
@@ -194,6 +194,17 @@ fn who_failed(attempts: u32) -> String {
     }
 }
 
+/// The statuses by which backends refuse.
+const REFUSALS: [u16; 6] = [400, 404, 413, 422, 429, 503];
+
+/// A refusal's status. It comes from a stranger, so what is no refusal's status is none; a refusal without one that
+/// does not blame the request is a failure.
+fn refused_status(refusal: &Refusal) -> u16 {
+    let blames_request = refusal.kind.as_deref().is_none_or(|kind| kind == "invalid_request_error");
+    let stated = refusal.status.filter(|status| REFUSALS.contains(status));
+    stated.unwrap_or(if blames_request { 400 } else { 502 })
+}
+
 impl ServiceError for BuyingError {
     fn status(&self) -> u16 {
         match self {
@@ -202,7 +213,7 @@ impl ServiceError for BuyingError {
             Self::EscrowTooLarge { .. } => 413,
             Self::DayLimit { .. } | Self::OutOfFunds { .. } => 402,
             Self::BadRequest { .. } => 400,
-            Self::Refused { refusal } => refusal.status.unwrap_or(400),
+            Self::Refused { refusal } => refused_status(refusal),
             Self::ProvidersFailed { .. } => 502,
             Self::TimedOut { .. } => 504,
             Self::Transport { cause } => cause.status(),

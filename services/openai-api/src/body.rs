@@ -21,27 +21,23 @@ const LONG: usize = 256 << 10;
 pub(crate) struct ReadBody {
     /// The request in it.
     pub(crate) request: ChatRequest,
-    /// The hash of its bytes, if it was asked for.
-    pub(crate) hash: Option<[u8; 32]>,
+    /// The hash of its bytes.
+    pub(crate) hash: [u8; 32],
     /// The memory it takes.
     pub(crate) held: HeldBytes,
 }
 
-/// Takes in and reads a completion's body; hashes it if `hashed`.
+/// Takes in and reads a completion's body.
 pub(crate) async fn read(
     edge: &Edge,
     http: &HttpRequest,
     payload: Payload,
-    hashed: bool,
 ) -> Result<ReadBody, GatewayError> {
     check_headers(http.headers(), edge.config.max_body_bytes)?;
     let limit = edge.config.body_timeout;
     let collected = timeout(&*edge.clock, limit, collect(edge, payload)).await;
     let (body, held) = collected.map_err(|_| GatewayError::BodyTooSlow { after_s: limit.as_secs() })??;
-    let parse = move || {
-        let hash = hashed.then(|| keccak256(&body));
-        ChatRequest::parse(&body).map(|request| (request, hash))
-    };
+    let parse = move || ChatRequest::parse(&body).map(|request| (request, keccak256(&body)));
     let parsed = if held.is_at_least(LONG) {
         let broken = |error: tokio::task::JoinError| GatewayError::BodyBroken { reason: error.to_string() };
         tokio::task::spawn_blocking(parse).await.map_err(broken)?

@@ -1,15 +1,17 @@
 //! The models on offer, kept for a while.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::RegistryWatcher;
 use t4t_api::TransportError;
-use t4t_api::registry_watcher::{ListModels, ModelListing, WatcherError};
+use t4t_api::registry_watcher::{ListModels, ListProviders, ModelListing, WatcherError};
 use t4t_clock::timeout;
 use t4t_types::ModelId;
 use tokio::sync::Mutex;
 
+use crate::error::{GatewayError, hint};
 use crate::state::Edge;
 
 /// How long the watcher may take: apps give up on the list after 5 s.
@@ -21,6 +23,15 @@ const STALE_FACTOR: u32 = 10;
 /// The most names suggested for one that nobody offers.
 const MAX_SUGGESTIONS: usize = 3;
 
+/// For how long a model that was on offer, or whose provider was heard of, is taken to be away for a moment only.
+const AWAY: Duration = Duration::from_secs(3600);
+
+/// When to try again while a model is away, in seconds: a provider that starts is on the market within seconds.
+const AWAY_RETRY_S: u64 = 10;
+
+/// The most models that are remembered after they left.
+const REMEMBERED: usize = 10_000;
+
 /// The last list seen. The lock is held while it is fetched, so that many askers cost one question.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
@@ -30,7 +41,12 @@ pub(crate) struct Catalogue {
 #[derive(Clone, Debug)]
 struct Listed {
     at_ms: u64,
+    /// What apps are shown.
     models: Arc<[ModelListing]>,
+    /// When each model was last on offer, shown or not.
+    seen_ms: Arc<HashMap<ModelId, u64>>,
+    /// Models that have fewer providers than are asked for.
+    few: Arc<[ModelId]>,
 }
 
 impl Catalogue {
@@ -39,44 +55,96 @@ impl Catalogue {
     /// # Errors
     /// The watcher can't list them, and no list is young enough to be shown instead.
     pub(crate) async fn models(&self, edge: &Edge) -> Result<Arc<[ModelListing]>, WatcherError> {
+        self.listed(edge).await.map(|listed| listed.models)
+    }
+
+    async fn listed(&self, edge: &Edge) -> Result<Listed, WatcherError> {
         let mut last = self.last.lock().await;
         let now = edge.clock.unix_millis();
         let ttl = edge.config.models_ttl;
         if let Some(listed) = last.as_ref().filter(|listed| listed.is_younger(now, ttl)) {
-            return Ok(Arc::clone(&listed.models));
+            return Ok(listed.clone());
         }
-        let fetched = fetch(edge).await;
-        let kept = last.as_ref().filter(|listed| listed.is_younger(now, ttl * STALE_FACTOR));
-        match (fetched, kept) {
-            (Ok(models), _) => {
-                *last = Some(Listed { at_ms: now, models: Arc::clone(&models) });
-                Ok(models)
+        match fetch(edge).await {
+            Ok(models) => {
+                let before = last.take().map(|listed| listed.seen_ms).unwrap_or_default();
+                let listed = Listed::of(edge, models, before, now);
+                *last = Some(listed.clone());
+                Ok(listed)
             }
-            (Err(error), Some(listed)) => {
+            Err(error) => {
+                let kept = last.as_ref().filter(|listed| listed.is_younger(now, ttl * STALE_FACTOR));
+                let Some(listed) = kept else { return Err(error) };
                 tracing::warn!(%error, "the models can't be listed, showing an older list");
-                Ok(Arc::clone(&listed.models))
+                Ok(listed.clone())
             }
-            (Err(error), None) => Err(error),
         }
     }
 
-    /// Names on offer that are like `wanted`, the most like first; none if there is no list.
-    pub(crate) async fn nearest(&self, edge: &Edge, wanted: &str) -> Vec<ModelId> {
-        match self.models(edge).await {
-            Ok(models) => nearest(&models, wanted),
-            Err(_) => Vec::new(),
+    /// Why a model can't be had: a setting hides it, its providers are away for a moment, or nobody has it.
+    pub(crate) async fn absence(&self, edge: &Edge, wanted: &str) -> GatewayError {
+        let listed = self.listed(edge).await.ok();
+        let near =
+            || hint(&listed.as_ref().map(|listed| nearest(&listed.models, wanted)).unwrap_or_default());
+        let (model, named) = (wanted.to_owned(), wanted.parse::<ModelId>().ok());
+        let Some(named) = named else { return GatewayError::UnknownModel { model, hint: near() } };
+        if !edge.config.allows(&named) {
+            return GatewayError::HiddenModel { model, setting: "T4T_ALLOWED_MODELS", hint: near() };
         }
+        if listed.as_ref().is_some_and(|listed| listed.few.contains(&named)) {
+            return GatewayError::HiddenModel { model, setting: "T4T_MIN_PROVIDERS_PER_MODEL", hint: near() };
+        }
+        let now_ms = edge.clock.unix_millis();
+        let seen_ms = listed.as_ref().and_then(|listed| listed.seen_ms.get(&named));
+        if seen_ms.is_some_and(|seen_ms| is_recent(*seen_ms, now_ms)) || was_heard_of(edge, &named).await {
+            return GatewayError::ModelAway { model, retry_after_s: AWAY_RETRY_S };
+        }
+        GatewayError::UnknownModel { model, hint: near() }
     }
 }
 
 impl Listed {
+    fn of(edge: &Edge, all: Vec<ModelListing>, before: Arc<HashMap<ModelId, u64>>, now_ms: u64) -> Self {
+        let mut seen_ms = Arc::unwrap_or_clone(before);
+        seen_ms.retain(|_, seen_ms| is_recent(*seen_ms, now_ms));
+        for listing in &all {
+            if seen_ms.len() < REMEMBERED || seen_ms.contains_key(&listing.model) {
+                seen_ms.insert(listing.model.clone(), now_ms);
+            }
+        }
+        let allowed = all.into_iter().filter(|listing| edge.config.allows(&listing.model));
+        let (models, few): (Vec<_>, Vec<_>) =
+            allowed.partition(|listing| listing.providers >= edge.config.min_providers);
+        let few = few.into_iter().map(|listing| listing.model).collect();
+        Self { at_ms: now_ms, models: models.into(), seen_ms: Arc::new(seen_ms), few }
+    }
+
     fn is_younger(&self, now_ms: u64, limit: Duration) -> bool {
         // A market without models is one that has only begun.
         !self.models.is_empty() && u128::from(now_ms.saturating_sub(self.at_ms)) < limit.as_millis()
     }
 }
 
-async fn fetch(edge: &Edge) -> Result<Arc<[ModelListing]>, WatcherError> {
+fn is_recent(seen_ms: u64, now_ms: u64) -> bool {
+    u128::from(now_ms.saturating_sub(seen_ms)) < AWAY.as_millis()
+}
+
+/// Whether a provider that has the model gave a sign of life lately, so that it will be back.
+async fn was_heard_of(edge: &Edge, model: &ModelId) -> bool {
+    let ask = ListProviders { provider: None };
+    let watcher: &dyn RegistryWatcher = &*edge.watcher;
+    let asked =
+        timeout(&*edge.clock, WATCHER_LIMIT, t4t_api::Serve::<ListProviders>::ask(watcher, ask)).await;
+    let Ok(Ok(providers)) = asked else { return false };
+    let now = edge.clock.now();
+    providers.iter().any(|provider| {
+        let silent_s = now.get().saturating_sub(provider.last_heartbeat.get());
+        let has_it = || provider.offerings.iter().any(|offering| offering.model == *model);
+        provider.active && silent_s < AWAY.as_secs() && has_it()
+    })
+}
+
+async fn fetch(edge: &Edge) -> Result<Vec<ModelListing>, WatcherError> {
     let watcher: &dyn RegistryWatcher = &*edge.watcher;
     let listed =
         timeout(&*edge.clock, WATCHER_LIMIT, t4t_api::Serve::<ListModels>::ask(watcher, ListModels {}));
@@ -84,10 +152,7 @@ async fn fetch(edge: &Edge) -> Result<Arc<[ModelListing]>, WatcherError> {
         service: "registry-watcher".into(),
         after_ms: u64::try_from(WATCHER_LIMIT.as_millis()).unwrap_or(u64::MAX),
     };
-    let mut models = listed.await.map_err(too_slow)??;
-    let min_providers = edge.config.min_providers;
-    models.retain(|listing| listing.providers >= min_providers && edge.config.allows(&listing.model));
-    Ok(models.into())
+    listed.await.map_err(too_slow)?
 }
 
 fn nearest(models: &[ModelListing], wanted: &str) -> Vec<ModelId> {
@@ -99,18 +164,29 @@ fn nearest(models: &[ModelListing], wanted: &str) -> Vec<ModelId> {
     ranked.into_iter().take(MAX_SUGGESTIONS).map(|(_, model)| model.clone()).collect()
 }
 
-/// How unlike the names are; `None` if too much so to be suggested.
+/// How unlike the names are; `None` where one can't be a slip for the other.
 fn distance(model: &ModelId, wanted: &str) -> Option<usize> {
     let name = model.as_str().to_lowercase();
-    if name.contains(wanted) || (name.len() >= 4 && wanted.contains(&name)) {
+    if is_whole_part(&name, wanted) || is_whole_part(wanted, &name) {
         return Some(1);
     }
-    let limit = 2.max(wanted.len() / 3);
+    // A slip is a letter or two: of a short name that would be half of it.
+    let limit = (wanted.len() / 4).min(2);
     // The cheap bound first: names can be many.
     if name.len().abs_diff(wanted.len()) > limit {
         return None;
     }
-    Some(strsim::levenshtein(&name, wanted)).filter(|distance| *distance <= limit)
+    Some(strsim::osa_distance(&name, wanted)).filter(|distance| *distance <= limit)
+}
+
+/// Whether `part` stands in a name as a whole: `llama3` in `ollama/llama3:8b`, but `m1` not in `gemm1b`.
+fn is_whole_part(name: &str, part: &str) -> bool {
+    let ends = |beside: Option<char>| beside.is_none_or(|beside| !beside.is_alphanumeric());
+    let found = (part.len() >= 3).then(|| name.match_indices(part));
+    found
+        .into_iter()
+        .flatten()
+        .any(|(at, _)| ends(name[..at].chars().next_back()) && ends(name[at + part.len()..].chars().next()))
 }
 
 #[cfg(test)]
@@ -138,6 +214,12 @@ mod tests {
         assert_eq!(suggestions(&offered, "ollama/llama3:8b"), ["llama3:8b"]);
         assert_eq!(suggestions(&offered, "qwen2.5:8b"), ["qwen2.5:7b"]);
         assert!(suggestions(&offered, "gpt-4o").is_empty());
+        for other in ["m1", "8b", "mistral-small3", "llama2"] {
+            assert!(
+                suggestions(&["mock/chat-1b", "m12", "llama3:8b", "mistra1x9"], other).is_empty(),
+                "{other}"
+            );
+        }
         assert!(suggestions(&[], "gpt-4o").is_empty());
     }
 }

@@ -33,11 +33,17 @@ pub struct OpenAiConfig {
     /// Connections open at a time, fewer where the system gives fewer files; one more closes those that have been
     /// without a request for longest. 1024 by default.
     pub max_connections: usize,
-    /// The longest request body, in bytes; 16 MiB by default, which is what a payload carries.
+    /// The longest request body, in bytes; 4 MiB by default (`T4T_MAX_REQUEST_BYTES`), which is what a Swarm node brings
+    /// to a provider in time. 16 MiB at most: a payload carries no more.
     pub max_body_bytes: usize,
-    /// All request bodies held at a time, in bytes; 512 MiB by default.
+    /// All request bodies held at a time, in bytes; one more is answered with 503. 128 MiB by default
+    /// (`T4T_MAX_REQUESTS_BYTES`).
     pub max_held_bytes: usize,
-    /// How long a stream may be silent before it sends a comment; 12 s by default.
+    /// For how long after it was begun a purchase that its app left is joined by the same request; 900 s by default,
+    /// `None` for never (`T4T_JOIN_RETRIES`).
+    pub join_window: Option<Duration>,
+    /// How long a stream may be silent before it sends a comment, and how long it waits for its answer before it begins at
+    /// all: until then an error has a status of its own. 12 s by default.
     pub keep_alive: Duration,
     /// For how long the list of models is kept; 60 s by default.
     pub models_ttl: Duration,
@@ -71,8 +77,9 @@ impl Default for OpenAiConfig {
             progress: ProgressMode::Reasoning,
             max_in_flight: 256,
             max_connections: 1024,
-            max_body_bytes: 16 << 20,
-            max_held_bytes: 512 << 20,
+            max_body_bytes: 4 << 20,
+            max_held_bytes: 128 << 20,
+            join_window: Some(Duration::from_secs(900)),
             keep_alive: Duration::from_secs(12),
             models_ttl: Duration::from_secs(60),
             head_timeout: Duration::from_secs(10),

@@ -19,6 +19,7 @@ mod error;
 mod guard;
 mod health;
 mod idempotency;
+mod joining;
 mod limits;
 mod models;
 mod origins;

@@ -21,6 +21,6 @@ pub(crate) async fn retrieve(
     let models = edge.catalogue.models(&edge).await.map_err(GatewayError::Watcher)?;
     match models.iter().find(|listing| listing.model.as_str() == *name) {
         Some(listing) => Ok(HttpResponse::Ok().json(Model::new(listing, edge.started))),
-        None => Err(GatewayError::unknown_model(&name, &edge.catalogue.nearest(&edge, &name).await)),
+        None => Err(edge.catalogue.absence(&edge, &name).await),
     }
 }

@@ -74,22 +74,34 @@ impl Purchase {
         }
     }
 
-    /// Waits until the purchase is under way, or for `limit`: until then an error can still have a status of its own.
+    /// Waits for the answer, but no longer than `limit`: until then an error can still have a status of its own, by which
+    /// apps try again. What happened meanwhile is handed out by [`Self::next`].
     pub(crate) async fn settle_in(&mut self, limit: Duration) -> Result<(), GatewayError> {
         let clock = Arc::clone(&self.clock);
-        let under_way = async {
+        let answered = async {
             loop {
                 let item = self.receive().await?;
-                let waits = matches!(item, BuyingProgress::Waiting { .. });
-                // Of many steps that only say to wait, the last is enough.
-                self.ahead.clear();
+                let is_last = matches!(item, BuyingProgress::Answered(_));
+                let waits = |item: &BuyingProgress| matches!(item, BuyingProgress::Waiting { .. });
+                // Of steps that only say to wait, one after another, the last is enough.
+                if waits(&item) && self.ahead.back().is_some_and(waits) {
+                    self.ahead.pop_back();
+                }
                 self.ahead.push_back(item);
-                if !waits {
+                if is_last {
                     return Ok(());
                 }
             }
         };
-        timeout(&*clock, limit, under_way).await.unwrap_or(Ok(()))
+        timeout(&*clock, limit, answered).await.unwrap_or(Ok(()))
+    }
+
+    /// The answer, if it came while the purchase settled in.
+    pub(crate) fn settled(&self) -> Option<&BoughtAnswer> {
+        match self.ahead.back() {
+            Some(BuyingProgress::Answered(answer)) => Some(answer),
+            _ => None,
+        }
     }
 
     /// Ends the purchase when its answer of so many bytes is there: the slot is free again. Only where the memory that

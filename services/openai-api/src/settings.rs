@@ -22,6 +22,10 @@ impl From<&GatewaySettings> for OpenAiConfig {
             max_in_flight: gateway.max_concurrent_requests,
             // Apps keep connections open beside those that wait for an answer.
             max_connections: gateway.max_concurrent_requests.saturating_mul(4).max(1024),
+            max_body_bytes: gateway.max_request_bytes,
+            // One of the largest always fits.
+            max_held_bytes: gateway.max_requests_bytes.max(gateway.max_request_bytes.saturating_mul(2)),
+            join_window: gateway.join_retries.then_some(gateway.deadline),
             models_ttl: gateway.models_cache,
             ..Self::default()
         }

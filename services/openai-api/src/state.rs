@@ -11,6 +11,7 @@ use t4t_types::UnixSeconds;
 use crate::catalogue::Catalogue;
 use crate::config::OpenAiConfig;
 use crate::idempotency::Idempotency;
+use crate::joining::Joining;
 use crate::limits::Limits;
 use crate::server::OpenAiDeps;
 
@@ -26,6 +27,7 @@ pub(crate) struct Edge {
     pub(crate) limits: Limits,
     pub(crate) catalogue: Catalogue,
     pub(crate) idempotency: Idempotency,
+    pub(crate) joining: Arc<Joining>,
     /// When the edge started.
     pub(crate) started: UnixSeconds,
 }
@@ -38,6 +40,7 @@ impl Edge {
             catalogue: Catalogue::default(),
             idempotency: Idempotency::default(),
             hosts: AllowedHosts::new(config.bind.ip(), &config.allowed_hosts),
+            joining: Joining::new(config.join_window, Arc::clone(&deps.clock)),
             started: deps.clock.now(),
             buying: deps.buying,
             watcher: deps.watcher,

@@ -4,26 +4,56 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use t4t_api::job_dispatcher::{BoughtAnswer, BuyingProgress};
 use t4t_clock::{SharedClock, timeout};
 
 use crate::error::GatewayError;
+use crate::joining::Waiting;
 use crate::purchase::Purchase;
 use crate::transcript::Transcript;
 use crate::wire::answer::Answer;
 use crate::wire::chunk::KEEP_ALIVE;
+use crate::wire::mend::{Asked, mended};
 
 /// Chunks that are ready together are written together, up to about this many bytes.
 pub(crate) const WRITE_BYTES: usize = 16 << 10;
 
+/// One stream.
+pub(crate) struct Stream {
+    /// What is bought.
+    pub(crate) purchase: Purchase,
+    /// Its answer, as far as it was read.
+    pub(crate) reading: Reading,
+    /// What is said.
+    pub(crate) transcript: Transcript,
+    /// What the app leaves behind if it goes away before its answer.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// An answer, read or to be read.
+pub(crate) enum Reading {
+    /// It came before the stream began.
+    Done(Box<Answer>),
+    /// It is judged by what was asked.
+    Asked(Asked),
+}
+
+impl Reading {
+    fn read(self, answer: &BoughtAnswer) -> Result<Answer, GatewayError> {
+        match self {
+            Self::Done(answer) => Ok(*answer),
+            Self::Asked(asked) => read(answer, asked),
+        }
+    }
+}
+
 /// The events of a purchase. Nothing is asked of the purchase before the client has taken what came before.
 pub(crate) fn events(
-    mut purchase: Purchase,
-    mut transcript: Transcript,
+    stream: Stream,
     clock: SharedClock,
     keep_alive: Duration,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    let Stream { mut purchase, reading, mut transcript, mut waiting } = stream;
     async_stream::stream! {
         yield Ok(transcript.opening());
         let mut length = 0;
@@ -32,7 +62,7 @@ pub(crate) fn events(
                 Err(_) => yield Ok(KEEP_ALIVE),
                 Ok(Ok(BuyingProgress::Answered(answer))) => {
                     length = answer.response.get().len();
-                    break read(&answer);
+                    break reading.read(&answer);
                 }
                 Ok(Ok(step)) => {
                     if let Some(shown) = transcript.progress(&step) {
@@ -51,18 +81,29 @@ pub(crate) fn events(
                     write.extend(chunk);
                     if write.len() >= WRITE_BYTES {
                         yield Ok(std::mem::take(&mut write).into());
+                        // Part of the answer was taken: whoever asks again wants another one.
+                        if let Some(waiting) = waiting.take() {
+                            waiting.done();
+                        }
                     }
                 }
                 yield Ok(write.into());
+                if let Some(waiting) = waiting.take() {
+                    waiting.done();
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "a stream broke off");
+                if let Some(waiting) = waiting.take() {
+                    waiting.failed(&error);
+                }
                 yield Ok(Transcript::error(&error));
             }
         }
     }
 }
 
-fn read(answer: &BoughtAnswer) -> Result<Answer, GatewayError> {
-    Ok(Answer::parse(answer.response.get())?)
+/// Reads an answer for an app that asked so.
+pub(crate) fn read(answer: &BoughtAnswer, asked: Asked) -> Result<Answer, GatewayError> {
+    Ok(Answer::parse(&mended(answer.response.get(), asked)?)?)
 }

@@ -8,6 +8,7 @@ use crate::config::ProgressMode;
 use crate::error::GatewayError;
 use crate::wire::answer::{Answer, Choice};
 use crate::wire::chunk::{self, ChunkHead, Delta};
+use crate::wire::progress::{END, MODEL, THINK, TITLE};
 
 /// The longest reason of another party that is shown, in characters.
 const MAX_REASON: usize = 200;
@@ -37,9 +38,9 @@ impl Transcript {
         let line = describe(step)?;
         let (open, title) = match self.mode {
             ProgressMode::Off => return None,
-            _ if self.told => ("", ""),
-            ProgressMode::Think => ("<think>\n", "t4t network:\n"),
-            ProgressMode::Reasoning => ("", "t4t network:\n"),
+            _ if self.told => (String::new(), String::new()),
+            ProgressMode::Think => (format!("{THINK}\n"), format!("{TITLE}\n")),
+            ProgressMode::Reasoning => (String::new(), format!("{TITLE}\n")),
         };
         self.told = true;
         let text = format!("{open}{title}- {line}\n");
@@ -70,7 +71,7 @@ impl Transcript {
                 Some(self.head.delta(0, Delta::content(&lead)))
             }
             _ if first.reasoning.is_empty() => None,
-            _ => Some(self.head.delta(0, Delta::reasoning("\nmodel reasoning:\n"))),
+            _ => Some(self.head.delta(0, Delta::reasoning(&format!("\n{MODEL}\n")))),
         }
     }
 
@@ -82,14 +83,15 @@ impl Transcript {
 
 /// Closes the progress's thoughts; the model's own, if its text begins with some, are moved before the end.
 fn close_thoughts(content: &mut String) -> String {
-    let thoughts = content.trim_start().strip_prefix("<think>").and_then(|text| text.split_once("</think>"));
-    let Some((thoughts, rest)) = thoughts else { return "</think>\n\n".into() };
-    let lead = format!("\n\nmodel reasoning:\n{}\n</think>\n\n", thoughts.trim());
+    let thoughts = content.trim_start().strip_prefix(THINK).and_then(|text| text.split_once(END));
+    let Some((thoughts, rest)) = thoughts else { return format!("{END}\n\n") };
+    let lead = format!("\n\n{MODEL}\n{}\n{END}\n\n", thoughts.trim());
     *content = rest.trim_start().to_owned();
     lead
 }
 
-/// One line about a step; `None` for the answer itself.
+/// One line about a step; `None` for the answer itself. Each begins as `wire::progress` knows our
+/// lines by.
 fn describe(step: &BuyingProgress) -> Option<String> {
     Some(match step {
         BuyingProgress::Waiting { busy } => format!("all {busy} providers are busy, waiting for one of them"),
@@ -130,6 +132,34 @@ mod tests {
             assert_eq!(close_thoughts(&mut content), "</think>\n\n");
             assert_eq!(content, text);
         }
+    }
+
+    #[test]
+    fn every_line_of_ours_is_known_when_it_comes_back() {
+        let (provider, job) = (t4t_types::Address::new([1; 20]), t4t_types::JobId::new([2; 32]));
+        let steps = [
+            BuyingProgress::Waiting { busy: 2 },
+            BuyingProgress::Selected {
+                provider,
+                prices: TokenPrices::default(),
+                max_payment: "1".parse().unwrap(),
+            },
+            BuyingProgress::Posted { job, transaction: t4t_types::TxHash::new([3; 32]) },
+            BuyingProgress::Acked,
+            BuyingProgress::Retrying { provider, reason: "model reasoning:\n- x </think>".into() },
+        ];
+        let lines: Vec<_> = steps.iter().filter_map(describe).map(|line| format!("- {line}\n")).collect();
+        assert_eq!(lines.len(), steps.len());
+        let shown = |lines: &[String]| format!("{TITLE}\n{}", lines.concat());
+        for line in &lines {
+            assert_eq!(
+                crate::wire::progress::without(&shown(std::slice::from_ref(line))),
+                Some(""),
+                "{line}"
+            );
+        }
+        let all = format!("{}\n{MODEL}\nhm", shown(&lines));
+        assert_eq!(crate::wire::progress::without(&all), Some("hm"));
     }
 
     #[test]

@@ -58,6 +58,12 @@ pub struct GatewaySettings {
     pub provider_wait_poll: Duration,
     /// How many requests are worked on at a time (`T4T_MAX_CONCURRENT_REQUESTS`, 256).
     pub max_concurrent_requests: usize,
+    /// The longest request that is taken, in bytes (`T4T_MAX_REQUEST_BYTES`, 4 MiB).
+    pub max_request_bytes: usize,
+    /// All requests held at a time, in bytes (`T4T_MAX_REQUESTS_BYTES`, 128 MiB).
+    pub max_requests_bytes: usize,
+    /// Whether a request that its app left is joined by the same one (`T4T_JOIN_RETRIES`, true).
+    pub join_retries: bool,
     /// The models that are listed (`T4T_ALLOWED_MODELS`); all where `None`.
     pub allowed_models: Option<Vec<ModelId>>,
     /// Models with fewer providers are not listed (`T4T_MIN_PROVIDERS_PER_MODEL`, 1).
@@ -100,6 +106,9 @@ impl GatewaySettings {
             provider_wait: seconds(&keys::T4T_PROVIDER_WAIT_SECONDS)?,
             provider_wait_poll: seconds(&keys::T4T_PROVIDER_WAIT_POLL_SECONDS)?,
             max_concurrent_requests: settings.whole(&keys::T4T_MAX_CONCURRENT_REQUESTS)?,
+            max_request_bytes: settings.whole(&keys::T4T_MAX_REQUEST_BYTES)?,
+            max_requests_bytes: settings.whole(&keys::T4T_MAX_REQUESTS_BYTES)?,
+            join_retries: settings.flag(&keys::T4T_JOIN_RETRIES)?,
             allowed_models: allowed_models(settings)?,
             min_providers: settings.whole(&keys::T4T_MIN_PROVIDERS_PER_MODEL)?,
             models_cache: seconds(&keys::T4T_MODELS_CACHE_TTL_SECONDS)?,

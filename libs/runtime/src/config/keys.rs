@@ -144,6 +144,9 @@ keys! {
     T4T_PROVIDER_WAIT_SECONDS: whole(0, 86_400), Some("120"), "seconds", Gateway, "How long to wait while all providers are busy.";
     T4T_PROVIDER_WAIT_POLL_SECONDS: SECONDS, Some("5"), "seconds", Gateway, "How often to look again meanwhile.";
     T4T_MAX_CONCURRENT_REQUESTS: whole(1, 1000), Some("256"), "requests", Gateway, "How many requests are worked on at a time; one more is told to come back later.";
+    T4T_MAX_REQUEST_BYTES: whole(65_536, 16_777_216), Some("4194304"), "bytes", Gateway, "The longest request that is taken; a Swarm node has to bring it to the provider within the 30 s that it has to acknowledge.";
+    T4T_MAX_REQUESTS_BYTES: whole(1_048_576, 68_719_476_736), Some("134217728"), "bytes", Gateway, "All requests held in memory at a time; one more is told to come back later.";
+    T4T_JOIN_RETRIES: Kind::Bool, Some("true"), "", Gateway, "Whether the same request, sent again after its app gave up waiting, joins the purchase that was left instead of paying again.";
     T4T_ALLOWED_MODELS: Kind::List, None, "", Gateway, "The models that are listed; all where not set.";
     T4T_MIN_PROVIDERS_PER_MODEL: whole(1, 1000), Some("1"), "", Gateway, "Models with fewer providers are not listed.";
     T4T_MODELS_CACHE_TTL_SECONDS: whole(0, 86_400), Some("60"), "seconds", Gateway, "How long a list of models may be shown again.";

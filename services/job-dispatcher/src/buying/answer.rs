@@ -119,14 +119,13 @@ impl Decline {
     /// The error for the app, if the request itself is said to be at fault: it is told once a second provider says so,
     /// or if there is none.
     pub(super) fn as_bad_request(&self) -> Option<BuyingError> {
-        self.blames_request().then(|| BuyingError::Refused { refusal: self.clone().into_refusal() })
+        self.blames_request().then(|| BuyingError::Refused { refusal: Box::new(self.clone().into_refusal()) })
     }
 
     /// What the app is told if no other provider does better, where there is more to tell than that it failed: a status,
     /// such as 429 or 503, with the time after which to try again.
-    #[allow(dead_code, reason = "the purchase is about to ask for it")]
     pub(super) fn as_last_word(&self) -> Option<BuyingError> {
-        self.0.tells_app().then(|| BuyingError::Refused { refusal: self.clone().into_refusal() })
+        self.0.tells_app().then(|| BuyingError::Refused { refusal: Box::new(self.clone().into_refusal()) })
     }
 
     /// The same, as it goes to the app.

@@ -17,6 +17,7 @@ mod capacity;
 mod choice;
 mod config;
 mod follow;
+mod leaving;
 mod ledger;
 mod posting;
 mod purchase;

@@ -259,18 +259,15 @@ struct Front(Arc<Buyer>);
 #[async_trait]
 impl ServeStream<BuyCompletion> for Front {
     async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, CallError> {
-        let (purchase, is_new) = self.0.board.join(call.id);
-        let progress = Box::pin(purchase.read());
-        if !is_new {
-            return Ok(progress);
-        }
+        let (progress, begun) = self.0.board.join(&call);
+        let Some(purchase) = begun else { return Ok(progress) };
         let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {
             let reason = "too many purchases are under way whose apps hung up: try again in a minute".into();
             self.0.board.finish(call.id, Err(CallError::Unavailable { reason }));
             return Ok(progress);
         };
         // Detached from the reader: once something is paid, its end matters even when the app has hung up.
-        let running = Arc::clone(&self.0).run_purchase(call, purchase);
+        let running = Arc::clone(&self.0).run_purchases(call, purchase);
         tokio::spawn(async move {
             let _room = room;
             running.await;

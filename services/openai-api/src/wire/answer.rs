@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 /// A field of an answer's message, as it came.
@@ -49,6 +50,8 @@ pub(crate) enum ToolCall {
         name: String,
         /// Its arguments: JSON in a string.
         arguments: String,
+        /// What stands beside it, such as a signature that the model wants back.
+        rest: BTreeMap<String, Box<RawValue>>,
     },
     /// Something else, passed on as it came.
     Other(BTreeMap<String, Box<RawValue>>),
@@ -58,11 +61,32 @@ pub(crate) enum ToolCall {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnusableAnswer {
     /// It has the wrong shape.
-    #[error("the provider's answer is not a chat completion: {0}")]
-    Malformed(#[from] serde_json::Error),
+    #[error("the provider's answer is not a chat completion ({what} at line {line}, column {column})")]
+    Malformed {
+        /// What kind of fault it is. A parser's own words would quote the answer.
+        what: &'static str,
+        /// The line of the piece that was read, from 1.
+        line: usize,
+        /// The column in it.
+        column: usize,
+    },
     /// It has no choice.
     #[error("the provider's answer has no choices")]
     Empty,
+    /// It has tool calls and nothing else, and the request had no tools.
+    #[error("the provider's answer calls tools that the request does not have")]
+    UnaskedCalls,
+}
+
+impl From<serde_json::Error> for UnusableAnswer {
+    fn from(error: serde_json::Error) -> Self {
+        let what = match error.classify() {
+            Category::Data => "a value of the wrong type",
+            Category::Syntax => "no JSON",
+            Category::Eof | Category::Io => "no end",
+        };
+        Self::Malformed { what, line: error.line(), column: error.column() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -174,12 +198,14 @@ fn tool_calls(field: Field<'_>) -> Result<Vec<ToolCall>, serde_json::Error> {
 fn tool_call(mut fields: BTreeMap<String, Field<'_>>) -> Result<ToolCall, serde_json::Error> {
     fields.remove("index");
     fields.retain(|_, field| field.get() != "null");
-    let Some(function) = fields.get("function") else { return Ok(ToolCall::Other(owned(fields))) };
+    let Some(function) = fields.remove("function") else { return Ok(ToolCall::Other(owned(fields))) };
+    fields.remove("type");
     let function: WireFunction<'_> = serde_json::from_str(function.get())?;
     Ok(ToolCall::Function {
-        id: fields.get("id").copied().map(text).transpose()?,
+        id: fields.remove("id").map(text).transpose()?,
         name: function.name,
         arguments: function.arguments.map(arguments).transpose()?.unwrap_or_default(),
+        rest: owned(fields),
     })
 }
 

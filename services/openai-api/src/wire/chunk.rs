@@ -70,7 +70,7 @@ pub(crate) struct Delta<'a> {
 struct ToolCallDelta<'a> {
     index: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: Option<&'a str>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,13 +163,13 @@ impl ChunkHead {
         let delta = |call| self.delta(choice, Delta::tool_call(call));
         match call {
             ToolCall::Other(rest) => vec![delta(ToolCallDelta { rest: Some(rest), ..none })],
-            ToolCall::Function { id, name, arguments } => {
-                let id = id.clone().unwrap_or_else(|| format!("call_{choice}_{index}_{}", self.id));
+            ToolCall::Function { id, name, arguments, rest } => {
                 let function = |name, arguments| Some(FunctionDelta { name, arguments });
                 let first = ToolCallDelta {
-                    id: Some(id),
+                    id: id.as_deref(),
                     kind: Some("function"),
                     function: function(Some(name.as_str()), ""),
+                    rest: Some(rest),
                     ..none
                 };
                 let second = ToolCallDelta {

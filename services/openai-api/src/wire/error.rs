@@ -65,8 +65,7 @@ impl Rejection {
     /// The body is a JSON object with something in it that parsers refuse.
     pub(crate) fn unreadable(reason: impl std::fmt::Display) -> Self {
         Self::not_json(format!(
-            "it is JSON, but with half a character (an emoji that was cut in two), a number beyond a double, or \
-             more than 128 levels: {reason}"
+            "it is JSON, but with a number beyond a double, or more than 128 levels: {reason}"
         ))
     }
 

@@ -3,6 +3,14 @@
 pub(crate) mod answer;
 pub(crate) mod chunk;
 pub(crate) mod error;
+mod fields;
+mod foreign;
+mod halves;
+pub(crate) mod mend;
+mod messages;
 pub(crate) mod model;
 pub(crate) mod pieces;
+pub(crate) mod progress;
 pub(crate) mod request;
+mod splice;
+mod usage;

@@ -4,10 +4,6 @@ use serde::Serialize;
 use t4t_api::registry_watcher::ModelListing;
 use t4t_types::{TokenPrices, UnixSeconds, Xbzz};
 
-/// What is stated for a model whose providers state no context length: apps that plan by it need a number, and one
-/// model without voids their whole list.
-const ASSUMED_CONTEXT_TOKENS: u64 = 8192;
-
 /// `GET /v1/models`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ModelList<'a> {
@@ -25,7 +21,8 @@ pub(crate) struct Model<'a> {
     created: UnixSeconds,
     owned_by: &'static str,
     name: &'a str,
-    context_length: u64,
+    /// `null` where no provider states it: an invented one makes apps cut what would fit, or send what does not.
+    context_length: Option<u64>,
     pricing: Pricing,
     t4t: Market,
 }
@@ -57,7 +54,7 @@ impl<'a> Model<'a> {
             created,
             owned_by: "t4t",
             name: listing.model.as_str(),
-            context_length: if stated == 0 { ASSUMED_CONTEXT_TOKENS } else { stated },
+            context_length: (stated > 0).then_some(stated),
             pricing: Pricing {
                 prompt: xbzz_per_token(listing.cheapest.input),
                 completion: xbzz_per_token(listing.cheapest.output),

@@ -1,14 +1,17 @@
-//! A chat completion as an app asks for it: only what routing needs is read, everything else stays as it came.
+//! A chat completion as an app asks for it: only what routing and billing need is read, everything else stays as it came.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 use t4t_types::{ModelId, Sound};
 
-use crate::wire::error::Rejection;
+use super::error::Rejection;
+use super::fields::{self, Whole, field, whole};
+use super::splice::{Members, Splice};
+use super::{foreign, halves, messages};
 
-/// The most choices an app may ask for, as OpenAI has it.
-const MAX_CHOICES: u64 = 128;
+/// What some editors and shells put before a text; one is skipped.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An app's request.
 #[derive(Clone, Debug)]
@@ -21,52 +24,12 @@ pub(crate) struct ChatRequest {
     pub(crate) include_usage: bool,
     /// Whether a program is going to read the answer: structured output, or tools.
     pub(crate) structured: bool,
-    /// The body as it came.
+    /// Whether the model may call tools.
+    pub(crate) has_tools: bool,
+    /// The ids of the tool calls in earlier answers.
+    pub(crate) call_ids: HashSet<String>,
+    /// The body as it came, apart from what no provider could read and what is none of its business.
     pub(crate) raw: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow)]
-    stream_options: Option<&'a RawValue>,
-    #[serde(borrow)]
-    response_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    functions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    n: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_completion_tokens: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    role: Option<&'a RawValue>,
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions<'a> {
-    #[serde(borrow)]
-    include_usage: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ResponseFormat<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
 }
 
 impl ChatRequest {
@@ -75,112 +38,91 @@ impl ChatRequest {
     /// # Errors
     /// The first thing that is wrong with it.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let text = std::str::from_utf8(body).map_err(Rejection::not_json)?.trim_ascii();
         if text.is_empty() {
             return Err(Rejection::not_json("it is empty"));
         }
+        let text = &*halves::mended(text);
         let raw: &RawValue = serde_json::from_str(text).map_err(Rejection::not_json)?;
         if !text.starts_with('{') {
             return Err(Rejection::not_json("it is JSON, but not an object"));
         }
         // What passes here is read by others next, which look into every value.
         let Sound = serde_json::from_str(text).map_err(Rejection::unreadable)?;
-        let fields: Fields<'_> = serde_json::from_str(text).map_err(Rejection::not_json)?;
-        check_messages(fields.messages)?;
-        check_numbers(&fields)?;
+        Self::read(raw)
+    }
+
+    fn read(raw: &RawValue) -> Result<Self, Rejection> {
+        let text = raw.get();
+        let fields: Members<'_> = serde_json::from_str(text).map_err(Rejection::not_json)?;
+        fields::check(&fields)?;
+        let mut splice = Splice::of(text);
+        let model = model(&fields)?;
+        let call_ids = messages::check(fields.get("messages"), &mut splice)?;
+        foreign::check(raw)?;
+        for limit in ["max_tokens", "max_completion_tokens"] {
+            if let Some(written) = token_limit(&fields, limit)? {
+                splice.replace(fields.get(limit).map_or("", RawValue::get), written);
+            }
+        }
+        let choices = whole(&fields, "n")?;
+        fields::check_choices(choices.as_ref())?;
+        if let Some(written) = choices.and_then(|choices| choices.rewritten) {
+            splice.replace(fields.get("n").map_or("", RawValue::get), written);
+        }
+        let has_tools = has_tools(&fields);
         Ok(Self {
-            model: model(fields.model)?,
-            stream: field(fields.stream, "stream", "a boolean")?.unwrap_or(false),
-            include_usage: include_usage(fields.stream_options)?,
-            structured: is_structured(&fields)?,
-            raw: raw.to_owned(),
+            model,
+            stream: field(fields.get("stream"), "stream", "a boolean")?.unwrap_or(false),
+            include_usage: include_usage(&fields)?,
+            structured: has_tools || is_structured(&fields)?,
+            has_tools,
+            call_ids,
+            raw: RawValue::from_string(splice.apply().into_owned()).map_err(Rejection::not_json)?,
         })
     }
 }
 
-/// Reads one field; `null` is as good as absent.
-fn field<T: DeserializeOwned>(
-    raw: Option<&RawValue>,
-    param: &str,
-    expected: &str,
-) -> Result<Option<T>, Rejection> {
-    let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| Rejection::wrong_type(param, expected))
-}
-
-/// Reads one field that is an object.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, param: &str) -> Result<T, Rejection> {
-    let wrong = || Rejection::wrong_type(param, "an object");
-    // A struct could also be read from an array.
-    if !raw.get().starts_with('{') {
-        return Err(wrong());
-    }
-    serde_json::from_str(raw.get()).map_err(|_| wrong())
-}
-
-fn model(raw: Option<&RawValue>) -> Result<ModelId, Rejection> {
-    let name: Option<String> = field(raw, "model", "a string")?;
+fn model(fields: &Members<'_>) -> Result<ModelId, Rejection> {
+    let name: Option<String> = field(fields.get("model"), "model", "a string")?;
     let name = name.ok_or_else(|| Rejection::missing("model", "a string"))?;
     name.parse().map_err(|error| Rejection::invalid_value("model", error))
 }
 
-fn check_messages(raw: Option<&RawValue>) -> Result<(), Rejection> {
-    let raw = raw.ok_or_else(|| Rejection::missing("messages", "an array of messages"))?;
-    let messages: Vec<&RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| Rejection::wrong_type("messages", "an array of messages"))?;
-    if messages.is_empty() {
-        return Err(Rejection::invalid_value("messages", "it is empty, expected at least one message"));
-    }
-    for (index, raw) in messages.into_iter().enumerate() {
-        check_message(raw, &format!("messages[{index}]"))?;
-    }
-    Ok(())
-}
-
-fn check_message(raw: &RawValue, at: &str) -> Result<(), Rejection> {
-    let message: Message<'_> = object(raw, at)?;
-    let role = format!("{at}.role");
-    let given: Option<String> = field(message.role, &role, "a string")?;
-    if given.is_none() {
-        return Err(Rejection::missing(&role, "a string"));
-    }
-    let content = message.content.map_or("null", RawValue::get);
-    if content == "null" || content.starts_with(['"', '[']) {
-        return Ok(());
-    }
-    Err(Rejection::wrong_type(&format!("{at}.content"), "a string or an array of parts"))
-}
-
-fn check_numbers(fields: &Fields<'_>) -> Result<(), Rejection> {
-    // Backends take 0 and -1 for "no limit", so only the type is checked.
-    let _: Option<i64> = field(fields.max_tokens, "max_tokens", "an integer")?;
-    let _: Option<i64> = field(fields.max_completion_tokens, "max_completion_tokens", "an integer")?;
-    let choices: Option<i64> = field(fields.n, "n", "an integer")?;
-    let fits = |choices| u64::try_from(choices).is_ok_and(|choices| (1..=MAX_CHOICES).contains(&choices));
-    if choices.is_some_and(|choices| !fits(choices)) {
-        return Err(Rejection::invalid_value("n", format!("expected 1 to {MAX_CHOICES}")));
-    }
-    Ok(())
-}
-
-fn include_usage(raw: Option<&RawValue>) -> Result<bool, Rejection> {
-    let Some(raw) = raw else { return Ok(false) };
-    let options: StreamOptions<'_> = object(raw, "stream_options")?;
-    Ok(field(options.include_usage, "stream_options.include_usage", "a boolean")?.unwrap_or(false))
-}
-
-fn is_structured(fields: &Fields<'_>) -> Result<bool, Rejection> {
-    for (raw, param) in [(fields.tools, "tools"), (fields.functions, "functions")] {
-        let Some(raw) = raw else { continue };
-        let tools: Vec<&RawValue> =
-            serde_json::from_str(raw.get()).map_err(|_| Rejection::wrong_type(param, "an array"))?;
-        if !tools.is_empty() {
-            return Ok(true);
+/// Reads a limit on the answer; returns what has to be written for it, if that is something else. Frameworks send -1 and
+/// 0 for "no limit", which some backends refuse and none needs.
+fn token_limit(fields: &Members<'_>, param: &str) -> Result<Option<String>, Rejection> {
+    match whole(fields, param)? {
+        Some(Whole { value: -1 | 0, .. }) => Ok(Some("null".to_owned())),
+        Some(Whole { value, .. }) if value < 0 => {
+            Err(Rejection::invalid_value(param, "expected a number of tokens, or -1, 0 or null for no limit"))
         }
+        Some(Whole { rewritten, .. }) => Ok(rewritten),
+        None => Ok(None),
     }
-    let Some(raw) = fields.response_format else { return Ok(false) };
-    let format: ResponseFormat<'_> = object(raw, "response_format")?;
-    let kind: Option<String> = field(format.kind, "response_format.type", "a string")?;
+}
+
+fn include_usage(fields: &Members<'_>) -> Result<bool, Rejection> {
+    let Some(options) = fields.get("stream_options").and_then(|raw| Members::read(raw.get())) else {
+        return Ok(false);
+    };
+    let asked = field(options.get("include_usage"), "stream_options.include_usage", "a boolean")?;
+    Ok(asked.unwrap_or(false))
+}
+
+fn has_tools(fields: &Members<'_>) -> bool {
+    ["tools", "functions"].into_iter().filter_map(|name| fields.get(name)).any(|tools| {
+        let tools: Result<Vec<&RawValue>, _> = serde_json::from_str(tools.get());
+        tools.is_ok_and(|tools| !tools.is_empty())
+    })
+}
+
+fn is_structured(fields: &Members<'_>) -> Result<bool, Rejection> {
+    let Some(format) = fields.get("response_format").and_then(|raw| Members::read(raw.get())) else {
+        return Ok(false);
+    };
+    let kind: Option<String> = field(format.get("type"), "response_format.type", "a string")?;
     Ok(kind.is_some_and(|kind| kind != "text"))
 }
 
@@ -242,6 +184,19 @@ mod tests {
             ("max_tokens", "64.5", "max_tokens", "invalid_type"),
             ("max_tokens", r#""64""#, "max_tokens", "invalid_type"),
             ("max_completion_tokens", "1e99", "max_completion_tokens", "invalid_type"),
+            ("max_tokens", "-2", "max_tokens", "invalid_value"),
+            ("messages", r#"[{"role":"human"}]"#, "messages[0].role", "invalid_value"),
+            ("messages", r#"[{"role":"user","content":{}}]"#, "messages[0].content", "invalid_type"),
+            ("messages", r#"[{"role":"user","content":[5]}]"#, "messages[0].content[0]", "invalid_type"),
+            (
+                "messages",
+                r#"[{"role":"assistant","tool_calls":{}}]"#,
+                "messages[0].tool_calls",
+                "invalid_type",
+            ),
+            ("temperature", r#""hot""#, "temperature", "invalid_type"),
+            ("tools", "[1]", "tools", "invalid_type"),
+            ("MAX_TOKENS", "9", "MAX_TOKENS", "ambiguous_parameter"),
         ];
         for (field, value, param, code) in cases {
             assert_eq!(rejection(&with(field, value)), (Some(param.into()), code), "{field}: {value}");
@@ -249,10 +204,32 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_means_none_is_unset_and_a_whole_number_is_written_as_one() {
+        for (limit, sent) in
+            [("-1", "null"), ("0", "null"), ("-1.0", "null"), ("null", "null"), ("64.0", "64"), ("64", "64")]
+        {
+            for field in ["max_tokens", "max_completion_tokens"] {
+                let request = ChatRequest::parse(with(field, limit).as_bytes()).unwrap();
+                assert_eq!(request.raw.get(), with(field, sent), "{field}: {limit}");
+            }
+        }
+        let request = ChatRequest::parse(with("n", "2.0").as_bytes()).unwrap();
+        assert_eq!(request.raw.get(), with("n", "2"));
+    }
+
+    #[test]
+    fn half_a_character_and_a_byte_order_mark_lose_no_chat() {
+        let body = with("messages", r#"[{"role":"user","content":"a\ud83d b\ud83d\ude00"}]"#);
+        let expected = with("messages", r#"[{"role":"user","content":"a\ufffd b\ud83d\ude00"}]"#);
+        for body in [body.clone(), format!("\u{feff}{body}"), format!("\u{feff}\n{body}")] {
+            assert_eq!(ChatRequest::parse(body.as_bytes()).unwrap().raw.get(), expected);
+        }
+    }
+
+    #[test]
     fn what_is_not_a_json_object_is_refused() {
         let deep = with("x", &format!("{}{}", "[".repeat(200_000), "]".repeat(200_000)));
         let twice = r#"{"model":"a","model":"b","messages":[{"role":"user"}]}"#;
-        let half_an_emoji = with("messages", r#"[{"role":"user","content":"\ud83d"}]"#);
         let beyond_a_double = with("x", "[1e999]");
         for body in [
             "",
@@ -263,10 +240,10 @@ mod tests {
             "\"hi\"",
             "{} {}",
             "{'a':1}",
-            "\u{feff}{}",
+            "\u{feff}\u{feff}{}",
+            "{\u{feff}}",
             &deep,
             twice,
-            &half_an_emoji,
             &beyond_a_double,
         ] {
             let (param, code) = rejection(body);

@@ -107,3 +107,10 @@ impl Gateway {
         pending().await
     }
 }
+
+impl Gateway {
+    /// Sends a request and lets the clock run until its answer begins.
+    pub(crate) async fn begins(&self, request: RequestBuilder) -> Response {
+        tokio::select! { response = request.send() => response.unwrap(), never = self.time_passes() => never }
+    }
+}

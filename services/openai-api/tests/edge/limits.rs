@@ -50,16 +50,34 @@ async fn a_body_over_the_limit_is_refused_whether_it_says_its_length_or_not() {
 }
 
 #[tokio::test]
+async fn a_request_longer_than_a_swarm_node_brings_in_time_is_refused_unpaid() {
+    let gateway = Gateway::start();
+    gateway.buyer.plays(vec![answered(HELLO)]);
+    let sized = |length: usize| {
+        let mut body = chat();
+        body["messages"][0]["content"] = json!("x".repeat(length));
+        body
+    };
+    assert_eq!(gateway.post(&sized((4 << 20) - 1000)).send().await.unwrap().status(), 200);
+    let (status, body) = read(gateway.post(&sized(4 << 20)).send().await.unwrap()).await;
+    assert_eq!((status, &body["error"]["code"]), (413, &json!("request_too_large")));
+    assert!(body["error"]["message"].as_str().unwrap().contains("T4T_MAX_REQUEST_BYTES"));
+    assert_eq!(gateway.buyer.begun(), 1);
+}
+
+#[tokio::test]
 async fn bodies_together_are_bounded() {
     let gateway = Gateway::configured(|config| config.max_held_bytes = 1 << 20);
     gateway.buyer.plays_and_waits(vec![selected()]);
     let mut body = streamed(json!({}));
     body["messages"][0]["content"] = json!("x".repeat(600_000));
-    let first = gateway.post(&body).send().await.unwrap();
-    assert_eq!(gateway.post(&body).send().await.unwrap().status(), 503);
+    let first = gateway.begins(gateway.post(&body)).await;
+    let refused = gateway.post(&body).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     drop(first);
     eventually("the first is dropped", || gateway.buyer.listened_to() == 0).await;
-    assert_eq!(gateway.post(&body).send().await.unwrap().status(), 200);
+    assert_eq!(gateway.begins(gateway.post(&body)).await.status(), 200);
+    assert_eq!(gateway.buyer.begun(), 2);
 }
 
 /// Sends the head of a request and `body`, which may be shorter than the head says.

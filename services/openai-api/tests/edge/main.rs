@@ -12,4 +12,5 @@ mod market;
 mod models;
 mod plain;
 mod requests;
+mod retries;
 mod streaming;

@@ -8,11 +8,11 @@ use futures_util::stream;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::{
-    Candidate, GetHead, GetJob, Head, ListCandidates, ListModels, ListProviders, LookClosely, ModelListing,
-    ProviderListing, WatchJobs, WatcherError,
+    Candidate, GetHead, GetJob, Head, ListCandidates, ListModels, ListProviders, ListedOffering, LookClosely,
+    ModelListing, ProviderListing, WatchJobs, WatcherError,
 };
 use t4t_api::{Call, ItemStream, Serve, ServeStream};
-use t4t_types::{Address, JobId, JobTerms, TokenPrices, TxHash, UnixSeconds, Xbzz};
+use t4t_types::{Address, EncryptionKey, JobId, JobTerms, Overlay, TokenPrices, TxHash, UnixSeconds, Xbzz};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// One item of a purchase.
@@ -86,6 +86,7 @@ impl ServeStream<BuyCompletion> for ScriptedBuyer {
 pub(crate) struct ScriptedWatcher {
     pub(crate) models: Mutex<Result<Vec<ModelListing>, WatcherError>>,
     pub(crate) head: Mutex<Result<Head, WatcherError>>,
+    pub(crate) providers: Mutex<Vec<ProviderListing>>,
     pub(crate) asked: AtomicUsize,
 }
 
@@ -102,7 +103,43 @@ impl Default for ScriptedWatcher {
             listing("org/qwen 2.5%", 1, 1, 0, 0),
         ];
         let head = Head { block: 7, timestamp: UnixSeconds::new(1), age_ms: 4_000, is_registry_read: true };
-        Self { models: Mutex::new(Ok(models)), head: Mutex::new(Ok(head)), asked: AtomicUsize::new(0) }
+        Self {
+            models: Mutex::new(Ok(models)),
+            head: Mutex::new(Ok(head)),
+            providers: Mutex::default(),
+            asked: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl ScriptedWatcher {
+    /// Lists one provider with this model, silent for so long.
+    pub(crate) fn lists_away(&self, model: &str, silent_s: u64, active: bool) {
+        let prices = TokenPrices { input: Xbzz::from_plur(1), output: Xbzz::from_plur(1) };
+        let offering = ListedOffering { model: model.parse().unwrap(), prices, max_context_tokens: 0 };
+        *self.providers.lock().unwrap() = vec![ProviderListing {
+            provider: provider(),
+            sealing_key: EncryptionKey::new([1; 32]),
+            overlay: Overlay::new([2; 32]),
+            metadata_uri: String::new(),
+            stake: Xbzz::from_whole(10),
+            min_stake: Xbzz::from_whole(1),
+            active,
+            live: false,
+            last_heartbeat: UnixSeconds::new(1_800_000_000 - silent_s),
+            total_jobs: 0,
+            successful_jobs: 0,
+            open_jobs: 0,
+            max_concurrent_jobs: 1,
+            offerings: vec![offering],
+        }];
+    }
+}
+
+#[async_trait]
+impl Serve<ListProviders> for ScriptedWatcher {
+    async fn ask(&self, _: ListProviders) -> Result<Vec<ProviderListing>, WatcherError> {
+        Ok(self.providers.lock().unwrap().clone())
     }
 }
 
@@ -133,7 +170,7 @@ macro_rules! never_asked {
     )*};
 }
 
-never_asked!(ListCandidates => Vec<Candidate>, ListProviders => Vec<ProviderListing>, GetJob => JobTerms, LookClosely => ());
+never_asked!(ListCandidates => Vec<Candidate>, GetJob => JobTerms, LookClosely => ());
 
 #[async_trait]
 impl ServeStream<WatchJobs> for ScriptedWatcher {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
 
-use crate::gateway::{Gateway, chat, read};
+use crate::gateway::{Gateway, chat, read, streamed};
 use crate::market::{HELLO, answered, posted, selected};
 
 #[tokio::test]
@@ -86,4 +86,53 @@ async fn an_error_after_progress_still_has_its_status() {
     gateway.buyer.plays(vec![selected(), posted(), Err(error)]);
     let (status, body) = read(gateway.post(&chat()).send().await.unwrap()).await;
     assert_eq!((status, &body["error"]["code"]), (502, &json!("providers_failed")));
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_an_answer_reaches_no_app() {
+    let gateway = Gateway::start();
+    let call = r#"{"function":{"name":"f","arguments":{"a":1}}}"#;
+    let answer = format!(
+        r#"{{"id":"x","choices":[{{"index":0,"message":{{"role":"assistant","content":null,"tool_calls":[{call},{call}]}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":-5,"completion_tokens":1e300,"total_tokens":"many"}}}}"#
+    );
+    gateway.buyer.plays(vec![answered(&answer)]);
+    let mut with_tools = chat();
+    with_tools["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let (status, body) = read(gateway.post(&with_tools).send().await.unwrap()).await;
+        assert_eq!(status, 200);
+        assert_eq!(
+            (&body["usage"], &body["choices"][0]["finish_reason"]),
+            (&json!(null), &json!("tool_calls"))
+        );
+        let calls = body["choices"][0]["message"]["tool_calls"].as_array().unwrap().clone();
+        assert!(calls.iter().all(|call| call["type"] == "function"));
+        assert!(calls.iter().all(|call| call["function"]["arguments"] == r#"{"a":1}"#));
+        ids.extend(calls.iter().map(|call| call["id"].as_str().unwrap().to_owned()));
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4, "two calls in each of two turns");
+    let (status, body) = read(gateway.post(&chat()).send().await.unwrap()).await;
+    assert_eq!((status, &body["error"]["code"]), (502, &json!("unusable_answer")), "nobody asked for calls");
+}
+
+#[tokio::test]
+async fn an_answers_text_never_stands_in_an_error() {
+    let gateway = Gateway::start();
+    for answer in [
+        r#"{"choices":"the secret text"}"#,
+        r#"{"choices":[{"message":{"content":"fine","refusal":{"the secret text":1}}}]}"#,
+        r#"{"choices":[{"message":{"tool_calls":"the secret text"}}]}"#,
+        r#"{"choices":[{"index":"the secret text","message":{}}]}"#,
+    ] {
+        gateway.buyer.plays(vec![answered(answer)]);
+        for body in [chat(), streamed(json!({}))] {
+            let response = gateway.post(&body).send().await.unwrap();
+            assert_eq!(response.status(), 502, "{answer}");
+            let told = response.text().await.unwrap();
+            assert!(!told.contains("secret"), "{told}");
+        }
+    }
 }

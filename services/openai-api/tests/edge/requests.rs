@@ -2,10 +2,11 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use t4t_openai_api::AllowedOrigins;
+use t4t_api::job_dispatcher::BuyingProgress;
+use t4t_openai_api::{AllowedOrigins, ProgressMode};
 
-use crate::gateway::{Gateway, chat, read};
-use crate::market::{HELLO, answered};
+use crate::gateway::{Gateway, chat, read, streamed};
+use crate::market::{HELLO, answered, posted, selected};
 
 #[tokio::test]
 async fn what_is_wrong_with_a_body_is_said() {
@@ -25,7 +26,12 @@ async fn what_is_wrong_with_a_body_is_said() {
         format!(r#"{{"model":"m",{messages},"max_tokens":1.5}}"#),
         format!(r#"{{"model":"m",{messages},"n":0}}"#),
         format!(r#"{{"model":"m",{messages},"x":{}1{}}}"#, "[".repeat(5000), "]".repeat(5000)),
-        format!(r#"{{"model":"m",{messages},"user":"half an emoji: \ud83d"}}"#),
+        format!(r#"{{"model":"m",{messages},"temperature":"hot"}}"#),
+        format!(r#"{{"model":"m",{messages},"MAX_TOKENS":100000}}"#),
+        format!(r#"{{"model":"m",{messages},"max_tokens":-5}}"#),
+        r#"{"model":"m","messages":[{"role":"human","content":"hi"}]}"#.into(),
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/cat.png"}}]}]}"#.into(),
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-1"}}]}]}"#.into(),
     ];
     let mut told = Vec::new();
     for body in bodies {
@@ -36,6 +42,51 @@ async fn what_is_wrong_with_a_body_is_said() {
     }
     insta::assert_json_snapshot!(told);
     assert_eq!(gateway.buyer.begun(), 0);
+}
+
+#[tokio::test]
+async fn what_frameworks_send_is_bought_as_it_was_meant() {
+    let gateway = Gateway::start();
+    gateway.buyer.plays(vec![answered(HELLO)]);
+    let with = |fields: &str, said: &str| {
+        format!(r#"{{"model":"m", "messages":[{{"role":"user","content":"{said}"}}]{fields}}}"#)
+    };
+    for (body, sent) in [
+        (with(r#","max_tokens":-1"#, "hi"), with(r#","max_tokens":null"#, "hi")),
+        (with(r#","max_completion_tokens":0"#, "hi"), with(r#","max_completion_tokens":null"#, "hi")),
+        (with(r#","max_tokens":64.0"#, "hi"), with(r#","max_tokens":64"#, "hi")),
+        (with("", r"cut \ud83d"), with("", r"cut \ufffd")),
+        (format!("\u{feff}{}", with("", "hi")), with("", "hi")),
+    ] {
+        let request = gateway.http.post(gateway.url("/v1/chat/completions")).body(body.clone());
+        assert_eq!(request.send().await.unwrap().status(), 200, "{body}");
+        assert_eq!(gateway.buyer.calls.lock().unwrap().pop().unwrap().request.get(), sent);
+    }
+}
+
+#[tokio::test]
+async fn the_progress_of_a_stream_is_not_sent_with_the_next_turn() {
+    for mode in [ProgressMode::Reasoning, ProgressMode::Think] {
+        let gateway = Gateway::configured(|config| config.progress = mode);
+        gateway.buyer.plays(vec![selected(), posted(), Ok(BuyingProgress::Acked), answered(HELLO)]);
+        let shown = gateway.transcript(&streamed(json!({}))).await;
+        let mut answer = json!({"role": "assistant", "content": "", "reasoning_content": ""});
+        for event in shown.split("\n\n").filter_map(|event| event.strip_prefix("data: {")) {
+            let chunk: Value = serde_json::from_str(&format!("{{{event}")).unwrap();
+            for field in ["content", "reasoning_content"] {
+                let more = chunk["choices"][0]["delta"][field].as_str().unwrap_or_default();
+                answer[field] = json!(answer[field].as_str().unwrap().to_owned() + more);
+            }
+        }
+        assert!(answer.to_string().contains("t4t network:"), "{answer}");
+        let mut next = chat();
+        next["messages"].as_array_mut().unwrap().extend([answer, json!({"role": "user", "content": "more"})]);
+        assert_eq!(gateway.post(&next).send().await.unwrap().status(), 200);
+        let sent = gateway.buyer.calls.lock().unwrap().pop().unwrap();
+        let sent: Value = serde_json::from_str(sent.request.get()).unwrap();
+        assert_eq!(sent["messages"][1]["content"], "Hello there.", "{mode:?}");
+        assert!(!sent.to_string().contains("t4t network"), "{sent}");
+    }
 }
 
 #[tokio::test]

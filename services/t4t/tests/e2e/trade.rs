@@ -1,8 +1,9 @@
 //! Requests that are answered, and what they cost.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use t4t_chain::contracts::JobStatus;
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
+use t4t_testkit::eventually;
 use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::llama::{LLAMA_MODEL, Llama};
 use t4t_testkit::processes::{
@@ -129,6 +130,38 @@ async fn the_same_key_is_one_job_even_after_a_restart() -> anyhow::Result<()> {
             ensure!(scene.closed().await?.len() == 1, "a settled job was bought again");
             let other = scene.ask(&Question::new(ECHO, "something else").keyed("order-1")).await?;
             ensure!(other.status == 409, "another request with the same key: {}", other.body);
+            Ok(())
+        })
+        .await
+}
+
+#[actix_web::test]
+async fn an_app_that_gave_up_gets_the_answer_that_it_pays_for() -> anyhow::Result<()> {
+    let mut scene = scene().await?;
+    scene
+        .play(async |scene: &mut Scene| {
+            let (url, question) = (scene.gateway.url().await?, Question::new(ECHO, "patience"));
+            scene.backend.hold();
+            let works = eventually(PATIENCE, "the backend works", async || {
+                (scene.backend.open_calls() == 1).then_some(())
+            });
+            tokio::select! {
+                reply = scene.world.app.ask(&url, &question) => bail!("answered: {}", reply?.body),
+                works = works => works?,
+            }
+            let log = eventually(PATIENCE, "the log says what that left behind", async || {
+                let log = scene.gateway.process.log();
+                log.contains("app hung up").then_some(log)
+            });
+            let log = log.await?;
+            ensure!(log.contains("are in escrow and can't be called back"), "{log}");
+            scene.backend.release();
+            let reply = scene.ask(&question).await?;
+            ensure!(reply.answer()? == "patience ", "{}", reply.body);
+            let jobs = scene.closed().await?;
+            ensure!(jobs.len() == 1 && scene.backend.calls() == 1, "{jobs:?}");
+            scene.ask(&question).await?.answer()?;
+            ensure!(scene.closed().await?.len() == 2, "an answer that was read was given again");
             Ok(())
         })
         .await
