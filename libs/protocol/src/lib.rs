@@ -28,6 +28,6 @@ pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
 pub use refusal::Refusal;
 pub use sizing::{
     Demand, EscrowSize, EscrowSizing, MIN_PROMPT_TOKENS, SizingError, choices_of, estimate_prompt_tokens,
-    max_tokens_of, output_cap, ratio_to_ppm,
+    max_tokens_of, most_completion_tokens, most_prompt_tokens, output_cap, ratio_to_ppm,
 };
 pub use topic::{client_topic, path_topic, provider_feed, provider_topic};

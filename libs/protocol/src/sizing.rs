@@ -169,6 +169,43 @@ pub fn estimate_prompt_tokens(request: &Value) -> u64 {
     (chars + elsewhere).div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
 }
 
+/// Tokens that a prompt may have beyond its request's bytes: what a chat template adds once.
+const TEMPLATE_TOKENS: u64 = 512;
+/// The same for each message.
+const TEMPLATE_TOKENS_PER_MESSAGE: u64 = 64;
+/// Tokens that a part which is not text may have, however few bytes name it.
+const TOKENS_PER_OPAQUE_PART: u64 = 4096;
+/// Tokens of an answer that show no text: the ends of each choice.
+const TOKENS_PER_CHOICE: u64 = 16;
+/// The same for each tool call: its frame.
+const TOKENS_PER_TOOL_CALL: u64 = 32;
+
+/// The most tokens that a prompt can have: its request's bytes, since a token has one at least, and what templates and
+/// pictures add. A provider bills no more, and a gateway takes no more for honest.
+pub fn most_prompt_tokens(request_bytes: usize, messages: &Value) -> u64 {
+    let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
+    let is_opaque =
+        |part: &&Value| part.as_str().or_else(|| part.get("text").and_then(Value::as_str)).is_none();
+    let opaque_in = |message: &Value| {
+        let parts = message.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        parts.iter().filter(is_opaque).count() as u64
+    };
+    let opaque: u64 = messages.iter().map(opaque_in).sum();
+    let bytes = u64::try_from(request_bytes).unwrap_or(u64::MAX);
+    bytes
+        .saturating_add(TEMPLATE_TOKENS)
+        .saturating_add(TEMPLATE_TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64))
+        .saturating_add(TOKENS_PER_OPAQUE_PART.saturating_mul(opaque))
+}
+
+/// The most tokens that an answer can have: the bytes of its texts and calls, and what shows no text. Hidden reasoning is
+/// not among them: what is not delivered is not billed.
+pub const fn most_completion_tokens(bytes: u64, choices: u64, tool_calls: u64) -> u64 {
+    bytes
+        .saturating_add(TOKENS_PER_CHOICE.saturating_mul(choices))
+        .saturating_add(TOKENS_PER_TOOL_CALL.saturating_mul(tool_calls))
+}
+
 /// Bytes of the texts and names in a request that [`chars_of`] does not see.
 fn bytes_elsewhere(request: &Value) -> u64 {
     let Some(fields) = request.as_object() else { return 0 };

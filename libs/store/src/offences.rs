@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use t4t_types::Address;
+use t4t_types::{Address, Xbzz};
 
 use crate::codec::{Columns, integer};
 use crate::{Store, StoreError};
@@ -16,6 +16,17 @@ pub struct Offences {
     pub times: u32,
     /// Nothing is bought from it before then, in milliseconds since 1970.
     pub barred_until_ms: u64,
+}
+
+/// What a provider answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Experience {
+    /// The provider.
+    pub provider: Address,
+    /// Usable answers, up to a point.
+    pub answered: u32,
+    /// Input and output price together, per million tokens, at which they were given.
+    pub price: Xbzz,
 }
 
 impl Store {
@@ -46,27 +57,36 @@ impl Store {
 }
 
 impl Store {
-    /// Keeps how many usable answers a provider gave.
+    /// Keeps what a provider answered.
     ///
     /// # Errors
     /// The database can't be used.
-    pub async fn experience_set(&self, provider: Address, answered: u32) -> Result<(), StoreError> {
-        let sql = "INSERT INTO experience (provider, answered) VALUES (?, ?) \
-                   ON CONFLICT (provider) DO UPDATE SET answered = excluded.answered";
-        let provider = provider.as_bytes().as_slice();
-        sqlx::query(sql).bind(provider).bind(i64::from(answered)).execute(&self.pool).await?;
+    pub async fn experience_set(&self, experience: Experience) -> Result<(), StoreError> {
+        let sql = "INSERT INTO experience (provider, answered, price) VALUES (?, ?, ?) \
+                   ON CONFLICT (provider) DO UPDATE SET answered = excluded.answered, price = excluded.price";
+        sqlx::query(sql)
+            .bind(experience.provider.as_bytes().as_slice())
+            .bind(i64::from(experience.answered))
+            .bind(experience.price.to_be_bytes().to_vec())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
-    /// How many usable answers each provider gave.
+    /// What each provider answered.
     ///
     /// # Errors
     /// The database can't be used.
-    pub async fn experience_list(&self) -> Result<Vec<(Address, u32)>, StoreError> {
-        let rows = sqlx::query("SELECT provider, answered FROM experience").fetch_all(&self.pool).await?;
+    pub async fn experience_list(&self) -> Result<Vec<Experience>, StoreError> {
+        let rows =
+            sqlx::query("SELECT provider, answered, price FROM experience").fetch_all(&self.pool).await?;
         let read = |row: &SqliteRow| {
             let answered: i64 = row.try_get("answered")?;
-            Ok((row.address("provider")?, u32::try_from(answered).unwrap_or(u32::MAX)))
+            Ok(Experience {
+                provider: row.address("provider")?,
+                answered: u32::try_from(answered).unwrap_or(u32::MAX),
+                price: row.amount("price")?,
+            })
         };
         rows.iter().map(read).collect()
     }
@@ -104,11 +124,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t4t.db");
         let store = Store::open(&path).await.unwrap();
-        for answered in [1, 2] {
-            store.experience_set(Address::new([1; 20]), answered).await.unwrap();
-        }
+        let mut experience =
+            Experience { provider: Address::new([1; 20]), answered: 1, price: Xbzz::from_plur(7) };
+        store.experience_set(experience).await.unwrap();
+        (experience.answered, experience.price) = (2, Xbzz::from_plur(5));
+        store.experience_set(experience).await.unwrap();
         store.close().await;
         let store = Store::open(&path).await.unwrap();
-        assert_eq!(store.experience_list().await.unwrap(), [(Address::new([1; 20]), 2)]);
+        assert_eq!(store.experience_list().await.unwrap(), [experience]);
     }
 }

@@ -231,7 +231,7 @@ mod tests {
         let call = json!({"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]}});
         let text = json!({"delta": {"content": "x"}, "finish_reason": ""});
         let reason = |reason: &str| json!({"delta": {}, "finish_reason": reason});
-        assert_eq!(ended(&[text.clone()], Some("length")), (false, json!("length")));
+        assert_eq!(ended(std::slice::from_ref(&text), Some("length")), (false, json!("length")));
         assert_eq!(ended(&[text.clone(), reason("")], None), (false, json!("stop")));
         assert_eq!(ended(&[text.clone(), reason("eos_token")], None), (true, json!("stop")));
         assert_eq!(ended(&[text, reason("tool_calls")], None), (true, json!("stop")));

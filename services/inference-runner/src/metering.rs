@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! for each delta: its bytes, but no more than 4 or half of them, whichever is more
-//! + deltas without text + 16 per choice + 32 per tool call
+//! + deltas without text, all of it no more than the bytes
+//! + 16 per choice + 32 per tool call
 //! ```
 //!
 //! (all bytes count where the answer came in one piece), and a true `prompt_tokens` is at most
@@ -21,6 +22,7 @@
 //! about the prompt either. No completion is billed above the cap that was paid for.
 
 use serde_json::Value;
+use t4t_protocol::{most_completion_tokens, most_prompt_tokens};
 use t4t_types::TokenUsage;
 
 /// Tokens that a delta may have however short it is, as long as it has as many bytes.
@@ -44,6 +46,7 @@ pub(crate) struct PromptSize {
 impl PromptSize {
     /// Measures a request of `bytes` bytes with these messages.
     pub(crate) fn of(bytes: usize, messages: &Value) -> Self {
+        let most = most_prompt_tokens(bytes, messages);
         let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
         let mut opaque: u64 = 0;
         let mut chars: u64 = 0;
@@ -58,7 +61,6 @@ impl PromptSize {
                 _ => {}
             }
         }
-        let most = bytes as u64 + 512 + 64 * messages.len() as u64 + 4096 * opaque;
         Self { bound: most, estimate: (chars + 4096 * opaque).div_ceil(4).clamp(1, most) }
     }
 }
@@ -130,8 +132,9 @@ impl Meter {
 
     /// The most completion tokens that the answer can have.
     fn bound(&self) -> u64 {
-        let text = if self.in_one_piece { self.bytes } else { self.room };
-        text + self.empty_deltas + 16 * self.choices + 32 * self.tool_calls
+        let text = if self.in_one_piece { self.bytes } else { self.room + self.empty_deltas };
+        // A gateway that sees the bytes alone takes no more for honest.
+        most_completion_tokens(text.min(self.bytes), self.choices, self.tool_calls)
     }
 
     /// Whether the answer is clearly longer than `cap` tokens.

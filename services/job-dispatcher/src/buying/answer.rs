@@ -20,8 +20,10 @@ use crate::courier::{Courier, CourierError, Fetched};
 /// What of a request an answer is judged by.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AskedFor {
-    /// The request's length.
-    pub(super) bytes: usize,
+    /// Tokens that its prompt is estimated at.
+    pub(super) prompt: u64,
+    /// The most tokens that its prompt can have.
+    pub(super) most_prompt: u64,
     /// Whether it has tools that may be called.
     pub(super) tools: bool,
 }
@@ -43,12 +45,6 @@ impl Answer {
         self.worth.stated.unwrap_or_default()
     }
 }
-
-/// Tokens of a prompt beside its request's own bytes: what a chat template adds.
-const TEMPLATE_TOKENS: u64 = 512;
-
-/// Tokens of an answer beside its bytes: the ends of its choices.
-const TOKENS_PER_CHOICE: u64 = 16;
 
 /// Why there is no answer at a reference.
 #[derive(Debug, thiserror::Error)]
@@ -178,24 +174,32 @@ fn check(row: &BuyingJob, asked: AskedFor, payload: ResponsePayload) -> Result<A
     Ok(Answer { response: payload.openai_response, worth, is_empty })
 }
 
+/// How far beyond its estimate a prompt may lie for a claim to count as fair, in parts: tokenizers differ.
+const FAIR_PROMPT: (u64, u64) = (3, 2);
+
 /// What a provider may claim for an answer: a token has a byte at least, in the prompt as in the answer.
 fn worth(row: &BuyingJob, asked: AskedFor, shape: &Shape<'_>) -> Worth {
     let cost = |usage| row.prices.cost(usage).unwrap_or(row.max_payment).min(row.max_payment);
-    let request_bytes = u64::try_from(asked.bytes).unwrap_or(u64::MAX);
-    let ends = TOKENS_PER_CHOICE.saturating_mul(shape.choices() as u64);
-    let most = TokenUsage {
-        prompt: request_bytes.saturating_add(TEMPLATE_TOKENS),
-        completion: shape.delivered_bytes().saturating_add(ends),
-    };
+    let most = TokenUsage { prompt: asked.most_prompt, completion: shape.most_tokens() };
     let usage = shape.usage();
-    let at_most = usage.map_or(most, |usage| TokenUsage {
+    let believed = usage.map_or(most, |usage| TokenUsage {
         prompt: usage.prompt.min(most.prompt),
         completion: usage.completion.min(most.completion),
     });
     // A usage within the bounds that a price then makes dearer is judged by the price alone.
-    let is_plausible = usage.is_none_or(|usage| usage == at_most);
-    let at_most = if is_plausible { cost(most) } else { cost(at_most) };
-    Worth { stated: usage.map(cost), at_most, escrow: row.max_payment }
+    let is_plausible = usage.is_none_or(|usage| usage == believed);
+    let (times, parts) = FAIR_PROMPT;
+    let fair = TokenUsage {
+        prompt: believed.prompt.min(asked.prompt.saturating_mul(times) / parts),
+        completion: believed.completion,
+    };
+    Worth {
+        stated: usage.map(cost),
+        fair: cost(fair),
+        at_most: if is_plausible { cost(most) } else { cost(believed) },
+        escrow: row.max_payment,
+        price: row.prices.combined(),
+    }
 }
 
 #[cfg(test)]

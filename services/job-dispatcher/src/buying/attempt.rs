@@ -54,6 +54,8 @@ pub(super) enum Failed {
     Provider(String),
     /// The provider says that no provider would. That costs it nothing to say, so another one is asked as well.
     Blamed(BuyingError),
+    /// It refused and took nothing: another provider may do better.
+    Free(String),
     /// Its backend is busy or away: another provider may do better, and the app is told this if none does.
     Refused(BuyingError),
     /// The wallet does not have so much now: a cheaper provider may do.
@@ -249,7 +251,7 @@ impl Buyer {
             BuyingState::Delivered | BuyingState::Claimed => self.collect(row, asked, patience).await,
             BuyingState::Refused => match row.response_hash.filter(|hash| !hash.is_zero()) {
                 Some(reason_at) => Some(self.declined(row, asked, reason_at).await),
-                None => outcome(row).map(|why| Err(Failed::Provider(why))),
+                None => outcome(row).map(|why| Err(Failed::Free(why))),
             },
             BuyingState::Cancelled => {
                 self.trust.silent(row.provider);
@@ -268,7 +270,8 @@ impl Buyer {
         patience: Duration,
     ) -> Option<Result<Answer, Failed>> {
         let Some(reference) = row.response_hash else {
-            self.trust.offended(row.provider, Offence::NoAnswer).await;
+            let id = (row.request_id, row.attempt);
+            self.trust.gave_none(id, row.provider, Offence::NoAnswer).await;
             return Some(Err(Failed::Provider("it was paid and named no answer".into())));
         };
         if patience.is_zero() && row.state != BuyingState::Claimed {
@@ -285,7 +288,13 @@ impl Buyer {
                 // At worst paid for nothing: the one request's price that a provider can take.
                 let detail = format!("{error}, at {reference}");
                 self.ledger.chronicle.note(row, "no usable answer", detail);
-                self.trust.offended(row.provider, error.offence()).await;
+                let offence = error.offence();
+                // What this gateway's own node can't fetch says nothing about a provider.
+                if offence == Offence::NotThere && self.courier.own_trouble().await.is_some() {
+                    self.trust.failed(row.provider);
+                } else {
+                    self.trust.gave_none((row.request_id, row.attempt), row.provider, offence).await;
+                }
                 Some(Err(Failed::Provider(error.to_string())))
             }
             Err(error) => {
@@ -311,11 +320,11 @@ impl Buyer {
             } else if let Some(error) = decline.as_last_word() {
                 Failed::Refused(error)
             } else {
-                Failed::Provider(decline.to_string())
+                Failed::Free(decline.to_string())
             }),
             Err(error) => {
                 debug!(request = %row.request_id, %error, "a refusal's reason could not be read");
-                Err(Failed::Provider("it refused the job".into()))
+                Err(Failed::Free("it refused the job".into()))
             }
         }
     }
@@ -461,6 +470,9 @@ impl Buyer {
 
     /// Applies an event; a database that fails is logged, since the chain and the sweep will tell again.
     pub(super) async fn record(&self, row: &BuyingJob, event: BuyingEvent, change: BuyingChange) {
+        if is_end(event) {
+            self.capacity.settled(row.provider, (row.request_id, row.attempt));
+        }
         if let Err(error) = self.ledger.happened((row.request_id, row.attempt), event, change).await {
             warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
         }
@@ -480,6 +492,12 @@ async fn is_moot(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) 
         }
     }
     std::future::pending().await
+}
+
+/// Whether an event says that a job's money has come to its end.
+fn is_end(event: BuyingEvent) -> bool {
+    use BuyingEvent as Event;
+    matches!(event, Event::Claimed | Event::Refused | Event::Cancelled | Event::TimedOut | Event::PostFailed)
 }
 
 /// The key of an attempt's escrow transaction.

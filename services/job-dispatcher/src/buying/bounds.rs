@@ -6,8 +6,9 @@
 //! 1. An absolute ceiling on the price per million tokens, and one on the escrow of a request. They always hold.
 //! 2. From three offers on, the market's figure: an offer that costs more than a multiple of the lower median, for this
 //!    very request, is left out. One decoy at either end moves a median by one place at most; with one or two offers no
-//!    statistic tells a rogue from an honest one. Providers that failed lately don't count, so that baits which are never
-//!    served don't shut the others out.
+//!    statistic tells a rogue from an honest one. Providers that failed lately don't count, and known ones are never left
+//!    out, so that baits don't shut the honest out; where only baits were within it and none had a slot for half of the
+//!    wait, the ceilings alone hold.
 //! 3. A provider that has answered little gets a small escrow where the request states no limit of its own.
 
 use t4t_api::job_dispatcher::BuyingError;
@@ -74,6 +75,8 @@ pub(super) struct Offer {
     pub(super) price: Xbzz,
     /// What goes into escrow.
     pub(super) needs: Xbzz,
+    /// Whether it lies within the market's figure, or its provider is known.
+    pub(super) is_usual: bool,
 }
 
 impl Offer {
@@ -128,7 +131,7 @@ impl Bounds {
         let is_priced = |known: &Known| known.candidate.prices.combined() <= self.price_ceiling;
         let priced = |known: Known| {
             let size = sizing.size_of(demand, &known.candidate.prices).ok()?;
-            Some(Offer { known, price: size.max_payment, needs: size.max_payment })
+            Some(Offer { known, price: size.max_payment, needs: size.max_payment, is_usual: true })
         };
         let listed: Vec<Known> = listed.into_iter().filter(is_priced).collect();
         if listed.is_empty() {
@@ -136,7 +139,7 @@ impl Bounds {
         }
         let mut offers: Vec<Offer> = listed.into_iter().filter_map(priced).collect();
         if let Some(limit) = self.market_limit(&offers) {
-            offers.retain(|offer| offer.price <= limit);
+            offers.iter_mut().for_each(|offer| offer.is_usual = offer.is_known() || offer.price <= limit);
         }
         let mut refused = OutOfBounds::Overflow;
         let mut least: Option<Xbzz> = None;
@@ -237,7 +240,11 @@ pub(super) mod tests {
     fn left(bounds: &Bounds, prices: &[u128]) -> Vec<u8> {
         let listed = prices.iter().enumerate().map(|(at, price)| known(u8::try_from(at).unwrap(), *price));
         let offers = bounds.offers(&EscrowSizing::default(), REQUEST, listed.collect()).unwrap_or_default();
-        offers.iter().map(|offer| offer.known.candidate.provider.as_bytes()[0]).collect()
+        offers
+            .iter()
+            .filter(|offer| offer.is_usual)
+            .map(|offer| offer.known.candidate.provider.as_bytes()[0])
+            .collect()
     }
 
     #[test]
@@ -276,7 +283,16 @@ pub(super) mod tests {
         let mut listed = vec![known(0, 1), known(1, 1), known(2, USUAL), known(3, USUAL)];
         listed.iter_mut().take(2).for_each(|bait| bait.is_behind = true);
         let offers = bounds().offers(&EscrowSizing::default(), REQUEST, listed).unwrap();
-        assert_eq!(offers.len(), 4);
+        assert!(offers.iter().all(|offer| offer.is_usual));
+    }
+
+    #[test]
+    fn as_many_baits_as_honest_offers_do_not_shut_out_whom_this_gateway_knows() {
+        let mut listed = vec![known(0, 1), known(1, 1), known(2, USUAL), known(3, USUAL)];
+        listed[3].answered = KNOWN_FROM;
+        let offers = bounds().offers(&EscrowSizing::default(), REQUEST, listed).unwrap();
+        let usual: Vec<bool> = offers.iter().map(|offer| offer.is_usual).collect();
+        assert_eq!(usual, [true, true, false, true]);
     }
 
     #[test]

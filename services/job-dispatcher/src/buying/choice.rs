@@ -6,12 +6,13 @@ use std::time::Duration;
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::{Candidate, ListCandidates};
 use t4t_crypto::random_bytes;
-use t4t_types::{Address, ModelId};
+use t4t_types::{Address, ModelId, Xbzz};
 
 use super::board::Purchase;
 use super::bounds::{Known, Offer};
-use super::capacity::Reservation;
+use super::capacity::{Credit, Reservation};
 use super::config::Strategy;
+use super::ledger::AttemptId;
 use super::purchase::{Tries, Wanted, unavailable};
 use super::select::{Choice, Chosen};
 use super::service::Buyer;
@@ -22,6 +23,9 @@ use super::trust::Standing;
 /// while a known one is busy. Anybody can post jobs that are not served, for gas; a provider that is full indeed lets a
 /// job wait, and refuses it if no slot becomes free.
 const PATIENT_PART: u32 = 2;
+
+/// Of a day's limit, one provider may have this part at a time.
+const CREDIT_PARTS: u128 = 4;
 
 /// How often a busy market is looked at; the directory is in memory.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -60,10 +64,11 @@ impl Buyer {
                 !tries.providers.contains(&offer.known.candidate.provider) && !tries.is_too_dear(offer)
             });
             let left: Vec<&Offer> = left.collect();
-            if let Some(chosen) = self.choose(&left, is_patient)? {
+            // Only the first try finds out what strangers are worth: three that refuse would end the request.
+            if let Some(chosen) = self.choose(&left, is_patient, tries.last == 0)? {
                 let needs = chosen.offer.needs;
                 match self.spend.hold(needs, chosen.explores) {
-                    Ok(hold) => match self.reserve(chosen.offer, (wanted.call.id, tries.last + 1)) {
+                    Ok(hold) => match self.reserve(chosen.offer, ((wanted.call.id, tries.last + 1), needs)) {
                         Some(slot) => return Ok(Selected { offer: chosen.offer.clone(), slot, hold }),
                         // Another request took the last slot just now.
                         None => continue,
@@ -90,13 +95,21 @@ impl Buyer {
         }
     }
 
-    fn choose<'a>(&self, left: &[&'a Offer], is_patient: bool) -> Result<Option<Chosen<'a>>, BuyingError> {
-        let has_slot = |offer: &&&Offer| !self.capacity.fills(&offer.known.candidate, self.at_a_time(offer));
+    fn choose<'a>(
+        &self,
+        left: &[&'a Offer],
+        is_patient: bool,
+        is_first: bool,
+    ) -> Result<Option<Chosen<'a>>, BuyingError> {
+        let has_slot = |offer: &&&Offer| {
+            let (candidate, credit) = (&offer.known.candidate, self.credit(offer));
+            !self.capacity.fills(candidate, credit, offer.needs) && (offer.is_usual || !is_patient)
+        };
         let (behind, good): (Vec<&Offer>, Vec<&Offer>) =
             left.iter().filter(has_slot).copied().partition(|offer| offer.known.is_behind);
         let knows_one = is_patient && left.iter().any(|offer| offer.is_known() && !offer.known.is_behind);
         let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
-        let may_explore = |offer: &Offer| self.spend.may_explore(offer.needs);
+        let may_explore = |offer: &Offer| is_first && self.spend.may_explore(offer.needs);
         let strategy = &self.config.strategy;
         let chosen = Choice { strategy, free: &good, knows_one, may_explore, dice }.choose();
         // While a known one is waited for, nobody who failed lately takes its place.
@@ -106,23 +119,29 @@ impl Buyer {
         Ok(Choice { strategy, free: &behind, knows_one: false, may_explore, dice }.choose())
     }
 
-    fn reserve(&self, offer: &Offer, id: super::ledger::AttemptId) -> Option<Reservation> {
-        self.capacity.reserve(&offer.known.candidate, self.at_a_time(offer), id)
+    fn reserve(&self, offer: &Offer, job: (AttemptId, Xbzz)) -> Option<Reservation> {
+        self.capacity.reserve(&offer.known.candidate, self.credit(offer), job)
     }
 
     /// How many jobs of this gateway a provider may have at a time, those whose claim was not seen among them: a stranger
     /// one, and two more for each answer, so that whoever takes payments for nothing takes one.
-    fn at_a_time(&self, offer: &Offer) -> u32 {
-        match self.config.strategy {
+    fn credit(&self, offer: &Offer) -> Credit {
+        let jobs = match self.config.strategy {
             Strategy::Manual(_) => u32::MAX,
             _ => 1 + offer.known.answered.saturating_mul(2),
-        }
+        };
+        // Whoever served well for long and then takes all takes no more than this part of a day's money.
+        Credit { jobs, money: Xbzz::from_plur(self.spend.limit().plur() / CREDIT_PARTS) }
     }
 
-    fn day_limit(&self, needs: t4t_types::Xbzz, over: OverLimit) -> BuyingError {
+    fn day_limit(&self, needs: Xbzz, over: OverLimit) -> BuyingError {
         let limit = self.spend.limit();
         match over {
-            OverLimit::InFlight => BuyingError::DayLimit { limit, spent: limit, needs, resets_in_s: 60 },
+            OverLimit::InFlight => BuyingError::Unavailable {
+                reason: format!(
+                    "what is in flight uses up the {limit} xBZZ that may be spent in a day (T4T_MAX_SPEND_PER_DAY)"
+                ),
+            },
             OverLimit::Today { spent, resets_in_s } => {
                 BuyingError::DayLimit { limit, spent, needs, resets_in_s }
             }
@@ -157,7 +176,7 @@ impl Buyer {
                     continue;
                 }
             };
-            let answered = self.trust.answers(candidate.provider);
+            let answered = self.trust.answers(candidate.provider, candidate.prices.combined());
             known.push(Known { candidate, answered, is_behind });
         }
         if known.is_empty() {
@@ -168,6 +187,10 @@ impl Buyer {
         }
         let bounds = &self.config.bounds;
         let offers = bounds.offers(&self.config.sizing, wanted.demand, known);
+        if offers.is_err() && rested_in_ms.is_some() {
+            // Whoever rests may be within the bounds.
+            return Ok(Market { offers: Vec::new(), rested_in_ms });
+        }
         Ok(Market { offers: offers.map_err(|why| why.into_error(model, bounds))?, rested_in_ms })
     }
 

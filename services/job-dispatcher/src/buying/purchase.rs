@@ -9,7 +9,7 @@ use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingPr
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
 use t4t_protocol::job::BuyingState;
-use t4t_protocol::{Demand, SizingError};
+use t4t_protocol::{Demand, SizingError, most_prompt_tokens};
 use t4t_store::buying::BuyingJob;
 use t4t_types::{Address, Xbzz};
 
@@ -31,6 +31,15 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// A provider is not asked for less time than this.
 const LEAST_SECONDS: u64 = 60;
 
+/// Refusals for which a request gets another try.
+const FREE_TRIES: u32 = 5;
+
+/// Beyond a request's end, an attempt that is being judged gets this long.
+const JUDGED_WITHIN: Duration = Duration::from_secs(90);
+
+/// What a request may gain on its way: `,"stream":false`.
+const STREAM_FIELD_BYTES: usize = 16;
+
 /// A head of the chain older than this says that this gateway is cut off: it could not follow a payment.
 const STALE_HEAD_MS: u64 = 60_000;
 
@@ -50,6 +59,8 @@ pub(super) struct Tries {
     refusal: Option<BuyingError>,
     /// An answer that says nothing: the app's, if the others give none that does.
     empty: Option<(BuyingJob, Answer)>,
+    /// Tries that cost nothing and so don't count among those that may fail.
+    free: u32,
     /// What is too dear now, and what to tell the app if nothing else is left.
     pub(super) dear: Option<(Xbzz, BuyingError)>,
 }
@@ -66,6 +77,7 @@ impl Tries {
             blame: None,
             refusal: None,
             empty: None,
+            free: 0,
             dear: None,
         }
     }
@@ -89,18 +101,32 @@ impl Tries {
             Failed::Refused(error) => {
                 let said = error.to_string();
                 self.refusal = Some(error);
+                self.cost_nothing();
                 Ok(said)
+            }
+            Failed::Free(why) => {
+                self.reason = Some(why.clone());
+                self.cost_nothing();
+                Ok(why)
             }
             Failed::TooDear { needs, error } => {
                 let said = error.to_string();
                 self.providers.remove(&provider);
                 self.dear = Some((needs, error));
+                self.cost_nothing();
                 Ok(said)
             }
             Failed::Provider(why) => {
                 self.reason = Some(why.clone());
                 Ok(why)
             }
+        }
+    }
+
+    /// A refusal costs whoever says it nothing, and comes at once: strangers that refuse don't use up a request's tries.
+    fn cost_nothing(&mut self) {
+        if self.free < FREE_TRIES {
+            (self.free, self.used) = (self.free + 1, self.used.saturating_sub(1));
         }
     }
 
@@ -111,7 +137,8 @@ impl Tries {
 
     /// What the app is told where none of the tries gave an answer.
     fn into_error(self) -> BuyingError {
-        let Self { used, reason, blame, refusal, dear, .. } = self;
+        let Self { used, free, reason, blame, refusal, dear, .. } = self;
+        let used = used.saturating_add(free);
         let reason = reason.unwrap_or_else(|| "no provider was left to ask".to_owned());
         let failed = BuyingError::ProvidersFailed { attempts: used, reason };
         let said = blame.map(|(_, error)| error).or(refusal).or(dear.map(|(_, error)| error));
@@ -126,7 +153,9 @@ impl Buyer {
         let limit = Duration::from_secs(seconds.saturating_add(seconds.clamp(SECOND_TRY.0, SECOND_TRY.1)));
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let ends_at_ms = self.clock.unix_millis().saturating_add(limit_ms);
-        let bought = timeout(&*self.clock, limit, Box::pin(self.buy(&call, &purchase, ends_at_ms))).await;
+        let mut buying = Box::pin(self.buy(&call, &purchase, ends_at_ms));
+        let bought = timeout(&*self.clock, limit, &mut buying).await;
+        let is_late = bought.is_err();
         let end = match bought {
             Ok(Ok(answer)) => {
                 purchase.push(BuyingProgress::Answered(answer));
@@ -136,6 +165,10 @@ impl Buyer {
             Err(_) => Err(BuyingError::TimedOut { after_s: limit.as_secs() }),
         };
         self.board.finish(call.id, end);
+        if is_late {
+            // What a provider claims in the last moment is judged like any other claim.
+            let _judged = timeout(&*self.clock, JUDGED_WITHIN, buying).await;
+        }
     }
 
     async fn buy(
@@ -177,7 +210,7 @@ impl Buyer {
             self.can_pay().await?;
             if !purchase.is_wanted() {
                 let what =
-                    if tries.used == 0 { "before anything was paid" } else { "and nothing more was bought" };
+                    if tries.last == 0 { "before anything was paid" } else { "and nothing more was bought" };
                 return Err(BuyingError::Unavailable { reason: format!("the app hung up {what}") });
             }
             // Nobody waits for a second opinion.
@@ -185,10 +218,11 @@ impl Buyer {
             let wait = if has_one { Duration::ZERO } else { self.config.provider_wait };
             let selected = match self.select(wanted, tries, purchase, wait).await {
                 Ok(selected) => selected,
-                Err(_) if tries.used > 0 => break,
+                Err(_) if tries.used + tries.free > 0 => break,
                 Err(error) => return Err(error),
             };
-            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tries.used) else { break };
+            let tried = tries.used + tries.free;
+            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tried) else { break };
             let provider = selected.offer.known.candidate.provider;
             tries.begin(provider);
             let Selected { offer, slot, hold } = selected;
@@ -198,7 +232,7 @@ impl Buyer {
                     if answer.is_empty && tries.empty.is_none() {
                         let reason = "its answer was empty".to_owned();
                         self.ledger.chronicle.note(&row, "answered", reason.clone());
-                        self.trust.answered_nothing(provider, (row.request_id, row.attempt), answer.worth);
+                        self.judge_answer(&row, &answer).await;
                         purchase.push(BuyingProgress::Retrying { provider, reason });
                         tries.empty = Some((row, answer));
                         continue;
@@ -209,7 +243,7 @@ impl Buyer {
                     return Ok(Some((row, answer)));
                 }
                 Err(failed) => {
-                    if matches!(failed, Failed::Provider(_)) {
+                    if matches!(failed, Failed::Provider(_) | Failed::Free(_)) {
                         self.trust.failed(provider);
                     }
                     let reason = tries.failed(provider, failed)?;
@@ -266,20 +300,30 @@ impl Buyer {
     }
 
     async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
-        let newest = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten();
+        let newest = self.judge_answer(row, &answer).await;
+        let job = newest.and_then(|row| row.job);
+        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost()));
+        let cost = answer.cost();
+        BoughtAnswer { response: answer.response, provider: row.provider, job, cost, attempts }
+    }
+}
+
+impl Buyer {
+    /// Notes an answer, and what was claimed for it if that is known; returns the row as it is now.
+    async fn judge_answer(&self, row: &BuyingJob, answer: &Answer) -> Option<BuyingJob> {
         let id = (row.request_id, row.attempt);
         if answer.is_empty {
             self.trust.answered_nothing(row.provider, id, answer.worth);
         } else {
             self.trust.answered(row.provider, id, answer.worth);
         }
+        // Read after it was noted: a claim that came before was told to nobody.
+        let newest = self.ledger.store.buying_by_attempt(id).await.ok().flatten();
         if let Some(paid) = newest.as_ref().and_then(|row| row.paid) {
             self.trust.charged(id, paid).await;
+            self.capacity.settled(row.provider, id);
         }
-        let job = newest.and_then(|row| row.job);
-        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost()));
-        let cost = answer.cost();
-        BoughtAnswer { response: answer.response, provider: row.provider, job, cost, attempts }
+        newest
     }
 }
 
@@ -316,7 +360,13 @@ impl<'a> Wanted<'a> {
             bad_request(error.to_string(), Some(param.to_owned()))
         })?;
         let has = |field: &str| request.get(field).is_some_and(|value| !value.is_null());
-        let asked = AskedFor { bytes: call.request.get().len(), tools: has("tools") || has("functions") };
+        let messages = request.get("messages").unwrap_or(&Value::Null);
+        let asked = AskedFor {
+            prompt: demand.prompt,
+            // The provider's is a little longer: `stream` is written out.
+            most_prompt: most_prompt_tokens(call.request.get().len() + STREAM_FIELD_BYTES, messages),
+            tools: has("tools") || has("functions"),
+        };
         Ok(Self { call, demand, asked })
     }
 }

@@ -117,7 +117,7 @@ mod tests {
         (known.candidate.total_jobs, known.candidate.successful_jobs) = record;
         known.answered = answered;
         let price = Xbzz::from_plur(price);
-        Offer { known, price, needs: price }
+        Offer { known, price, needs: price, is_usual: true }
     }
 
     const TOP: Strategy = Strategy::TopReputationCheapest;

@@ -1,6 +1,7 @@
 //! The buying service: what it needs, how it starts and stops.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
@@ -187,7 +188,7 @@ impl BuyingService {
             watcher: deps.watcher,
             settlement: deps.settlement,
             courier: deps.courier,
-            capacity: Capacity::new(Arc::clone(&deps.clock)),
+            capacity: Capacity::new(Arc::clone(&deps.clock), Duration::from_secs(config.delivery_seconds)),
             trust,
             spend,
             clock: deps.clock,

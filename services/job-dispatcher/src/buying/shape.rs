@@ -8,6 +8,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use t4t_protocol::most_completion_tokens;
 use t4t_types::{Sound, TokenUsage};
 
 use super::answer::Decline;
@@ -44,9 +45,9 @@ impl<'a> Shape<'a> {
         self.choices.count
     }
 
-    /// Bytes of text, thoughts, refusals and tool calls: a token has one at least.
-    pub(super) fn delivered_bytes(&self) -> u64 {
-        self.choices.bytes
+    /// The most tokens that its texts, thoughts, refusals and calls can have.
+    pub(super) fn most_tokens(&self) -> u64 {
+        most_completion_tokens(self.choices.bytes, self.choices.count as u64, self.choices.calls)
     }
 
     /// Whether it says nothing at all; a call of tools that nobody offered says nothing.
@@ -71,6 +72,8 @@ struct Choices {
     bytes: u64,
     /// The part of them that calls tools.
     of_calls: u64,
+    /// How many tools are called.
+    calls: u64,
 }
 
 impl<'de> Deserialize<'de> for Choices {
@@ -89,6 +92,7 @@ impl<'de> Deserialize<'de> for Choices {
                     all.count += 1;
                     let of_calls = choice.message.bytes_of_calls();
                     all.of_calls = all.of_calls.saturating_add(of_calls);
+                    all.calls = all.calls.saturating_add(choice.message.calls());
                     all.bytes = all.bytes.saturating_add(choice.message.bytes()).saturating_add(of_calls);
                     if all.count > MAX_CHOICES {
                         return Err(de::Error::custom(format!("more than {MAX_CHOICES} choices")));
@@ -115,19 +119,28 @@ struct Message {
     content: Option<Content>,
     reasoning_content: Option<Said>,
     reasoning: Option<Said>,
+    thinking: Option<Said>,
     refusal: Option<Said>,
     tool_calls: Option<Vec<ToolCall>>,
+    /// A call as it was before there were several.
+    function_call: Option<Function>,
 }
 
 impl Message {
     fn bytes(&self) -> u64 {
-        let said = [&self.reasoning_content, &self.reasoning, &self.refusal];
+        let said = [&self.reasoning_content, &self.reasoning, &self.thinking, &self.refusal];
         let said = said.into_iter().flatten().map(|said| said.0).sum::<u64>();
         said + self.content.as_ref().map_or(0, |content| content.0)
     }
 
     fn bytes_of_calls(&self) -> u64 {
-        self.tool_calls.iter().flatten().map(ToolCall::bytes).sum()
+        let several = self.tool_calls.iter().flatten().map(ToolCall::bytes).sum::<u64>();
+        several + self.function_call.as_ref().map_or(0, Function::bytes)
+    }
+
+    fn calls(&self) -> u64 {
+        let several = self.tool_calls.as_ref().map_or(0, Vec::len) as u64;
+        several + u64::from(self.function_call.is_some())
     }
 }
 
@@ -139,20 +152,23 @@ struct ToolCall {
 }
 
 impl ToolCall {
-    /// The frame of a call is made of tokens as well.
+    /// At least one: a call of nothing is one as well.
     fn bytes(&self) -> u64 {
-        CALL_BYTES + self.function.as_ref().map_or(0, |function| function.name.0 + function.arguments.0)
+        self.function.as_ref().map_or(1, Function::bytes)
     }
 }
-
-/// What a tool call counts beside its name and arguments.
-const CALL_BYTES: u64 = 64;
 
 #[derive(Deserialize)]
 struct Function {
     name: Said,
     #[serde(default)]
     arguments: Arguments,
+}
+
+impl Function {
+    fn bytes(&self) -> u64 {
+        self.name.0.saturating_add(self.arguments.0).max(1)
+    }
 }
 
 #[derive(Deserialize)]
@@ -282,7 +298,7 @@ mod tests {
         let shape = |message: &str| {
             let text = format!(r#"{{"choices":[{{"message":{message}}}]}}"#);
             let shape = Shape::read(&text).unwrap();
-            (shape.delivered_bytes(), shape.is_empty(true))
+            (shape.most_tokens() - 16, shape.is_empty(true))
         };
         for nothing in
             ["{}", r#"{"content":""}"#, r#"{"content":null,"reasoning":"","tool_calls":[],"x":"long"}"#]
@@ -292,7 +308,9 @@ mod tests {
         assert_eq!(shape(r#"{"content":"häh"}"#), (4, false));
         assert_eq!(shape(r#"{"content":[{"text":"ab"},{"type":"image"}],"refusal":"no"}"#), (5, false));
         let call = r#"{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}],"reasoning_content":"r"}"#;
-        assert_eq!(shape(call), (64 + 1 + 4 + 1, false));
+        assert_eq!(shape(call), (32 + 1 + 4 + 1, false));
+        let old = r#"{"function_call":{"name":"f","arguments":"{}"},"thinking":"t"}"#;
+        assert_eq!(shape(old), (32 + 1 + 4 + 1, false));
         let text = r#"{"choices":[{"message":{"content":"","tool_calls":[{"function":{"name":"f"}}]}}]}"#;
         let shape = Shape::read(text).unwrap();
         assert_eq!([true, false].map(|has_tools| shape.is_empty(has_tools)), [false, true], "nobody asked");

@@ -99,7 +99,8 @@ impl Spend {
     /// A row was planned or moved.
     pub(super) fn changed(&self, before: Option<&BuyingJob>, after: &BuyingJob) {
         let mut sums = self.sums();
-        if after.created_at_ms / DAY_MS != sums.day {
+        // What is planned now counts, whatever a clock that was set back says of its day.
+        if before.is_some() && after.created_at_ms / DAY_MS != sums.day {
             return;
         }
         let moved = |sum: Xbzz, counts: fn(&BuyingJob) -> Xbzz| {

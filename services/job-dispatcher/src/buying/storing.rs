@@ -66,7 +66,7 @@ impl Buyer {
         end: Result<Answer, Failed>,
         is_unstored: bool,
     ) -> Result<Answer, Failed> {
-        let Err(Failed::Provider(reason)) = end else { return end };
+        let (Err(Failed::Provider(reason)) | Err(Failed::Free(reason))) = end else { return end };
         let own = self.courier.own_trouble().await;
         let own = own.map(|trouble| trouble.to_string()).or_else(|| {
             is_unstored

@@ -268,6 +268,9 @@ impl Buyer {
                     recovered.in_escrow = recovered.in_escrow.saturating_add(row.max_payment);
                 }
             }
+            if !row.state.is_final() {
+                self.capacity.took_up(row.provider, (row.request_id, row.attempt), row.max_payment);
+            }
             if matches!(row.state, BuyingState::Planned | BuyingState::Posted) {
                 // The payment is on its way or in escrow: the provider must be able to find the request.
                 let buyer = Arc::clone(self);

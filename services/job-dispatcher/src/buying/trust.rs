@@ -3,11 +3,11 @@
 //! The chain counts such a claim as a success, so the chain's record does not show it. What a provider did to this
 //! gateway is kept here, and, where it took money, in the database.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use t4t_clock::SharedClock;
-use t4t_store::offences::Offences;
+use t4t_store::offences::{Experience, Offences};
 use t4t_store::{Store, StoreError};
 use t4t_types::{Address, Xbzz};
 use tracing::warn;
@@ -59,8 +59,10 @@ impl Offence {
             Self::NoAnswer | Self::Overbilled => (7 * DAY_MS, times),
             Self::Unreadable => (HOUR_MS, times),
             // Once is nobody's fault, perhaps.
-            Self::NotThere | Self::Overcharged if times == 1 => return 0,
-            Self::NotThere | Self::Overcharged => (10 * MINUTE_MS, times - 1),
+            Self::Overcharged if times == 1 => return 0,
+            Self::Overcharged => (10 * MINUTE_MS, times - 1),
+            // Swarm may have lost it; taken again and again, it would be a living.
+            Self::NotThere => (2 * HOUR_MS, times),
         };
         let factor = 4_u64.saturating_pow(repeated.saturating_sub(1));
         first.saturating_mul(factor).min(LONGEST_MS)
@@ -96,6 +98,14 @@ struct Record {
     barred_until_ms: u64,
     /// Usable answers since the last offence, up to a point.
     answered: u32,
+    /// The price at which they were given, input and output together.
+    price: Xbzz,
+}
+
+impl Record {
+    fn answers_at(&self, price: Xbzz) -> u32 {
+        if self.price.plur().saturating_mul(2) >= price.plur() { self.answered } else { 0 }
+    }
 }
 
 /// What an answer may be claimed for.
@@ -103,10 +113,14 @@ struct Record {
 pub(super) struct Worth {
     /// What it costs by its own usage; `None` where that is missing or impossible.
     pub(super) stated: Option<Xbzz>,
+    /// What a claim may take to speak for its provider.
+    pub(super) fair: Xbzz,
     /// What the bytes that were delivered can have cost at most.
     pub(super) at_most: Xbzz,
     /// What was in escrow.
     pub(super) escrow: Xbzz,
+    /// The provider's price, input and output together.
+    pub(super) price: Xbzz,
 }
 
 /// A claim that is to come.
@@ -123,6 +137,8 @@ struct Known {
     providers: HashMap<Address, Record>,
     /// What answers are worth whose claims have not been seen.
     expected: HashMap<AttemptId, Expected>,
+    /// Attempts whose provider was judged.
+    judged: HashSet<AttemptId>,
 }
 
 /// What providers did.
@@ -141,8 +157,9 @@ impl Trust {
             let record = Record { offences: times, barred_until_ms, ..Record::default() };
             known.providers.insert(provider, record);
         }
-        for (provider, answered) in store.experience_list().await? {
-            known.providers.entry(provider).or_default().answered = answered;
+        for Experience { provider, answered, price } in store.experience_list().await? {
+            let record = known.providers.entry(provider).or_default();
+            (record.answered, record.price) = (answered, price);
         }
         Ok(Self { store, clock, known: Arc::new(Mutex::new(known)) })
     }
@@ -163,8 +180,9 @@ impl Trust {
     }
 
     /// Answers that a provider gave and took no more for than they are worth, since it last took something for nothing.
-    pub(super) fn answers(&self, provider: Address) -> u32 {
-        self.known().providers.get(&provider).map_or(0, |record| record.answered)
+    /// Those that were given for less than half of `price` don't count: a name is not made for dust.
+    pub(super) fn answers(&self, provider: Address, price: Xbzz) -> u32 {
+        self.known().providers.get(&provider).map_or(0, |record| record.answers_at(price))
     }
 
     /// A provider did not acknowledge a job in time.
@@ -213,28 +231,49 @@ impl Trust {
     }
 
     /// A provider took what its answer was worth.
-    async fn learn(&self, provider: Address) {
-        let answered = {
+    async fn learn(&self, provider: Address, price: Xbzz) {
+        let learnt = {
             let mut known = self.known();
             let record = known.providers.entry(provider).or_default();
-            if record.answered >= MOST_ANSWERS {
-                return;
-            }
-            record.answered += 1;
-            record.answered
+            let before = (record.answered, record.price);
+            record.price = if record.answers_at(price) == 0 { price } else { record.price.min(price) };
+            record.answered = record.answers_at(price).saturating_add(1).min(MOST_ANSWERS);
+            let after = (record.answered, record.price);
+            (after != before).then_some(Experience { provider, answered: after.0, price: after.1 })
         };
-        self.keep_experience(provider, answered).await;
+        if let Some(learnt) = learnt {
+            self.keep_experience(learnt).await;
+        }
     }
 
-    async fn keep_experience(&self, provider: Address, answered: u32) {
-        if let Err(error) = self.store.experience_set(provider, answered).await {
+    async fn keep_experience(&self, experience: Experience) {
+        if let Err(error) = self.store.experience_set(experience).await {
             warn!(error = &error as &dyn std::error::Error, "what a provider answered could not be stored");
+        }
+    }
+
+    /// An attempt's answer is none, though it was paid for or is about to be. The same attempt counts once, however often
+    /// its answer is asked for.
+    pub(super) async fn gave_none(&self, id: AttemptId, provider: Address, offence: Offence) {
+        let is_new = {
+            let mut known = self.known();
+            if known.judged.len() >= EXPECTED {
+                known.judged.clear();
+            }
+            known.judged.insert(id)
+        };
+        if is_new {
+            self.offended(provider, offence).await;
         }
     }
 
     /// A provider took this for an attempt; called again and again for the same one.
     pub(super) async fn charged(&self, id: AttemptId, paid: Xbzz) {
-        let expected = self.known().expected.remove(&id);
+        let expected = {
+            let mut known = self.known();
+            let expected = known.expected.remove(&id);
+            expected.filter(|_| known.judged.insert(id))
+        };
         let Some(Expected { provider, worth, is_of_use }) = expected else { return };
         let is_whole = worth.stated.is_none() && paid >= worth.escrow;
         let offence = if paid > worth.at_most || is_whole {
@@ -242,8 +281,8 @@ impl Trust {
         } else if worth.stated.is_some_and(|stated| paid > stated) {
             Offence::Overcharged
         } else {
-            if is_of_use {
-                self.learn(provider).await;
+            if is_of_use && paid <= worth.fair {
+                self.learn(provider, worth.price).await;
             }
             return;
         };
@@ -265,7 +304,7 @@ impl Trust {
             Offences { provider, times: record.offences, barred_until_ms: record.barred_until_ms }
         };
         warn!(%provider, ?offence, times = offences.times, "a provider was paid for what is no answer");
-        self.keep_experience(provider, 0).await;
+        self.keep_experience(Experience { provider, answered: 0, price: Xbzz::ZERO }).await;
         if let Err(error) = self.store.offences_set(offences).await {
             warn!(error = &error as &dyn std::error::Error, "what a provider did could not be stored");
         }
@@ -285,6 +324,17 @@ mod tests {
 
     const ROGUE: Address = Address::new([1; 20]);
 
+    const PRICE: Xbzz = Xbzz::from_plur(18);
+
+    fn worth(stated: Option<u128>, at_most: u128) -> Worth {
+        let (at_most, escrow) = (Xbzz::from_plur(at_most), Xbzz::from_plur(20));
+        Worth { stated: stated.map(Xbzz::from_plur), fair: at_most, at_most, escrow, price: PRICE }
+    }
+
+    fn id(attempt: u32) -> AttemptId {
+        (RequestId::ZERO, attempt)
+    }
+
     async fn trust(folder: &tempfile::TempDir) -> Trust {
         let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
         Trust::load(store, ManualClock::new(UnixSeconds::new(1_000_000))).await.unwrap()
@@ -301,70 +351,69 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_be_nobodys_fault_bars_from_the_second_time_on() {
+    async fn an_answer_that_was_not_there_bars_longer_each_time_and_counts_once_an_attempt() {
         let folder = tempfile::tempdir().unwrap();
         let trust = trust(&folder).await;
-        trust.offended(ROGUE, Offence::NotThere).await;
-        assert_eq!(trust.standing(ROGUE), Standing::Behind);
-        trust.offended(ROGUE, Offence::NotThere).await;
-        assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
-        trust.offended(ROGUE, Offence::NotThere).await;
-        assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 40 * MINUTE_MS });
+        for (attempt, hours) in [(1, 2), (1, 2), (2, 8), (3, 32)] {
+            trust.gave_none(id(attempt), ROGUE, Offence::NotThere).await;
+            assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: hours * HOUR_MS });
+        }
     }
 
     #[tokio::test]
     async fn a_failure_is_forgiven_with_the_next_answer_and_a_price_too_high_bars_from_the_second_time_on() {
         let folder = tempfile::tempdir().unwrap();
         let trust = trust(&folder).await;
-        let id = (RequestId::ZERO, 1);
-        let worth = Worth {
-            stated: Some(Xbzz::from_plur(5)),
-            at_most: Xbzz::from_plur(9),
-            escrow: Xbzz::from_plur(20),
-        };
         trust.failed(ROGUE);
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
-        trust.answered(ROGUE, id, worth);
+        trust.answered(ROGUE, id(1), worth(Some(5), 9));
         assert_eq!(trust.standing(ROGUE), Standing::Good);
-        trust.charged(id, Xbzz::from_plur(5)).await;
+        trust.charged(id(1), Xbzz::from_plur(5)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Good);
-        trust.answered(ROGUE, id, worth);
-        trust.charged(id, Xbzz::from_plur(6)).await;
+        trust.answered(ROGUE, id(2), worth(Some(5), 9));
+        trust.charged(id(2), Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind);
-        trust.charged(id, Xbzz::from_plur(6)).await;
+        trust.charged(id(2), Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Behind, "the same claim counts once");
-        trust.answered(ROGUE, id, worth);
-        trust.charged(id, Xbzz::from_plur(6)).await;
+        trust.answered(ROGUE, id(3), worth(Some(5), 9));
+        trust.charged(id(3), Xbzz::from_plur(6)).await;
         assert_eq!(trust.standing(ROGUE), Standing::Barred { for_ms: 10 * MINUTE_MS });
     }
+
     #[tokio::test]
     async fn who_bills_more_than_it_delivered_or_all_without_a_usage_is_barred_after_the_first_time() {
-        let stated = Some(Xbzz::from_plur(5));
-        for (stated, at_most, paid) in [(stated, 9, 10), (None, 9, 10), (None, 30, 20)] {
+        for (stated, at_most, paid) in [(Some(5), 9, 10), (None, 9, 10), (None, 30, 20)] {
             let folder = tempfile::tempdir().unwrap();
             let trust = trust(&folder).await;
-            let worth = Worth { stated, at_most: Xbzz::from_plur(at_most), escrow: Xbzz::from_plur(20) };
-            trust.answered(ROGUE, (RequestId::ZERO, 1), worth);
-            trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(paid)).await;
-            assert_eq!(
-                trust.standing(ROGUE),
-                Standing::Barred { for_ms: 7 * DAY_MS },
-                "{stated:?} {at_most} {paid}"
-            );
-            assert_eq!(trust.answers(ROGUE), 0);
+            trust.answered(ROGUE, id(1), worth(stated, at_most));
+            trust.charged(id(1), Xbzz::from_plur(paid)).await;
+            let barred = Standing::Barred { for_ms: 7 * DAY_MS };
+            assert_eq!(trust.standing(ROGUE), barred, "{stated:?} {at_most} {paid}");
+            assert_eq!(trust.answers(ROGUE, PRICE), 0);
         }
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_usage_that_costs_what_it_can_have_cost_is_no_offence() {
+    async fn an_answer_counts_once_with_its_claim_and_only_for_prices_like_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let trust = trust(&folder).await;
-        let worth = Worth { stated: None, at_most: Xbzz::from_plur(9), escrow: Xbzz::from_plur(20) };
-        trust.answered(ROGUE, (RequestId::ZERO, 1), worth);
-        assert_eq!(trust.answers(ROGUE), 0, "not before its claim");
-        trust.charged((RequestId::ZERO, 1), Xbzz::from_plur(9)).await;
+        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let trust = Trust::load(store.clone(), ManualClock::new(UnixSeconds::new(1_000_000))).await.unwrap();
+        trust.answered(ROGUE, id(1), worth(None, 9));
+        assert_eq!(trust.answers(ROGUE, PRICE), 0, "not before its claim");
+        for _ in 0..2 {
+            trust.charged(id(1), Xbzz::from_plur(9)).await;
+            trust.answered(ROGUE, id(1), worth(None, 9));
+        }
         assert_eq!(trust.standing(ROGUE), Standing::Good);
-        assert_eq!(trust.answers(ROGUE), 1);
+        assert_eq!(trust.answers(ROGUE, PRICE), 1);
+        assert_eq!(trust.answers(ROGUE, Xbzz::from_plur(36)), 1);
+        assert_eq!(trust.answers(ROGUE, Xbzz::from_plur(37)), 0, "a name is not made for dust");
+        let dear = Worth { fair: Xbzz::from_plur(8), ..worth(Some(9), 9) };
+        trust.answered(ROGUE, id(2), dear);
+        trust.charged(id(2), Xbzz::from_plur(9)).await;
+        assert_eq!(trust.answers(ROGUE, PRICE), 1, "a prompt of odd length is no offence and no merit");
+        let later = Trust::load(store, ManualClock::new(UnixSeconds::new(1_000_000))).await.unwrap();
+        assert_eq!(later.answers(ROGUE, PRICE), 1);
     }
 
     #[tokio::test]
