@@ -278,7 +278,7 @@ async fn the_first_batch_costs_less_than_a_third_of_an_xbzz() {
     let keeper = StampKeeper::new(bee.clone(), StampKeeperConfig::default());
     keeper.resolve().await.unwrap();
     let cost = before.checked_sub(bee.wallet().await.unwrap().bzz_balance).unwrap();
-    assert_eq!(cost, Xbzz::from_plur(DAY * 7 << 20));
+    assert_eq!(cost, Xbzz::from_plur((DAY * 7) << 20));
     assert_eq!(cost.to_string(), "0.304405807104");
 }
 
@@ -299,7 +299,7 @@ async fn what_costs_more_than_is_allowed_is_not_bought_and_says_how_much_it_is()
 async fn a_months_postage_has_a_bound_that_outlasts_restarts() {
     let (_network, bee) = node(BeeDevConfig::default()).await;
     let folder = tempfile::tempdir().unwrap();
-    let limits = SpendingLimits { once: Xbzz::from_whole(1), a_month: Xbzz::from_plur(DAY * 10 << 20) };
+    let limits = SpendingLimits { once: Xbzz::from_whole(1), a_month: Xbzz::from_plur((DAY * 10) << 20) };
     let config = StampKeeperConfig { limits, min_ttl_days: 8, ..StampKeeperConfig::default() };
     let first = started_in(&folder, &bee, config.clone());
     let batch = first.resolve().await.unwrap();

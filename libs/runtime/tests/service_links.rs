@@ -1,7 +1,5 @@
 //! A cluster puts variables for each of its services into every container: they are no settings.
 
-#![expect(clippy::unwrap_used, reason = "the helpers of a test end it where they can't help")]
-
 use t4t_runtime::Settings;
 use t4t_runtime::config::{ConfigError, keys};
 
