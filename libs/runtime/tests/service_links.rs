@@ -1,5 +1,4 @@
 //! A cluster puts variables for each of its services into every container: they are no settings.
-
 use t4t_runtime::Settings;
 use t4t_runtime::config::{ConfigError, keys};
 
