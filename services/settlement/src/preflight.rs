@@ -134,7 +134,7 @@ impl Core {
 
     /// What the wallet holds, by the endpoint that says most: one that says less stops the wallet, or makes it pay for
     /// another approval each time. What is too much is refused by the estimate before anything is sent.
-    async fn on_chain(&self) -> Result<Amounts, ChainError> {
+    pub(crate) async fn on_chain(&self) -> Result<Amounts, ChainError> {
         if self.rpc.endpoints() == 1 {
             return self.on_chain_by(&self.rpc).await;
         }

@@ -54,9 +54,9 @@ impl Serve<GetAccount> for SettlementService {
 impl Core {
     async fn account(&self) -> Result<Account, SettlementError> {
         let (contracts, address) = (self.config.contracts, self.scope.wallet);
-        let token = contracts.token();
-        let holdings = tokio::try_join!(self.rpc.balance(address), token.balance_of(&self.rpc, address));
-        let (xdai_wei, xbzz) = holdings.map_err(|cause| error::chain(&cause))?;
+        // One endpoint that calls the wallet empty would stop the work.
+        let held = self.on_chain().await.map_err(|cause| error::chain(&cause))?;
+        let (xdai_wei, xbzz) = (held.wei, held.xbzz);
         let pending = self.store.transactions_pending_count(self.scope).await;
         let pending = pending.map_err(|cause| error::store(&cause))?;
         Ok(Account {
