@@ -11,7 +11,7 @@ use t4t_types::UnixSeconds;
 use crate::block::{BlockHash, BlockHeader, BlockTag, Log, RawBlock, RawLog};
 use crate::contracts::ContractAddresses;
 use crate::error::ChainError;
-use crate::events::{LoggedEvent, decode_logged};
+use crate::events::{ChainEvent, LoggedEvent, decode_logged};
 use crate::logs::{LogFilter, is_range_too_large, mined};
 use crate::read::block_question;
 use crate::rpc::Rpc;
@@ -25,6 +25,9 @@ const STALE_PASSES_BELIEVED: u32 = 10;
 
 /// Seconds by which blocks of two honest endpoints differ at most, and by which a block comes early.
 const PLAUSIBLE_SECONDS: u64 = 60;
+
+/// For how long an event that ends a job waits for a second endpoint while none answers.
+const ALONE_MS: u64 = 20_000;
 
 /// Reads the market's events in order, and notices those that a reorganisation took back.
 ///
@@ -51,6 +54,10 @@ pub struct LogScanner {
     stale_passes: u32,
     /// Events from `next_from` on that were reported and not taken back.
     reported: BTreeMap<Place, LoggedEvent>,
+    /// Since when no second endpoint answers of those that are asked what ended, in milliseconds since 1970.
+    alone_since: Option<u64>,
+    /// Block of the oldest event that waits for a second endpoint's word.
+    waits_from: Option<u64>,
 }
 
 /// What one pass found.
@@ -72,6 +79,14 @@ impl ScanPass {
     pub fn is_caught_up(&self) -> bool {
         self.scanned_to >= self.head.number
     }
+}
+
+/// Whether an event says that a job's money has come to its end.
+const fn ends_a_job(event: &ChainEvent) -> bool {
+    matches!(
+        event,
+        ChainEvent::JobClaimed { .. } | ChainEvent::JobCancelled { .. } | ChainEvent::JobTimedOut { .. }
+    )
 }
 
 /// Place of a log: block, position in it, and which of the blocks at that height.
@@ -111,6 +126,8 @@ impl LogScanner {
             passed_at: 0,
             stale_passes: 0,
             reported: BTreeMap::new(),
+            alone_since: None,
+            waits_from: None,
         }
     }
 
@@ -154,13 +171,14 @@ impl LogScanner {
     }
 
     async fn pass(&mut self) -> Result<ScanPass, ChainError> {
-        let window = match self.next_from.filter(|_| self.is_near_head()) {
+        let mut window = match self.next_from.filter(|_| self.is_near_head()) {
             Some(from) => match self.read_to_head(from).await {
                 Err(error) if is_range_too_large(&error) => self.read_page().await?,
                 read => read?,
             },
             None => self.read_page().await?,
         };
+        self.leave_out_unwitnessed(&mut window).await;
         let removed = self.vanished(&window).await?;
         Ok(self.conclude(window, removed))
     }
@@ -272,6 +290,43 @@ impl LogScanner {
         Err(ChainError::malformed("the newest block", "no second endpoint knows of its time"))
     }
 
+    /// Leaves out what ends a job by one endpoint's word alone, where several are named: whoever believes it pays another
+    /// provider, or lets its stake burn. A pass later it is looked at again.
+    async fn leave_out_unwitnessed(&mut self, window: &mut Window) {
+        self.waits_from = None;
+        if self.rpc.endpoints() < 2 {
+            return;
+        }
+        let is_new = |place: &Place| !self.reported.contains_key(place);
+        let ends = window.events.iter().filter(|(place, event)| ends_a_job(&event.event) && is_new(place));
+        let ends: BTreeSet<Place> = ends.map(|(place, _)| *place).collect();
+        let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return };
+        let filter = self.filter(first.0, Some(last.0));
+        let each = self.rpc.each_ready();
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in &each {
+            asked.push(rpc.logs(&filter));
+        }
+        let said: Vec<Vec<Log>> = join_all(asked).await.into_iter().flatten().collect();
+        if said.len() < 2 {
+            let now = self.rpc.clock().unix_millis();
+            if now.saturating_sub(*self.alone_since.get_or_insert(now)) < ALONE_MS {
+                self.waits_from = Some(first.0);
+                window.events.retain(|place, _| !ends.contains(place));
+            }
+            return;
+        }
+        self.alone_since = None;
+        let shown = said.iter().map(|logs| logs.iter().filter_map(|log| decode_logged(log, &self.addresses)));
+        let shown: Vec<BTreeMap<Place, LoggedEvent>> =
+            shown.map(|events| events.map(|event| (place(&event), event)).collect()).collect();
+        let is_witnessed = |place: &Place, event: &LoggedEvent| {
+            shown.iter().filter(|one| one.get(place) == Some(event)).count() >= 2
+        };
+        window.events.retain(|place, event| !ends.contains(place) || is_witnessed(place, event));
+    }
+
     /// Events that were reported inside of the window and are gone because their block is. Logs may be served by
     /// another machine than blocks, one that lags, so a missing log alone proves nothing.
     async fn vanished(&self, window: &Window) -> Result<Vec<LoggedEvent>, ChainError> {
@@ -307,7 +362,7 @@ impl LogScanner {
         self.reported.extend(new);
 
         let settled = window.head.number.saturating_sub(self.overlap);
-        let next_from = window.to.saturating_add(1).min(settled);
+        let next_from = window.to.saturating_add(1).min(settled).min(self.waits_from.unwrap_or(u64::MAX));
         self.reported.retain(|(height, ..), _| *height >= next_from);
         self.next_from = Some(next_from);
         self.head = Some(window.head.number);

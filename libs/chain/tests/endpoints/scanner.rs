@@ -24,6 +24,8 @@ struct Chain {
     fork: u64,
     /// Heights that hold an event.
     events: Vec<u64>,
+    /// Heights in which a job was cancelled.
+    ends: Vec<u64>,
     /// Head of the machine that serves logs, if it is another.
     logs_head: Option<u64>,
     largest_range: Option<u64>,
@@ -45,6 +47,13 @@ impl Chain {
         })
     }
 
+    fn end(&self, number: u64) -> Value {
+        let mut log = self.log(number);
+        log["topics"][0] = json!(format!("0x{}", digits(&topics::JOB_CANCELLED)));
+        (log["data"], log["logIndex"]) = (json!(format!("{:#066x}", 0)), json!("0x1"));
+        log
+    }
+
     fn answer(&self, method: &str, params: &Value) -> Result<Value, Value> {
         let height = |value: &Value| match value.as_str().unwrap() {
             "latest" => None,
@@ -59,8 +68,9 @@ impl Chain {
         if self.largest_range.is_some_and(|largest| to.saturating_sub(from) >= largest) {
             return Err(json!({ "code": -32005, "message": "query returned more than 10000 results" }));
         }
-        let found = self.events.iter().filter(|number| (from..=to).contains(number));
-        Ok(found.map(|number| self.log(*number)).collect())
+        let within = |number: &&u64| (from..=to).contains(*number);
+        let acked = self.events.iter().filter(within).map(|number| self.log(*number));
+        Ok(acked.chain(self.ends.iter().filter(within).map(|number| self.end(*number))).collect())
     }
 }
 
@@ -260,4 +270,25 @@ async fn logs_that_one_endpoint_leaves_out_are_known_a_pass_later() {
         assert_eq!(added, [5001]);
         honest.lock().unwrap().events.clear();
     }
+}
+
+#[actix_web::test]
+async fn no_single_endpoint_ends_a_job() {
+    let honest = Chain { head: 100, events: vec![98], ..Chain::default() };
+    let (_, liar) = served(Chain { ends: vec![99], ..honest.clone() });
+    let (chain, other) = served(honest);
+    let mut scanner = LogScanner::new(rpc(&[&liar, &other]), MARKET, Some(90), LogScanner::DEFAULT_OVERLAP);
+    let mut added = Vec::new();
+    for _ in 0..6 {
+        added.extend(heights(&scanner.poll().await.unwrap()).0);
+    }
+    assert_eq!(added, [98], "whoever is asked first");
+    chain.lock().unwrap().ends = vec![99];
+    let mut passes = 0;
+    while !added.contains(&99) {
+        added.extend(heights(&scanner.poll().await.unwrap()).0);
+        passes += 1;
+        assert!(passes < 6, "two say so");
+    }
+    assert_eq!(added, [98, 99]);
 }

@@ -1,6 +1,7 @@
 //! Choosing a provider for an attempt: what the directory lists, less what may not be asked, within the bounds; then one
 //! that has a slot, and money that is kept for it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
@@ -59,7 +60,7 @@ impl Buyer {
         loop {
             let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
             let is_patient = wait.is_zero() || waited < wait / PATIENT_PART;
-            let market = self.market(wanted, is_patient).await?;
+            let market = self.market(wanted, &tries.providers, is_patient).await?;
             let left = market.offers.iter().filter(|offer| {
                 !tries.providers.contains(&offer.known.candidate.provider) && !tries.is_too_dear(offer)
             });
@@ -155,7 +156,12 @@ impl Buyer {
     }
 
     /// What may be bought now. Without `is_patient`, others' open jobs don't count.
-    async fn market(&self, wanted: &Wanted<'_>, is_patient: bool) -> Result<Market, BuyingError> {
+    async fn market(
+        &self,
+        wanted: &Wanted<'_>,
+        tried: &HashSet<Address>,
+        is_patient: bool,
+    ) -> Result<Market, BuyingError> {
         let model = &wanted.call.model;
         let mut listed = self.listed(model).await?;
         if !is_patient {
@@ -167,6 +173,8 @@ impl Buyer {
             let is_behind = match self.trust.standing(candidate.provider) {
                 Standing::Good => false,
                 Standing::Behind => true,
+                // Who was tried for this request is not waited for.
+                Standing::Resting { .. } if tried.contains(&candidate.provider) => continue,
                 Standing::Resting { for_ms } => {
                     sooner(&mut rested_in_ms, for_ms);
                     continue;

@@ -66,7 +66,11 @@ impl Buyer {
         end: Result<Answer, Failed>,
         is_unstored: bool,
     ) -> Result<Answer, Failed> {
-        let (Err(Failed::Provider(reason)) | Err(Failed::Free(reason))) = end else { return end };
+        let (reason, is_free) = match end {
+            Err(Failed::Provider(reason)) => (reason, false),
+            Err(Failed::Free(reason)) => (reason, true),
+            other => return other,
+        };
         let own = self.courier.own_trouble().await;
         let own = own.map(|trouble| trouble.to_string()).or_else(|| {
             is_unstored
@@ -76,6 +80,7 @@ impl Buyer {
             Some(own) => {
                 unavailable(format!("this gateway's own node kept the request from its provider: {own}"))
             }
+            None if is_free => Failed::Free(reason),
             None => Failed::Provider(reason),
         })
     }
