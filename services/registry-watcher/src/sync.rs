@@ -163,14 +163,14 @@ impl Sync {
     }
 
     fn seen(&self, pass: &ScanPass) -> SeenHead {
-        let seen = SeenHead {
-            block: pass.head.number,
-            timestamp: pass.head.timestamp,
-            seen_at_ms: self.core.now_ms(),
-        };
+        let known = self.core.head();
+        // Time does not run backwards: a later block with an earlier time is a lie, by which a provider would wait too
+        // long before it refuses.
+        let least = known.filter(|known| pass.head.number >= known.block).map(|known| known.timestamp);
+        let timestamp = least.map_or(pass.head.timestamp, |least| pass.head.timestamp.max(least));
+        let seen = SeenHead { block: pass.head.number, timestamp, seen_at_ms: self.core.now_ms() };
         // The age of a head is counted from when it was first seen.
-        match self.core.head().filter(|known| known.block == seen.block && known.timestamp == seen.timestamp)
-        {
+        match known.filter(|known| known.block == seen.block && known.timestamp == seen.timestamp) {
             Some(known) => known,
             None => seen,
         }
