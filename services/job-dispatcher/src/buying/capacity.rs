@@ -18,15 +18,6 @@ const ANSWERED_COUNTS_MS: u64 = 60_000;
 /// to that.
 const CLAIM_GRACE_MS: u64 = 30 * 60_000;
 
-/// What a provider may have of this gateway at a time, those jobs whose claim was not seen among it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Credit {
-    /// Jobs.
-    pub(super) jobs: u32,
-    /// Money in escrow; one job may always be had.
-    pub(super) money: Xbzz,
-}
-
 /// What this gateway has with each provider.
 #[derive(Clone, Debug)]
 pub(super) struct Capacity {
@@ -46,17 +37,17 @@ struct Ours {
 }
 
 impl Ours {
-    /// Whether these and what the directory shows beside them take all slots, or these alone as many as the provider
-    /// may have of this gateway's at a time.
-    fn fill(&mut self, candidate: &Candidate, credit: Credit, needs: Xbzz, now_ms: u64) -> bool {
+    /// Whether these and what the directory shows beside them take all slots, or these alone have as much money in escrow as
+    /// the provider may have of this gateway's at a time; one job it may always have.
+    fn fill(&mut self, candidate: &Candidate, credit: Xbzz, needs: Xbzz, now_ms: u64) -> bool {
         self.answered.retain(|(_, until_ms)| *until_ms > now_ms);
         self.unclaimed.retain(|(_, _, until_ms)| *until_ms > now_ms);
         let count = |jobs: usize| u32::try_from(jobs).unwrap_or(u32::MAX);
         // Until a claim is seen, nobody knows whether an answer was worth it.
-        let jobs = count(self.running.len() + self.unclaimed.len());
+        let has_one = !self.running.is_empty() || !self.unclaimed.is_empty();
         let running = self.running.iter().map(|(_, amount)| *amount);
         let money: Xbzz = running.chain(self.unclaimed.iter().map(|(_, amount, _)| *amount)).sum();
-        if jobs >= credit.jobs || (jobs > 0 && money.saturating_add(needs) > credit.money) {
+        if has_one && money.saturating_add(needs) > credit {
             return true;
         }
         let working = candidate.open_jobs.saturating_sub(count(self.answered.len()));
@@ -78,7 +69,7 @@ impl Capacity {
     pub(super) fn reserve(
         &self,
         candidate: &Candidate,
-        credit: Credit,
+        credit: Xbzz,
         (id, needs): (AttemptId, Xbzz),
     ) -> Option<Reservation> {
         let now_ms = self.clock.unix_millis();
@@ -94,7 +85,7 @@ impl Capacity {
     }
 
     /// Whether a provider has no slot for another job.
-    pub(super) fn fills(&self, candidate: &Candidate, credit: Credit, needs: Xbzz) -> bool {
+    pub(super) fn fills(&self, candidate: &Candidate, credit: Xbzz, needs: Xbzz) -> bool {
         let now_ms = self.clock.unix_millis();
         self.with(candidate.provider, |ours| ours.fill(candidate, credit, needs, now_ms))
     }
@@ -154,8 +145,7 @@ mod tests {
     use super::*;
 
     const ONE: Xbzz = Xbzz::from_whole(1);
-    const AMPLE: Credit = Credit { jobs: 9, money: Xbzz::from_whole(9) };
-    const FIRST: Credit = Credit { jobs: 1, money: Xbzz::from_whole(9) };
+    const AMPLE: Xbzz = Xbzz::from_whole(9);
 
     fn candidate(open_jobs: u32) -> Candidate {
         Candidate {
@@ -191,25 +181,23 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_has_one_job_at_a_time_whatever_slots_it_names() {
+    fn what_a_provider_answered_counts_until_it_is_known_what_it_took() {
         let capacity = Capacity::new(ManualClock::new(UnixSeconds::new(1)), Duration::from_secs(900));
         let boasting = Candidate { max_concurrent_jobs: 0, ..candidate(0) };
-        let first = capacity.reserve(&boasting, FIRST, ((RequestId::ZERO, 1), ONE)).unwrap();
-        assert!(capacity.reserve(&boasting, FIRST, ((RequestId::ZERO, 2), ONE)).is_none());
+        let reserve = |attempt| capacity.reserve(&boasting, ONE, ((RequestId::ZERO, attempt), ONE));
+        let first = reserve(1).unwrap();
+        assert!(reserve(2).is_none());
         first.answered();
-        assert!(
-            capacity.reserve(&boasting, FIRST, ((RequestId::ZERO, 2), ONE)).is_none(),
-            "what it takes is not known yet"
-        );
+        assert!(reserve(2).is_none(), "what it takes is not known yet");
         capacity.settled(Address::ZERO, (RequestId::ZERO, 1));
-        assert!(capacity.reserve(&boasting, FIRST, ((RequestId::ZERO, 2), ONE)).is_some());
+        assert!(reserve(2).is_some());
     }
 
     #[test]
-    fn a_known_provider_has_no_more_money_of_this_gateway_than_its_credit_but_always_one_job() {
+    fn a_provider_has_no_more_money_of_this_gateway_than_its_credit_but_always_one_job() {
         let capacity = Capacity::new(ManualClock::new(UnixSeconds::new(1)), Duration::from_secs(900));
         let boasting = Candidate { max_concurrent_jobs: 0, ..candidate(0) };
-        let credit = Credit { jobs: 9, money: Xbzz::from_whole(3) };
+        let credit = Xbzz::from_whole(3);
         let reserve = |attempt, whole| {
             capacity.reserve(&boasting, credit, ((RequestId::ZERO, attempt), Xbzz::from_whole(whole)))
         };

@@ -11,7 +11,7 @@ use t4t_types::{Address, ModelId, Xbzz};
 
 use super::board::Purchase;
 use super::bounds::{Known, Offer};
-use super::capacity::{Credit, Reservation};
+use super::capacity::Reservation;
 use super::config::Strategy;
 use super::ledger::AttemptId;
 use super::purchase::{Tries, Wanted, unavailable};
@@ -124,15 +124,12 @@ impl Buyer {
         self.capacity.reserve(&offer.known.candidate, self.credit(offer), job)
     }
 
-    /// How many jobs of this gateway a provider may have at a time, those whose claim was not seen among them: a stranger
-    /// one, and two more for each answer, so that whoever takes payments for nothing takes one.
-    fn credit(&self, offer: &Offer) -> Credit {
-        let jobs = match self.config.strategy {
-            Strategy::Manual(_) => u32::MAX,
-            _ => 1 + offer.known.answered.saturating_mul(2),
-        };
-        // Whoever served well for long and then takes all takes no more than this part of a day's money.
-        Credit { jobs, money: Xbzz::from_plur(self.spend.limit().plur() / CREDIT_PARTS) }
+    /// How much money of this gateway a provider may have at a time, in escrow or claimed unseen: a stranger what one
+    /// request may cost, so that whoever takes payments for nothing takes no more. Whoever served well for long and then
+    /// takes all takes a part of a day's money.
+    fn credit(&self, offer: &Offer) -> Xbzz {
+        let of_a_day = Xbzz::from_plur(self.spend.limit().plur() / CREDIT_PARTS);
+        if offer.is_known() { of_a_day } else { self.config.bounds.escrow_ceiling.min(of_a_day) }
     }
 
     fn day_limit(&self, needs: Xbzz, over: OverLimit) -> BuyingError {

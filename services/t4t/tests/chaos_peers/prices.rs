@@ -5,7 +5,7 @@ use t4t_testkit::chaos::Row;
 use t4t_testkit::ledger::JobEntry;
 use t4t_testkit::processes::{ECHO, Question, RoleSpec, Scene, SceneSpec};
 use t4t_testkit::{eventually, processes::PATIENCE};
-use t4t_types::{JobStatus, SwarmRef, TokenPrices, Xbzz};
+use t4t_types::{SwarmRef, TokenPrices, Xbzz};
 
 use super::T4T;
 use super::rogue::{Rogue, Terms, Trick};
@@ -148,9 +148,10 @@ async fn a_whole_escrow_for_an_answer_without_a_usable_usage_is_taken_once() -> 
                 let (url, app) = (scene.gateway.url().await?, scene.world.app.clone());
                 let asking = async {
                     let first = app.ask(&url, &Question::new(ECHO, "who is honest?")).await?;
+                    // Seen by the gateway, not only on the chain.
                     eventually(PATIENCE, "the rogue's claim", async || {
-                        let given = given(scene, &rogue).await.ok()?;
-                        given.iter().any(|job| job.status == JobStatus::Claimed).then_some(())
+                        let judged = scene.gateway.process.log().contains("paid for what is no answer");
+                        judged.then_some(())
                     })
                     .await?;
                     let second = app.ask(&url, &Question::new(ECHO, "and now?")).await?;
