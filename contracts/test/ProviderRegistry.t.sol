@@ -317,6 +317,7 @@ contract ProviderRegistryTest is Market {
     function test_withdrawStake_paysBackAndEndsTheRegistration() public {
         uint256 before = token.balanceOf(provider);
         vm.startPrank(provider);
+        registry.updateMetadata("bzz://about");
         registry.deactivate();
         vm.warp(START + 2 days);
         vm.expectEmit(address(registry));
