@@ -21,6 +21,11 @@ const fn progress(status: JobStatus) -> u8 {
     }
 }
 
+/// Whether nothing is left to be done for a job, or there is none.
+const fn is_over(status: JobStatus) -> bool {
+    matches!(progress(status), 0 | 4)
+}
+
 /// Which of two answers costs less if it is false.
 fn safer(one: JobTerms, other: JobTerms) -> JobTerms {
     match (one.status, other.status) {
@@ -42,21 +47,31 @@ fn safer(one: JobTerms, other: JobTerms) -> JobTerms {
 }
 
 impl Core {
-    /// A job as the chain has it now, by all endpoints that do their work.
+    /// A job as the chain has it now, by all endpoints that answer, whether they are left alone just now or not. Where two
+    /// are named, one alone does not end a job.
     pub(crate) async fn job(&self, job: JobId) -> Result<JobTerms, WatcherError> {
         let escrow = self.config.contracts.escrow();
-        let each = self.rpc.each_ready();
-        if each.len() < 2 {
-            return escrow.job(&self.rpc, job).await.map_err(|error| chain(&error));
-        }
+        let each = self.rpc.each();
         // With a closure here, the compiler could not tell that this may move to another thread.
         let mut asked = Vec::with_capacity(each.len());
-        for rpc in &each {
-            asked.push(escrow.job(rpc, job));
+        if each.len() > 1 {
+            for rpc in &each {
+                asked.push(escrow.job(rpc, job));
+            }
         }
-        match join_all(asked).await.into_iter().flatten().reduce(safer) {
+        let mut said: Vec<JobTerms> = join_all(asked).await.into_iter().flatten().collect();
+        if said.is_empty() {
+            said.push(escrow.job(&self.rpc, job).await.map_err(|error| chain(&error))?);
+        }
+        let is_witnessed = self.rpc.are_witnesses(said.len());
+        let terms = said.into_iter().reduce(safer);
+        match terms.filter(|terms| is_witnessed || !is_over(terms.status)) {
             Some(terms) => Ok(terms),
-            None => escrow.job(&self.rpc, job).await.map_err(|error| chain(&error)),
+            None => Err(WatcherError::Chain {
+                reason: "one endpoint alone says that the job is over, and the others do not answer: not known now, try \
+                         again"
+                    .into(),
+            }),
         }
     }
 }
