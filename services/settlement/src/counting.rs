@@ -150,7 +150,11 @@ impl Core {
             let since_block = self.heads.number();
             self.lacked().entry(nonce).or_insert(Lack { since_block, sent_at_ms: now }).sent_at_ms = now;
             let answer = self.rpc.send_raw(&raw).await;
-            tracing::info!(nonce, ?answer, "an endpoint does not count a transaction that was noted as mined, sending it again");
+            tracing::info!(
+                nonce,
+                ?answer,
+                "an endpoint does not count a transaction that was noted as mined, sending it again"
+            );
         }
         Ok(())
     }

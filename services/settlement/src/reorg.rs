@@ -95,8 +95,9 @@ impl Core {
         let deep = self.heads.number().saturating_add(1).saturating_sub(self.config.pace.confirmations);
         let counts = match counts {
             Some(counts) => counts,
-            None => counts
-                .insert(self.rpc.transaction_counts(self.scope.wallet, BlockTag::Number(deep)).await),
+            None => {
+                counts.insert(self.rpc.transaction_counts(self.scope.wallet, BlockTag::Number(deep)).await)
+            }
         };
         let is_witnessed = self.rpc.are_witnesses(counts.len());
         let mut settled = Vec::with_capacity(rows.len());
