@@ -5,6 +5,7 @@
 
 use futures_util::future::join_all;
 use t4t_api::registry_watcher::WatcherError;
+use t4t_chain::Rpc;
 use t4t_types::{JobId, JobStatus, JobTerms};
 
 use crate::core::Core;
@@ -47,32 +48,40 @@ fn safer(one: JobTerms, other: JobTerms) -> JobTerms {
 }
 
 impl Core {
-    /// A job as the chain has it now, by all endpoints that answer, whether they are left alone just now or not. Where two
-    /// are named, one alone does not end a job.
+    /// A job as the chain has it now, by all endpoints that do their work. Where two are named, one alone does not end a
+    /// job: those that are left alone just now are asked as well then.
     pub(crate) async fn job(&self, job: JobId) -> Result<JobTerms, WatcherError> {
-        let escrow = self.config.contracts.escrow();
-        let each = self.rpc.each();
-        // With a closure here, the compiler could not tell that this may move to another thread.
-        let mut asked = Vec::with_capacity(each.len());
-        if each.len() > 1 {
-            for rpc in &each {
-                asked.push(escrow.job(rpc, job));
-            }
-        }
-        let mut said: Vec<JobTerms> = join_all(asked).await.into_iter().flatten().collect();
+        let mut said = self.job_by(&self.rpc.each_ready(), job).await;
         if said.is_empty() {
+            let escrow = self.config.contracts.escrow();
             said.push(escrow.job(&self.rpc, job).await.map_err(|error| chain(&error))?);
         }
-        let is_witnessed = self.rpc.are_witnesses(said.len());
-        let terms = said.into_iter().reduce(safer);
-        match terms.filter(|terms| is_witnessed || !is_over(terms.status)) {
-            Some(terms) => Ok(terms),
-            None => Err(WatcherError::Chain {
-                reason: "one endpoint alone says that the job is over, and the others do not answer: not known now, try \
-                         again"
-                    .into(),
-            }),
+        let ends = |said: &[JobTerms]| said.iter().all(|terms| is_over(terms.status));
+        if ends(&said) && !self.rpc.are_witnesses(said.len()) {
+            said = self.job_by(&self.rpc.each(), job).await;
+            if ends(&said) && !self.rpc.are_witnesses(said.len()) {
+                return Err(not_known_now());
+            }
         }
+        said.into_iter().reduce(safer).ok_or_else(not_known_now)
+    }
+
+    async fn job_by(&self, each: &[Rpc], job: JobId) -> Vec<JobTerms> {
+        let escrow = self.config.contracts.escrow();
+        // With a closure here, the compiler could not tell that this may move to another thread.
+        let mut asked = Vec::with_capacity(each.len());
+        for rpc in each {
+            asked.push(escrow.job(rpc, job));
+        }
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+fn not_known_now() -> WatcherError {
+    WatcherError::Chain {
+        reason:
+            "one endpoint alone says that the job is over, and no other one answers: not known now, try again"
+                .into(),
     }
 }
 

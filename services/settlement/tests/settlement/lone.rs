@@ -114,7 +114,8 @@ async fn a_database_with_a_false_receipt_that_is_final_heals_with_an_honest_node
     deps.store.close().await;
     drop(deps);
     let running = world.start(CLIENT).await;
-    done(&running.settlement, "post:1", world.job().await).await;
+    let after = done(&running.settlement, "post:1", world.job().await).await;
+    assert_eq!(after.nonce, nonce + 1, "{:?}", known(&running.settlement, "post:lost").await);
     running.stop().await;
     assert_eq!((world.posted().await, sent(&world, CLIENT).await), (3, nonce + 2), "nothing was filled");
 }
