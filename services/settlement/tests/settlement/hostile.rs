@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use t4t_api::settlement::{TransactionIntent, TransactionOutcome};
 use t4t_chain::{BlockTag, Call, Fees, Rpc, RpcConfig, TransactionRequest};
-use t4t_clock::SystemClock;
+use t4t_clock::{Clock, SystemClock};
 use t4t_store::Store;
 use t4t_store::transactions::{NewTransaction, StoredCall, StoredVersion};
 use t4t_testkit::lying_rpc::LyingRpc;
@@ -155,7 +155,13 @@ pub(crate) async fn leave(
         refused: false,
     };
     let intent = serde_json::to_string(intent).unwrap();
-    let new = NewTransaction { key, intent: &intent, call: &stored, version: &version, at_ms: 1 };
+    let new = NewTransaction {
+        key,
+        intent: &intent,
+        call: &stored,
+        version: &version,
+        at_ms: SystemClock.unix_millis(),
+    };
     store.transaction_insert(scope, &new).await.unwrap().unwrap();
 }
 
