@@ -86,6 +86,11 @@ impl LyingRpc {
         self.shared.state().manner = Manner { lie: Some(Arc::new(lie)), ..Manner::default() };
     }
 
+    /// From now on the node never sees questions of this method, whatever is answered to them.
+    pub fn withhold(&self, method: &'static str) {
+        self.shared.state().manner.withheld = Some(method);
+    }
+
     /// From now on `method`, or everything for `*`, is answered with this error.
     pub fn refuse(&self, method: &'static str, code: i64, message: &'static str) {
         self.refuse_with(method, 200, code, message);

@@ -366,6 +366,28 @@ impl Store {
         row.maybe_count("nonce")
     }
 
+    /// The bytes that are noted as mined at a nonce. Fillers and payments that were closed are not.
+    ///
+    /// # Errors
+    /// The database can't be used.
+    pub async fn transaction_mined_at(
+        &self,
+        scope: TransactionScope,
+        nonce: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT v.raw AS raw FROM transactions t \
+                   JOIN transaction_versions v ON v.transaction_id = t.id AND v.hash = t.hash \
+                   WHERE t.chain_id = ? AND t.wallet = ? AND v.nonce = ? AND t.state <> 'pending' AND t.gas_used > 0 \
+                   ORDER BY t.id DESC LIMIT 1";
+        let row = sqlx::query(sql)
+            .bind(integer(scope.chain_id))
+            .bind(scope.wallet.as_bytes().as_slice())
+            .bind(integer(nonce))
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get("raw")).transpose()?)
+    }
+
     /// Nonces from `from` on for which something was signed that is no longer to be mined there, and the most that it
     /// pays: most wei for a unit of gas, and most wei of it that the block's maker gets.
     ///

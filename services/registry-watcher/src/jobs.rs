@@ -5,6 +5,7 @@
 
 use futures_util::future::join_all;
 use t4t_api::registry_watcher::WatcherError;
+use t4t_chain::Rpc;
 use t4t_types::{JobId, JobStatus, JobTerms};
 
 use crate::core::Core;
@@ -19,6 +20,11 @@ const fn progress(status: JobStatus) -> u8 {
         JobStatus::Delivered => 3,
         JobStatus::Claimed | JobStatus::Cancelled | JobStatus::TimedOut => 4,
     }
+}
+
+/// Whether nothing is left to be done for a job, or there is none.
+const fn is_over(status: JobStatus) -> bool {
+    matches!(progress(status), 0 | 4)
 }
 
 /// Which of two answers costs less if it is false.
@@ -42,22 +48,40 @@ fn safer(one: JobTerms, other: JobTerms) -> JobTerms {
 }
 
 impl Core {
-    /// A job as the chain has it now, by all endpoints that do their work.
+    /// A job as the chain has it now, by all endpoints that do their work. Where two are named, one alone does not end a
+    /// job: those that are left alone just now are asked as well then.
     pub(crate) async fn job(&self, job: JobId) -> Result<JobTerms, WatcherError> {
-        let escrow = self.config.contracts.escrow();
-        let each = self.rpc.each_ready();
-        if each.len() < 2 {
-            return escrow.job(&self.rpc, job).await.map_err(|error| chain(&error));
+        let mut said = self.job_by(&self.rpc.each_ready(), job).await;
+        if said.is_empty() {
+            let escrow = self.config.contracts.escrow();
+            said.push(escrow.job(&self.rpc, job).await.map_err(|error| chain(&error))?);
         }
+        let ends = |said: &[JobTerms]| said.iter().all(|terms| is_over(terms.status));
+        if ends(&said) && !self.rpc.are_witnesses(said.len()) {
+            said = self.job_by(&self.rpc.each(), job).await;
+            if ends(&said) && !self.rpc.are_witnesses(said.len()) {
+                return Err(not_known_now());
+            }
+        }
+        said.into_iter().reduce(safer).ok_or_else(not_known_now)
+    }
+
+    async fn job_by(&self, each: &[Rpc], job: JobId) -> Vec<JobTerms> {
+        let escrow = self.config.contracts.escrow();
         // With a closure here, the compiler could not tell that this may move to another thread.
         let mut asked = Vec::with_capacity(each.len());
-        for rpc in &each {
+        for rpc in each {
             asked.push(escrow.job(rpc, job));
         }
-        match join_all(asked).await.into_iter().flatten().reduce(safer) {
-            Some(terms) => Ok(terms),
-            None => escrow.job(&self.rpc, job).await.map_err(|error| chain(&error)),
-        }
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+}
+
+fn not_known_now() -> WatcherError {
+    WatcherError::Chain {
+        reason:
+            "one endpoint alone says that the job is over, and no other one answers: not known now, try again"
+                .into(),
     }
 }
 

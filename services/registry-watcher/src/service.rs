@@ -53,7 +53,7 @@ impl Watcher {
     /// One provider as the chain has it now; nothing if it is not registered. Where several endpoints answer, two have to
     /// agree: a provider that believes a false entry of its own pays for mending it each time it looks.
     async fn fresh_listing(&self, provider: Address) -> Result<Vec<ProviderListing>, WatcherError> {
-        let each = self.0.rpc.each_ready();
+        let each = self.0.rpc.each();
         if each.len() < 2 {
             return self.listing_by(&self.0.rpc, provider).await;
         }

@@ -1,5 +1,6 @@
 //! What all parts of settlement share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -12,7 +13,9 @@ use t4t_store::Store;
 use t4t_store::transactions::{StoredTransaction, TransactionScope, TransactionState};
 use tokio::sync::{Mutex, Notify, watch};
 
+use crate::caution::Caution;
 use crate::config::{SettlementConfig, SettlementDeps};
+use crate::counting::Lack;
 use crate::error::invalid;
 use crate::heads::Heads;
 use crate::intent::Intent;
@@ -48,6 +51,10 @@ pub(crate) struct Core {
     /// Whether all included transactions are to be compared with the chain, because the last comparison was not
     /// finished.
     pub(crate) compare_all: AtomicBool,
+    /// What endpoints do not count, although it is noted as mined.
+    pub(crate) lacked: std::sync::Mutex<BTreeMap<u64, Lack>>,
+    /// What payments that failed on the chain say about endpoints.
+    pub(crate) caution: Caution,
     /// When the wallet was last read with all receipts looked at before, in milliseconds since 1970.
     pub(crate) settled_read_at_ms: AtomicU64,
     /// Counts changes of outcomes.
@@ -76,6 +83,8 @@ impl Core {
             approving: Mutex::new(()),
             looking: Mutex::new(()),
             compare_all: AtomicBool::new(false),
+            lacked: std::sync::Mutex::default(),
+            caution: Caution::default(),
             settled_read_at_ms: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             wake: Notify::new(),

@@ -71,12 +71,23 @@ pub(crate) struct Used {
     pub(crate) is_witnessed: bool,
 }
 
+/// A nonce at which something is noted as mined, and which an endpoint does not count.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lack {
+    /// The newest block when that was first seen.
+    since_block: u64,
+    /// When its bytes were last sent, in milliseconds since 1970.
+    sent_at_ms: u64,
+}
+
 impl Core {
     /// How many of the wallet's nonces the chain has used up.
     pub(crate) async fn used(&self) -> Result<Used, SettlementError> {
         let counts = self.rpc.transaction_counts(self.scope.wallet, BlockTag::Latest).await;
         let count = agreed(&counts).ok_or_else(no_count)?;
-        let count = count.max(self.own_floor().await?.unwrap_or(0));
+        let floor = self.own_floor().await?.unwrap_or(0);
+        self.send_what_is_lacked(&counts).await?;
+        let count = count.max(floor.min(self.highest_floor(&counts)));
         Ok(Used { count, is_witnessed: self.rpc.are_witnesses(counts.len()) })
     }
 
@@ -86,7 +97,8 @@ impl Core {
         let counted = agreed(&counts).ok_or_else(no_count)?;
         let open = self.store.transactions_open(self.scope).await.map_err(|cause| error::store(&cause))?;
         let held: BTreeSet<u64> = open.iter().flat_map(nonces).collect();
-        let floor = self.own_floor().await?;
+        self.send_what_is_lacked(&counts).await?;
+        let floor = self.own_floor().await?.map(|floor| floor.min(self.highest_floor(&counts)));
         let own = Sequence::new(floor.unwrap_or(0), held.clone());
         let is_first = floor.is_none() && held.is_empty();
         let is_alone = counts.len() < 2;
@@ -111,6 +123,44 @@ impl Core {
             *entry = entry.at_least(fees);
         }
         Ok(sequence)
+    }
+
+    /// The floor that counts leave standing: what one endpoint showed as mined, and all of two or more do not count for some
+    /// blocks although its bytes were sent to them again, was never mined.
+    fn highest_floor(&self, counts: &[u64]) -> u64 {
+        let highest = counts.iter().max().copied().unwrap_or(0);
+        let since = self.lacked().get(&highest).map(|lack| lack.since_block);
+        let blocks = since.map_or(0, |since| self.heads.number().saturating_sub(since));
+        if counts.len() >= 2 && blocks >= self.config.pace.bump_after_blocks { highest } else { u64::MAX }
+    }
+
+    /// Sends what is noted as mined, and an endpoint does not count, to all of them again: one endpoint may have made its
+    /// receipt up, and everything behind it waits. Bytes that were mined are refused, and cost nothing.
+    pub(crate) async fn send_what_is_lacked(&self, counts: &[u64]) -> Result<(), SettlementError> {
+        let now = self.now_ms();
+        self.lacked().retain(|nonce, _| counts.contains(nonce));
+        for nonce in counts.iter().copied().collect::<BTreeSet<u64>>() {
+            let was_sent = self.lacked().get(&nonce).map(|lack| lack.sent_at_ms);
+            let pause = self.config.pace.resend_after.as_millis();
+            if was_sent.is_some_and(|at| u128::from(now.saturating_sub(at)) < pause) {
+                continue;
+            }
+            let raw = self.store.transaction_mined_at(self.scope, nonce).await;
+            let Some(raw) = raw.map_err(|cause| error::store(&cause))? else { continue };
+            let since_block = self.heads.number();
+            self.lacked().entry(nonce).or_insert(Lack { since_block, sent_at_ms: now }).sent_at_ms = now;
+            let answer = self.rpc.send_raw(&raw).await;
+            tracing::info!(
+                nonce,
+                ?answer,
+                "an endpoint does not count a transaction that was noted as mined, sending it again"
+            );
+        }
+        Ok(())
+    }
+
+    fn lacked(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Lack>> {
+        self.lacked.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// One more than the highest nonce that a transaction of ours has used for good.

@@ -7,7 +7,8 @@ use t4t_runtime::KillPoint;
 use t4t_store::transactions::{Inclusion, StoredCall, StoredTransaction};
 use t4t_types::{JobId, Xbzz};
 
-use crate::core::Core;
+use crate::calls::Plan;
+use crate::core::{Core, intent_of};
 use crate::error;
 
 /// Name of a refusal that nothing could be learnt about.
@@ -36,10 +37,23 @@ impl Core {
         let noted = self.store.transaction_include(row.id, &inclusion, self.now_ms()).await;
         noted.map_err(|cause| error::store(&cause))?;
         self.pacing.found(row.id, self.now_ms());
+        self.learn_from(row, receipt.success)?;
         if let Some(reason) = &inclusion.revert {
             tracing::warn!(key = row.key, hash = %receipt.tx, reason, "a transaction was reverted");
             // What it would have taken is still there.
             self.purse.forget();
+        }
+        Ok(())
+    }
+
+    /// Whether payments fail that an endpoint said could be made.
+    fn learn_from(&self, row: &StoredTransaction, success: bool) -> Result<(), SettlementError> {
+        if Plan::new(&intent_of(row)?, &self.config.contracts)?.spends.is_zero() {
+            return Ok(());
+        }
+        match success {
+            true => self.caution.succeeded(),
+            false => self.caution.failed(self.now_ms()),
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 //! that takes.
 
 mod calls;
+mod caution;
 mod config;
 mod core;
 mod counting;

@@ -124,9 +124,11 @@ impl Core {
     ) -> Result<(), SettlementError> {
         let count = used.count;
         if row.nonce < count {
-            return self.replace_nonce(row, count).await;
-        }
-        if row.nonce == count {
+            // On one endpoint's word nothing is signed anew: it is sent again until another one says so too.
+            if used.is_witnessed {
+                return self.replace_nonce(row).await;
+            }
+        } else if row.nonce == count {
             // A node that said otherwise was behind or ahead of this one. Only blocks that pass it by call for a
             // higher fee: raised at each refusal, it would reach its limit in seconds.
             if self.is_passed_by(row) {
@@ -240,7 +242,7 @@ impl Core {
     }
 
     /// The nonce is used up. Unless one of our versions did it, the intent moves to a new one, once that is certain.
-    async fn replace_nonce(&self, row: &StoredTransaction, used: u64) -> Result<(), SettlementError> {
+    async fn replace_nonce(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
         if self.include_mined(vec![row]).await?.is_empty() {
             return Ok(());
         }
@@ -265,7 +267,7 @@ impl Core {
             nonce = row.nonce,
             "another transaction used the nonce, taking a new one"
         );
-        if let Some(version) = self.store_again(row, used, |_| true).await? {
+        if let Some(version) = self.store_again(row, row.nonce.saturating_add(1), |_| true).await? {
             self.send(row.id, &version, Sending::First).await;
         }
         Ok(())

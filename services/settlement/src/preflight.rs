@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use t4t_api::settlement::{SettlementError, TransactionKey, TransactionOutcome};
-use t4t_chain::{ChainError, ContractError, Revert, Rpc};
+use t4t_chain::{Call, ChainError, ContractError, Revert, Rpc};
 use t4t_store::transactions::{StoredCall, StoredTransaction};
 use t4t_types::{Address, Xbzz};
 
@@ -28,6 +28,16 @@ const GAS_MARGIN: u64 = 30_000;
 /// paid for nothing. What is not used is not paid.
 const LEAST_ESCROW_GAS: u64 = 250_000;
 
+/// Gas that no call of the escrow needs: twice the 388,000 that a post takes on the live contracts; ours takes 190,000. A
+/// call that fails in the token takes all of it.
+const MOST_ESCROW_GAS: u64 = 800_000;
+
+/// Gas that no call of the token needs, no coin that is sent, and no call of the registry beside what it stores.
+const MOST_OTHER_GAS: u64 = 500_000;
+
+/// Gas for storing a byte of calldata in the registry: a new slot of 32 costs 22,100, its calldata 512.
+const GAS_FOR_A_STORED_BYTE: u64 = 1000;
+
 /// Gas that no call of the market needs.
 const MOST_GAS: u64 = 10_000_000;
 
@@ -38,12 +48,25 @@ impl Core {
     /// Holds the tokens a plan takes, raising the allowance if need be.
     pub(crate) async fn hold_tokens(&self, plan: &Plan) -> Result<Held, SettlementError> {
         let needs = self.token_needs(plan);
+        self.approve_after_a_failure(plan, needs).await?;
         match self.hold(needs).await? {
             Ok(held) => return Ok(held),
             Err(Short::Allowance) => self.approve(plan.spender.unwrap_or_default(), plan.spends).await?,
             Err(short) => return Err(self.out_of(short, plan.spends)),
         }
         self.hold(needs).await?.map_err(|short| self.out_of(short, plan.spends))
+    }
+
+    /// Raises the allowance once after a payment failed, where any endpoint says that it is too low: the others may say
+    /// that it is high, so that each payment fails.
+    async fn approve_after_a_failure(&self, plan: &Plan, needs: Amounts) -> Result<(), SettlementError> {
+        let Some(spender) = plan.spender.filter(|_| self.caution.may_approve()) else { return Ok(()) };
+        let said = self.on_chain_by_each().await;
+        if said.iter().flatten().any(|amounts| !amounts.allows(needs)) {
+            self.caution.approves();
+            self.approve_anew(spender, plan.spends).await?;
+        }
+        Ok(())
     }
 
     /// Holds the coin that a call costs at most.
@@ -133,20 +156,26 @@ impl Core {
     }
 
     /// What the wallet holds, by the endpoint that says most: one that says less stops the wallet, or makes it pay for
-    /// another approval each time. What is too much is refused by the estimate before anything is sent.
+    /// another approval each time. What is too much is refused by the estimate before anything is sent; once a payment
+    /// failed on the chain all the same, the lowest balance counts for a while.
     pub(crate) async fn on_chain(&self) -> Result<Amounts, ChainError> {
         if self.rpc.endpoints() == 1 {
             return self.on_chain_by(&self.rpc).await;
         }
+        let said = self.on_chain_by_each().await;
+        let best = if self.caution.is_on(self.now_ms()) { Amounts::least_held } else { Amounts::most };
+        let found = said.iter().flatten().copied().reduce(best);
+        found.map_or_else(|| said.into_iter().next().unwrap_or(Ok(Amounts::default())), Ok)
+    }
+
+    async fn on_chain_by_each(&self) -> Vec<Result<Amounts, ChainError>> {
         let each = self.rpc.each();
         // With a closure here, the compiler could not tell that this may move to another thread.
         let mut asked = Vec::with_capacity(each.len());
         for rpc in &each {
             asked.push(self.on_chain_by(rpc));
         }
-        let said = join_all(asked).await;
-        let most = said.iter().flatten().copied().reduce(Amounts::most);
-        most.map_or_else(|| said.into_iter().next().unwrap_or(Ok(Amounts::default())), Ok)
+        join_all(asked).await
     }
 
     async fn on_chain_by(&self, rpc: &Rpc) -> Result<Amounts, ChainError> {
@@ -170,6 +199,16 @@ impl Core {
         if self.purse.hold(self.token_needs(&takes)).is_ok() {
             return Ok(());
         }
+        self.approve_now(spender, needs).await
+    }
+
+    /// The same although an endpoint says that enough is allowed.
+    async fn approve_anew(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
+        let _turn = self.approving.lock().await;
+        self.approve_now(spender, needs).await
+    }
+
+    async fn approve_now(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
         let is_escrow = spender == self.config.contracts.escrow;
         let amount = if is_escrow { needs.max(self.config.allowance_target) } else { needs };
         let key = format!("approve:{spender}:{}", self.now_ms());
@@ -215,11 +254,24 @@ impl Core {
         let estimate = self.rpc.estimate_gas(self.scope.wallet, Some(plan.call.to), &plan.call.data).await;
         match estimate {
             Ok(gas) => {
-                let least = if plan.call.to == self.config.contracts.escrow { LEAST_ESCROW_GAS } else { 0 };
-                Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN).clamp(least, MOST_GAS))
+                let (least, most) = self.gas_bounds(&plan.call);
+                Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN).clamp(least, most))
             }
             Err(ChainError::Reverted(revert)) => Err(self.explain(plan, &revert).await),
             Err(cause) => Err(error::chain(&cause)),
+        }
+    }
+
+    /// Least and most gas that a call gets, whatever the estimate says.
+    fn gas_bounds(&self, call: &Call) -> (u64, u64) {
+        let contracts = self.config.contracts;
+        match call.to {
+            to if to == contracts.escrow => (LEAST_ESCROW_GAS, MOST_ESCROW_GAS),
+            to if to == contracts.registry => {
+                let length = u64::try_from(call.data.len()).unwrap_or(MOST_GAS);
+                (0, MOST_OTHER_GAS.saturating_add(length.saturating_mul(GAS_FOR_A_STORED_BYTE)).min(MOST_GAS))
+            }
+            _ => (0, MOST_OTHER_GAS),
         }
     }
 

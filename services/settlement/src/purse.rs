@@ -45,6 +45,16 @@ impl Amounts {
         }
     }
 
+    /// The higher allowances and the lower balances.
+    pub(crate) fn least_held(self, other: Self) -> Self {
+        Self { wei: self.wei.min(other.wei), xbzz: self.xbzz.min(other.xbzz), ..self.most(other) }
+    }
+
+    /// Whether an allowance covers what another one takes.
+    pub(crate) fn allows(self, takes: Self) -> bool {
+        self.escrow_allowance >= takes.escrow_allowance && self.registry_allowance >= takes.registry_allowance
+    }
+
     /// Subtracts, stopping at zero. An allowance without limit is not used up.
     pub(crate) fn minus(self, other: Self) -> Self {
         let left = |has: Xbzz, taken| if has == Xbzz::MAX { has } else { has.saturating_sub(taken) };

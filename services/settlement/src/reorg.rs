@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use t4t_api::settlement::SettlementError;
-use t4t_store::transactions::{StoredTransaction, TransactionState};
+use t4t_chain::{BlockTag, Receipt};
+use t4t_store::transactions::{StoredTransaction, TransactionId, TransactionState};
 
 use crate::core::Core;
 use crate::error;
 use crate::heads::Succession;
 use crate::send::Sending;
 use crate::watch::receipt_of;
+
+/// A transaction that was stored so long ago becomes final on one endpoint's word, so that one which is away or lies for good
+/// does not keep all of them open.
+const ONE_WORD_AFTER_MS: u64 = 3600 * 1000;
 
 /// Transactions in blocks that are not final, by block.
 type ByBlock<'a> = BTreeMap<u64, Vec<(&'a StoredTransaction, [u8; 32])>>;
@@ -32,6 +37,7 @@ impl Core {
         }
         let mut is_finished = true;
         let head = self.heads.head();
+        let mut counts = None;
         for (&block, rows) in &blocks {
             // A block that was replaced before it was ever seen as the newest one continues what was seen.
             let is_another = |head: crate::heads::Head| {
@@ -44,7 +50,7 @@ impl Core {
                 Succession::Continues => differs || self.is_deep(block),
             };
             if asked {
-                is_finished &= self.compare(block, rows).await?;
+                is_finished &= self.compare(block, rows, &mut counts).await?;
             }
         }
         self.compare_all.store(!is_finished, Ordering::SeqCst);
@@ -60,18 +66,66 @@ impl Core {
         &self,
         block: u64,
         rows: &[(&StoredTransaction, [u8; 32])],
+        counts: &mut Option<Vec<u64>>,
     ) -> Result<bool, SettlementError> {
         let header = self.rpc.block_by_number(block).await.map_err(|cause| error::chain(&cause))?;
         let Some(header) = header else { return Ok(false) };
         let (mut stand, mut moved) = (Vec::new(), Vec::new());
         for (row, noted) in rows {
-            if noted == header.hash.as_bytes() { stand.push(row.id) } else { moved.push(*row) }
+            if noted == header.hash.as_bytes() { stand.push(*row) } else { moved.push(*row) }
         }
         if self.is_deep(block) && !stand.is_empty() {
-            self.store.transactions_finalize(&stand).await.map_err(|cause| error::store(&cause))?;
+            let settled = self.settled(&stand, counts).await?;
+            self.store.transactions_finalize(&settled).await.map_err(|cause| error::store(&cause))?;
         }
         self.follow(&moved).await?;
         Ok(true)
+    }
+
+    /// Those of these, which are deep enough, that are final: a block's hash can be copied beside a receipt that was made
+    /// up, so every endpoint that answers has to count them, or a second one to show the receipt.
+    async fn settled(
+        &self,
+        rows: &[&StoredTransaction],
+        counts: &mut Option<Vec<u64>>,
+    ) -> Result<Vec<TransactionId>, SettlementError> {
+        if self.rpc.endpoints() == 1 {
+            return Ok(rows.iter().map(|row| row.id).collect());
+        }
+        let deep = self.heads.number().saturating_add(1).saturating_sub(self.config.pace.confirmations);
+        let counts = match counts {
+            Some(counts) => counts,
+            None => {
+                counts.insert(self.rpc.transaction_counts(self.scope.wallet, BlockTag::Number(deep)).await)
+            }
+        };
+        let is_witnessed = self.rpc.are_witnesses(counts.len());
+        let mut settled = Vec::with_capacity(rows.len());
+        let mut contradicted = false;
+        for row in rows {
+            let is_counted = is_witnessed && counts.iter().all(|count| *count > row.nonce);
+            let is_old = row.created_at_ms.saturating_add(ONE_WORD_AFTER_MS) <= self.now_ms();
+            if is_counted || is_old || is_witnessed && self.is_shown_by_two(row).await {
+                settled.push(row.id);
+            } else {
+                contradicted = true;
+            }
+        }
+        if contradicted {
+            self.send_what_is_lacked(counts).await?;
+        }
+        Ok(settled)
+    }
+
+    /// Whether two endpoints show what is noted.
+    async fn is_shown_by_two(&self, row: &StoredTransaction) -> bool {
+        let TransactionState::Included { inclusion, .. } = &row.state else { return false };
+        let receipts = self.rpc.receipts_by_all(row.hash).await;
+        let is_noted = |receipt: &&Receipt| {
+            *receipt.block_hash.as_bytes() == inclusion.block_hash
+                && receipt.success == inclusion.revert.is_none()
+        };
+        receipts.iter().flatten().filter(is_noted).count() >= 2
     }
 
     /// These are no longer where they were: notes where they are now, or sends them again.

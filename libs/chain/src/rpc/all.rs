@@ -1,8 +1,7 @@
 //! Questions to all endpoints at once: for what is too dear to take one endpoint's word, and for what each may lose.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 use futures_util::future::{self, FutureExt};
@@ -10,10 +9,14 @@ use futures_util::stream::FuturesUnordered;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::sync::oneshot;
 
 use super::endpoint::Endpoint;
 use super::{Failure, Inner, Rpc, RpcConfig};
 use crate::error::ChainError;
+
+/// How often one endpoint is told what another one took. With the pauses between, that outlasts a short limit of requests.
+const MOST_TELLS: u32 = 8;
 
 /// What one endpoint did with a question.
 pub(crate) type Heard = Result<Box<RawValue>, ChainError>;
@@ -72,42 +75,45 @@ impl Rpc {
         answers.filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
     }
 
-    /// Hands one question to every endpoint that is not left alone just now, and goes on as soon as one answer is `enough`;
-    /// the others are asked to the end all the same. Returns what was heard until then; nobody is asked twice.
+    /// Hands one question to every endpoint, to one that is left alone just now after its pause, and goes on as soon as
+    /// one answer is `enough`. From then on each of the others is asked until it answers, a few times: what only one
+    /// endpoint was told is only that one's to show. Returns what was heard until then.
     pub(crate) async fn tell_all(
         &self,
         method: &'static str,
         params: Value,
         enough: impl Fn(&Heard) -> bool,
     ) -> Vec<Heard> {
-        let inner = &self.inner;
-        let now = inner.clock.unix_millis();
-        let all = 0..inner.endpoints.len();
-        let mut told: Vec<usize> =
-            all.filter(|index| inner.endpoints[*index].wait(now) == Duration::ZERO).collect();
-        if told.is_empty() {
-            told = inner.free_endpoint(&None).await.map_or_else(|_| Vec::new(), |found| vec![found]);
-        }
-        let is_alone = told.len() == 1;
+        let is_alone = self.inner.endpoints.len() == 1;
+        let is_told = Arc::new(AtomicBool::new(false));
         let mut under_way = FuturesUnordered::new();
-        for index in told {
-            let one = self.clone().tell(index, method, params.clone());
+        for index in 0..self.inner.endpoints.len() {
+            let params = params.clone();
             // Whoever stops listening does not stop them.
-            under_way.push(if is_alone { one.boxed() } else { carried_on(one, method).boxed() });
+            under_way.push(match is_alone {
+                true => self.clone().tell(index, method, params).boxed(),
+                false => carried_on(self.clone(), index, method, params, Arc::clone(&is_told)).boxed(),
+            });
         }
         let mut heard = Vec::new();
         while let Some(answer) = under_way.next().await {
             let is_enough = enough(&answer);
             heard.push(answer);
             if is_enough {
+                is_told.store(true, Ordering::SeqCst);
                 break;
             }
         }
         heard
     }
 
+    /// Asks one endpoint once, after its pause.
     async fn tell(self, index: usize, method: &'static str, params: Value) -> Heard {
         let endpoint = &self.inner.endpoints[index];
+        let pause = endpoint.wait(self.inner.clock.unix_millis());
+        if !pause.is_zero() {
+            self.inner.clock.sleep(pause).await;
+        }
         match self.inner.send(endpoint, &[(method, params)]).await {
             Ok(mut answers) => {
                 endpoint.succeeded();
@@ -127,9 +133,31 @@ impl Rpc {
     }
 }
 
-/// Runs to its end, whether it is waited for or not.
-async fn carried_on(one: impl Future<Output = Heard> + Send + 'static, method: &'static str) -> Heard {
-    tokio::spawn(one)
-        .await
-        .unwrap_or_else(|_| Err(ChainError::malformed(method, "the question was broken off")))
+/// Asks one endpoint, whether it is waited for or not, and again where it fails while another one was told.
+async fn carried_on(
+    rpc: Rpc,
+    index: usize,
+    method: &'static str,
+    params: Value,
+    is_told: Arc<AtomicBool>,
+) -> Heard {
+    let (hear, heard) = oneshot::channel();
+    tokio::spawn(async move {
+        let mut last = rpc.clone().tell(index, method, params.clone()).await;
+        let mut is_lost = is_unheard(&last);
+        let _nobody_listens = hear.send(last);
+        for _ in 1..MOST_TELLS {
+            if !is_lost || !is_told.load(Ordering::SeqCst) {
+                return;
+            }
+            last = rpc.clone().tell(index, method, params.clone()).await;
+            is_lost = is_unheard(&last);
+        }
+    });
+    heard.await.unwrap_or_else(|_| Err(ChainError::malformed(method, "the question was broken off")))
+}
+
+/// Whether an endpoint did not say anything about the question itself.
+fn is_unheard(heard: &Heard) -> bool {
+    !matches!(heard, Ok(_) | Err(ChainError::Answer { .. }))
 }

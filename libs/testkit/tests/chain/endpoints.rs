@@ -6,7 +6,7 @@ use t4t_chain::{BlockTag, ChainError, Fees, LogFilter, Rpc, RpcConfig, SendError
 use t4t_clock::SystemClock;
 use t4t_testkit::anvil::dev_key;
 use t4t_testkit::lying_rpc::LyingRpc;
-use t4t_types::{Address, TxHash};
+use t4t_types::{Address, TxHash, keccak256};
 
 use super::Fixture;
 
@@ -208,6 +208,43 @@ async fn a_used_nonce_is_told_and_by_whom() {
     beside.faulty.refuse("eth_sendRawTransaction", -32603, "Internal error");
     let refused = beside.rpc(true).send_raw(&second.bytes).await;
     assert!(matches!(refused, Err(SendError::NonceTooLow { by_all: false, .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_transaction_reaches_an_honest_endpoint_that_rests_while_another_one_swallows_it() {
+    let beside = Beside::start().await;
+    let resting = LyingRpc::start(beside.fixture.anvil.rpc_url()).await.unwrap();
+    for (nonce, refuses_the_send) in [(0, false), (1, true)] {
+        beside.faulty.lie(|question, answer| {
+            if question["method"] == "eth_sendRawTransaction" {
+                let raw = question["params"][0].as_str().unwrap_or_default().trim_start_matches("0x");
+                *answer = json!({ "jsonrpc": "2.0", "id": question["id"],
+                                  "result": TxHash::new(keccak256(&hex::decode(raw).unwrap())) });
+            }
+        });
+        beside.faulty.withhold("eth_sendRawTransaction");
+        resting.refuse_with("*", 429, -32005, "limit exceeded");
+        let rpc =
+            Rpc::new(RpcConfig::new([resting.url(), beside.faulty.url()]), SystemClock::shared()).unwrap();
+        // It fails once, and rests from then on.
+        assert!(rpc.latest_block().await.is_ok());
+        if !refuses_the_send {
+            resting.be_honest();
+        }
+        let before = resting.asked("eth_sendRawTransaction");
+        let raw = gift(&beside, nonce).await.sign(&dev_key(5));
+        assert_eq!(rpc.send_raw(&raw.bytes).await, Ok(raw.hash));
+        let limit = std::time::Duration::from_secs(10);
+        let told = t4t_testkit::eventually(limit, "it is told", async || {
+            (resting.asked("eth_sendRawTransaction") > before).then_some(())
+        });
+        told.await.unwrap();
+        resting.be_honest();
+        let mined = t4t_testkit::eventually(limit, "it is mined", async || {
+            beside.fixture.anvil.rpc().receipt(raw.hash).await.ok().flatten()
+        });
+        assert!(mined.await.unwrap().success, "refuses the send as well: {refuses_the_send}");
+    }
 }
 
 async fn gift(beside: &Beside, nonce: u64) -> TransactionRequest {

@@ -1,7 +1,9 @@
 //! An endpoint that names another key, denies a job or shows another time, beside an honest one.
 
+use std::time::Duration;
+
 use serde_json::json;
-use t4t_api::registry_watcher::{Candidate, GetHead, GetJob};
+use t4t_api::registry_watcher::{Candidate, GetHead, GetJob, WatcherError};
 use t4t_chain::{Rpc, RpcConfig};
 use t4t_clock::SystemClock;
 use t4t_registry_watcher::SyncState;
@@ -114,4 +116,35 @@ async fn no_single_endpoint_ends_a_job_or_the_time_it_has() {
         assert!(head.timestamp.since(honest) < 600, "{head:?}");
         running.stop().await;
     }
+}
+
+#[actix_web::test]
+async fn an_endpoint_that_is_alone_while_the_other_rests_or_is_away_ends_no_job() {
+    let world = World::start().await;
+    let provider = world.register(1, &[offer(MODEL, 3, 5)]).await;
+    let job = world.post(provider).await;
+    let liar = LyingRpc::start(world.anvil.rpc_url()).await.unwrap();
+    let honest = LyingRpc::start(world.anvil.rpc_url()).await.unwrap();
+    let config = RpcConfig {
+        backoff: Duration::from_secs(2),
+        max_backoff: Duration::from_secs(2),
+        ..RpcConfig::new([honest.url(), liar.url()])
+    };
+    let rpc = Rpc::new(config, SystemClock::shared()).unwrap();
+    let running = world.start_watcher(world.config(), rpc.clone()).await;
+    running.sync_once().await.unwrap();
+    liar.lie(|question, answer| {
+        if question["method"] == "eth_call" {
+            let length = answer["result"].as_str().map_or(0, str::len).saturating_sub(2);
+            answer["result"] = json!(format!("0x{}", "0".repeat(length)));
+        }
+    });
+    honest.refuse_with("*", 429, -32005, "limit exceeded");
+    assert!(rpc.latest_block().await.is_ok(), "by the other one; this one rests for a second or two");
+    let alone = running.watcher().ask(GetJob { job }).await;
+    assert!(matches!(alone, Err(WatcherError::Chain { .. })), "{alone:?}");
+    honest.be_honest();
+    let terms = running.watcher().ask(GetJob { job }).await.unwrap();
+    assert_eq!((terms.status, terms.provider), (JobStatus::Pending, provider));
+    running.stop().await;
 }

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use t4t_api::settlement::{TransactionIntent, TransactionOutcome};
-use t4t_chain::contracts::JobOrder;
 use t4t_chain::{BlockTag, Call, Fees, Rpc, RpcConfig, TransactionRequest};
-use t4t_clock::SystemClock;
+use t4t_clock::{Clock, SystemClock};
 use t4t_store::Store;
-use t4t_store::transactions::{NewTransaction, StoredCall, StoredVersion, TransactionScope};
+use t4t_store::transactions::{NewTransaction, StoredCall, StoredVersion};
 use t4t_testkit::lying_rpc::LyingRpc;
 use t4t_types::Xbzz;
 
-use crate::world::{CLIENT, World, done, eventually, is_mined, known, outcome, submit};
+use crate::world::{CLIENT, World, done, eventually, is_mined, known, order_of, outcome, submit};
 
 /// How long a wallet may take to work again.
 const HEALED_WITHIN: Duration = Duration::from_secs(60);
@@ -126,7 +125,7 @@ async fn a_node_that_refuses_every_transaction_costs_no_time_beside_an_honest_on
 }
 
 /// A row as a version that believed one node's count left it.
-async fn leave(
+pub(crate) async fn leave(
     world: &World,
     store: &Store,
     nonce: u64,
@@ -134,7 +133,7 @@ async fn leave(
     intent: &impl serde::Serialize,
     call: Call,
 ) {
-    let scope = TransactionScope { chain_id: world.anvil.chain_id(), wallet: world.wallet(CLIENT) };
+    let scope = world.scope(CLIENT);
     let fees = Fees { max_fee: 5_000_000_000, max_priority: 1_000_000_000 };
     let stored = StoredCall { to: call.to, data: call.data.clone(), value: 0, gas_limit: 400_000 };
     let request = TransactionRequest {
@@ -156,22 +155,14 @@ async fn leave(
         refused: false,
     };
     let intent = serde_json::to_string(intent).unwrap();
-    let new = NewTransaction { key, intent: &intent, call: &stored, version: &version, at_ms: 1 };
-    store.transaction_insert(scope, &new).await.unwrap().unwrap();
-}
-
-fn order_of(intent: &TransactionIntent) -> JobOrder {
-    let TransactionIntent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } = intent
-    else {
-        panic!("{intent:?} is no payment")
+    let new = NewTransaction {
+        key,
+        intent: &intent,
+        call: &stored,
+        version: &version,
+        at_ms: SystemClock.unix_millis(),
     };
-    JobOrder {
-        provider: *provider,
-        request_hash: *request_hash,
-        model: model.clone(),
-        max_payment: *max_payment,
-        delivery_deadline: *delivery_deadline,
-    }
+    store.transaction_insert(scope, &new).await.unwrap().unwrap();
 }
 
 async fn heals_from(ahead: u64) {

@@ -6,6 +6,7 @@ mod basics;
 mod crash;
 mod hostile;
 mod jobs;
+mod lone;
 mod money;
 mod nonces;
 mod provider;

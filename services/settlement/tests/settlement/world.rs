@@ -13,12 +13,13 @@ use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
-use t4t_chain::contracts::Registration;
+use t4t_chain::contracts::{JobOrder, Registration};
 use t4t_chain::{Rpc, RpcConfig, deploy};
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::WalletKey;
 use t4t_settlement::{Pace, Running, SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
+use t4t_store::transactions::TransactionScope;
 use t4t_testkit::anvil::{Anvil, AnvilConfig, Market};
 use t4t_types::{Address, EncryptionKey, JobId, Overlay, SwarmRef, UnixSeconds, Xbzz};
 use url::Url;
@@ -231,6 +232,10 @@ impl World {
         Rpc::new(config, SystemClock::shared()).unwrap()
     }
 
+    pub(crate) fn scope(&self, n: u32) -> TransactionScope {
+        TransactionScope { chain_id: self.anvil.chain_id(), wallet: self.wallet(n) }
+    }
+
     pub(crate) async fn deps(&self, n: u32, rpc: Rpc) -> SettlementDeps {
         let store = Store::open(&self.folder.path().join(format!("wallet-{n}.db"))).await.unwrap();
         SettlementDeps { rpc, store, wallet: self.key(n), clock: SystemClock::shared() }
@@ -286,6 +291,20 @@ impl World {
 
     pub(crate) async fn now(&self) -> UnixSeconds {
         self.anvil.rpc().latest_block().await.unwrap().timestamp
+    }
+}
+
+pub(crate) fn order_of(intent: &TransactionIntent) -> JobOrder {
+    let TransactionIntent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } = intent
+    else {
+        panic!("{intent:?} is no payment")
+    };
+    JobOrder {
+        provider: *provider,
+        request_hash: *request_hash,
+        model: model.clone(),
+        max_payment: *max_payment,
+        delivery_deadline: *delivery_deadline,
     }
 }
 
