@@ -24,6 +24,7 @@ mod error;
 mod examine;
 mod feed;
 mod file;
+mod finishing;
 mod listing;
 mod mend;
 mod metering;
