@@ -128,7 +128,8 @@ pub(crate) fn written(mut answer: Map<String, Value>) -> Result<Box<RawValue>, &
     let lighten: [fn(&mut Map<String, Value>); 3] = [|_| {}, drop_logprobs, drop_unknown];
     for lighten in lighten {
         lighten(&mut answer);
-        let text = serde_json::value::to_raw_value(&answer).map_err(|_| "its answer can't be written as JSON")?;
+        let text =
+            serde_json::value::to_raw_value(&answer).map_err(|_| "its answer can't be written as JSON")?;
         if ResponsePayload::takes(&text).is_ok() {
             return Ok(text);
         }
@@ -179,7 +180,10 @@ mod tests {
     fn cut(message: &Value, cap: u64, tokens: u64) -> Value {
         let mut answer = answer(message);
         cut_to(&mut answer, cap, tokens);
-        assert_eq!((&answer["choices"][0]["finish_reason"], &answer["choices"][0]["logprobs"]), (&json!("length"), &json!(null)));
+        assert_eq!(
+            (&answer["choices"][0]["finish_reason"], &answer["choices"][0]["logprobs"]),
+            (&json!("length"), &json!(null))
+        );
         answer["choices"][0]["message"].clone()
     }
 
@@ -213,10 +217,15 @@ mod tests {
         large["choices"][0]["logprobs"] = json!({"content": vec![0; 1_000_000]});
         let text = written(large).unwrap();
         assert!(text.get().contains("hi") && text.get().contains("\"x\":1"), "{text}");
-        let mut deep = answer(&json!({"content": "hi", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}));
+        let mut deep = answer(
+            &json!({"content": "hi", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}),
+        );
         deep.insert("deep".into(), (0..200).fold(json!(1), |inner, _| json!([inner])));
         let text = written(deep).unwrap();
-        assert!(text.get().contains("hi") && text.get().contains("arguments") && text.get().len() < 300, "{text}");
+        assert!(
+            text.get().contains("hi") && text.get().contains("arguments") && text.get().len() < 300,
+            "{text}"
+        );
         let endless = answer(&json!({"content": "x".repeat(17 << 20)}));
         assert!(written(endless).is_err());
     }

@@ -9,6 +9,7 @@
 //! file ─► discovery (listing, details) ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
 //! ```
 
+mod asking;
 mod assembly;
 mod backend;
 mod catalogue;

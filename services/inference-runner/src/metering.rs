@@ -149,7 +149,8 @@ impl Meter {
     /// more.
     pub(crate) fn excess(&self, reported: Option<&Value>, cap: u64) -> Option<u64> {
         let told = reported.and_then(|usage| usage.get("completion_tokens")).and_then(Value::as_u64);
-        let tokens = told.filter(|&told| told <= self.bound()).unwrap_or(0).max(self.chars / CHARS_PER_TOKEN);
+        let told = told.filter(|told| (1..=self.bound()).contains(told));
+        let tokens = told.unwrap_or(self.chars / CHARS_PER_TOKEN);
         (tokens > cap.saturating_add(CAP_SLACK)).then_some(tokens)
     }
 
