@@ -16,7 +16,7 @@ mod refusal;
 mod sizing;
 mod topic;
 
-pub use asked::{Asked, MAX_CHOICES, OVERRULING_FIELDS, RequestFault};
+pub use asked::{Asked, MAX_CHOICES, OVERRULING_FIELDS, RequestFault, SPENDING_FIELDS};
 pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind};
 pub use envelope::{EnvelopeError, UnsignedEnvelope, VerifiedEnvelope, parse_and_verify};
 pub use fields::FieldError;

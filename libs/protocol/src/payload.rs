@@ -8,7 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 use t4t_types::{Address, EncryptionKey, ModelId, RoutingId, UnixSeconds};
 
-use crate::{MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+use crate::{MAX_CONTENT_BYTES, MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+
+/// More values than a payload has beside what it carries.
+const FIELDS_AROUND: usize = 16;
 
 /// Version 1: the number 1, and no other, in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +108,27 @@ impl ResponsePayload {
     /// [`PayloadError`]; never panics, whatever the bytes.
     pub fn parse(json: &[u8]) -> Result<Self, PayloadError> {
         parse(json, MAX_RESPONSE_VALUES)
+    }
+
+    /// Whether a gateway would read a payload with this answer, as far as its size goes. To be asked before it is
+    /// delivered: what can't be read counts as no answer.
+    ///
+    /// # Errors
+    /// [`PayloadError`], but never [`PayloadError::Malformed`].
+    pub fn takes(openai_response: &RawValue) -> Result<(), PayloadError> {
+        let json = openai_response.get().as_bytes();
+        if json.len() > MAX_CONTENT_BYTES {
+            return Err(PayloadError::TooLarge { bytes: json.len() });
+        }
+        // The payload is one object more, with few fields.
+        let extent = Extent::of(json);
+        if extent.depth >= MAX_JSON_DEPTH {
+            return Err(PayloadError::TooDeep);
+        }
+        if extent.values + FIELDS_AROUND > MAX_RESPONSE_VALUES {
+            return Err(PayloadError::TooMany { limit: MAX_RESPONSE_VALUES });
+        }
+        Ok(())
     }
 
     /// The JSON to seal, field for field as the live network writes it.

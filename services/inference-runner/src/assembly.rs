@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use t4t_protocol::MAX_CHOICES;
-use t4t_types::TokenUsage;
 
 use crate::choice::Choice;
 use crate::metering::DeltaSize;
 use crate::weight;
 
-/// Fields of a chunk that belong to the stream and not to the answer.
-const OWN_FIELDS: [&str; 3] = ["choices", "object", "usage"];
+/// Fields of a chunk that belong to the stream and not to the answer. An answer has no error, not even one that is none.
+const OWN_FIELDS: [&str; 4] = ["choices", "object", "usage", "error"];
 
 /// Why a chunk can't belong to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,14 +116,13 @@ impl Assembly {
         self.usage.as_ref()
     }
 
-    /// The answer as one `chat.completion` object with the usage that is billed. Choices without an end are given
-    /// `cut` as their reason, or what fits them.
+    /// The answer as one `chat.completion` object, and the usage that the backend reported. Choices without an end are
+    /// given `cut` as their reason, or what fits them.
     pub(crate) fn into_response(
         self,
-        usage: TokenUsage,
         cut: Option<&'static str>,
         defaults: Defaults,
-    ) -> Value {
+    ) -> (Map<String, Value>, Option<Value>) {
         let mut response = self.fields;
         response.insert("object".into(), "chat.completion".into());
         response.entry("id").or_insert_with(|| defaults.id.into());
@@ -132,8 +130,7 @@ impl Assembly {
         response.entry("model").or_insert_with(|| defaults.model.into());
         let choices = self.choices.into_iter().map(|(index, choice)| choice.into_json(index, cut));
         response.insert("choices".into(), choices.collect());
-        response.insert("usage".into(), billed(self.usage, usage));
-        Value::Object(response)
+        (response, self.usage)
     }
 }
 
@@ -148,19 +145,6 @@ pub(crate) fn is_whole(fields: &Map<String, Value>) -> bool {
     choices
         .iter()
         .any(|choice| choice.get("message").is_some_and(Value::is_object) && choice.get("delta").is_none())
-}
-
-/// The backend's usage object with the numbers that are billed; its details stay.
-fn billed(reported: Option<Value>, usage: TokenUsage) -> Value {
-    let mut billed = match reported {
-        Some(Value::Object(reported)) => reported,
-        _ => Map::new(),
-    };
-    let numbers = json!({"prompt_tokens": usage.prompt, "completion_tokens": usage.completion, "total_tokens": usage.total()});
-    if let Value::Object(numbers) = numbers {
-        billed.extend(numbers);
-    }
-    Value::Object(billed)
 }
 
 /// A whole answer as the one chunk of a stream.
@@ -190,6 +174,9 @@ fn number_tool_calls(message: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use t4t_types::TokenUsage;
+
     use super::*;
 
     fn assembled(chunks: &[Value], cut: Option<&'static str>) -> Value {
@@ -198,7 +185,10 @@ mod tests {
             assembly.add(chunk.as_object().unwrap().clone()).unwrap();
         }
         let defaults = Defaults { id: "own".into(), created: 7, model: "m".into() };
-        assembly.into_response(TokenUsage { prompt: 3, completion: 2 }, cut, defaults)
+        let (mut response, usage) = assembly.into_response(cut, defaults);
+        let billed = TokenUsage { prompt: 3, completion: 2 };
+        response.insert("usage".into(), crate::finishing::usage(usage, billed));
+        Value::Object(response)
     }
 
     #[test]

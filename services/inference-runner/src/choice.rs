@@ -44,7 +44,7 @@ impl Choice {
                     Ending::Because(reason) => self.finish_reason = Some(reason),
                     Ending::Broken => self.is_broken = true,
                 },
-                ("error", Value::Object(_) | Value::String(_)) => self.is_broken = true,
+                ("error", error) => self.is_broken |= is_something(error),
                 ("logprobs", Value::Object(logprobs)) => {
                     beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
                 }
@@ -70,6 +70,7 @@ impl Choice {
                 }
                 ("tool_calls", _) => {}
                 ("function_call", Value::Object(call)) => self.add_function_call(call, size),
+                ("function_call", _) => {}
                 ("content", Value::String(text)) => self.add_text("content", text, size),
                 ("content", parts) => beside_text += self.add_parts(parts, size),
                 (text, piece) if TEXTS.contains(&text) => {
@@ -166,6 +167,18 @@ impl Choice {
         choice.insert("logprobs".into(), self.logprobs.map_or(Value::Null, Value::Object));
         choice.insert("finish_reason".into(), finish_reason.into());
         Value::Object(choice)
+    }
+}
+
+/// Whether an error field says that there is one.
+pub(crate) fn is_something(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Bool(true) => true,
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use t4t_protocol::Refusal;
 
+use crate::choice::is_something;
 use crate::mend::mended;
 
 /// What a backend sent.
@@ -64,14 +65,7 @@ impl Chunk {
 }
 
 fn is_error(body: &Map<String, Value>) -> bool {
-    match body.get("error") {
-        None | Some(Value::Null | Value::Bool(false)) => {
-            body.get("object").is_some_and(|kind| kind == "error")
-        }
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Object(fields)) => !fields.is_empty(),
-        Some(_) => true,
-    }
+    body.get("error").is_some_and(is_something) || body.get("object").is_some_and(|kind| kind == "error")
 }
 
 /// What a backend says of its error, in any of the forms that backends use; `status` is what its HTTP head said.

@@ -231,10 +231,10 @@ impl Directory {
 
     /// Notes that the model refused what is asked of every model, as an embedding model can't chat. That is its backend's
     /// answer to a stranger, who can make it say so: the model is tried before it is held back, and not at all if it
-    /// answered before, unless the backend says in so many words that it can't.
-    pub(crate) fn doubt(&self, route: &Route, is_certain: bool) {
+    /// answered before.
+    pub(crate) fn doubt(&self, route: &Route) {
         let mut state = self.state();
-        if !is_certain && state.proven.contains(&route.key()) {
+        if state.proven.contains(&route.key()) {
             return;
         }
         state.doubted.insert(route.key());
@@ -247,13 +247,12 @@ impl Directory {
         let key = route.key();
         let is_doubted = state.doubted.remove(&key);
         let failures = state.failures.entry(key.clone()).or_default();
-        if is_doubted {
+        *failures = failures.saturating_add(1);
+        if can_not && is_doubted {
             tracing::warn!(endpoint = route.backend.name(), model = %route.model.id, "held back, it can't chat");
-            *failures = FAILURES_TO_HOLD;
-        } else {
-            *failures = failures.saturating_add(1);
+            *failures = FAILURES_TO_HOLD.max(*failures);
         }
-        if can_not || is_doubted || *failures > FAILURES_TO_HOLD + TRIES_TO_FORGET {
+        if can_not || *failures > FAILURES_TO_HOLD + TRIES_TO_FORGET {
             state.admitted.remove(&key);
         }
     }
@@ -392,7 +391,7 @@ mod tests {
         assert_eq!(order("a/m"), ["a", "b"]);
         assert_eq!(order("b/m"), ["b", "a"]);
         let asked = first(&directory, "a/m");
-        directory.doubt(&asked, true);
+        directory.doubt(&asked);
         assert_eq!(order("a/m"), ["a", "b"], "a stranger's word alone takes no model off the market");
         directory.failed_when_tried(&asked, true);
         assert_eq!(order("a/m"), ["b", "a"]);
@@ -417,10 +416,10 @@ mod tests {
         let directory = directory(false);
         update(&directory, [Some(&["m"]), None]);
         let route = first(&directory, "m");
-        directory.doubt(&route, false);
+        directory.doubt(&route);
         assert_eq!(directory.to_try().len(), 1);
         directory.succeeded(&route);
-        directory.doubt(&route, false);
+        directory.doubt(&route);
         assert!(directory.to_try().is_empty());
     }
 

@@ -5,22 +5,34 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use serde_json::value::to_raw_value;
 use t4t_clock::{SharedClock, timeout};
 use t4t_runtime::health::Component;
 use tokio::sync::Notify;
 
+use crate::asking::{ask, says_no_chat};
 use crate::backend::{Backend, Failure};
 use crate::catalogue::Route;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 use crate::file::WatchedFile;
 use crate::listing::Listing;
+use crate::request::{AnswerForm, ChatRequest};
 
 /// The shortest time between two rounds.
 const SOONEST: Duration = Duration::from_millis(100);
 
 /// While a backend is missing, rounds come this many times sooner.
 const SOONER: u32 = 6;
+
+/// The most tokens that a model is tried with.
+const MOST_PROBED: u64 = 64;
+
+/// Whether a refusal is about the limit on the answer.
+fn is_about_limit(body: &str) -> bool {
+    let text = body.to_lowercase();
+    ["max_tokens", "max_completion_tokens", "output limit"].iter().any(|word| text.contains(word))
+}
 
 /// Looks after the directory.
 #[derive(Debug)]
@@ -142,27 +154,41 @@ impl Discovery {
     }
 
     async fn probe(&self, route: Arc<Route>) {
-        let ping = json!({
-            "model": route.model.id,
-            "messages": [{"role": "user", "content": "ping"}],
-            "max_tokens": 1,
-            "stream": false,
-        });
         let backend = &route.backend;
-        let probe = async {
-            let response = backend.complete(ping.to_string().as_bytes()).await?;
-            backend.body(response, self.limits.max_answer_bytes).await
-        };
-        let answered = timeout(self.clock.as_ref(), self.limits.first_token, probe).await;
+        let answered = timeout(self.clock.as_ref(), self.limits.first_token, self.ping(&route)).await;
         match answered {
             Ok(Ok(_)) => {
                 tracing::info!(endpoint = backend.name(), model = %route.model.id, "answers");
                 self.directory.succeeded(&route);
             }
-            Ok(Err(Failure::Refused { refusal, .. })) if refusal.blames_request() => {
-                self.directory.failed_when_tried(&route, true);
+            Ok(Err(Failure::Refused { refusal, .. })) => {
+                let can_not = refusal.blames_request() && says_no_chat(&refusal.message);
+                self.directory.failed_when_tried(&route, can_not);
             }
             _ => self.directory.failed_when_tried(&route, false),
+        }
+    }
+
+    /// Asks the model for one token, as every request is asked; for more where it says that one is too few, since a model
+    /// that thinks first may not get to an answer.
+    async fn ping(&self, route: &Route) -> Result<Vec<u8>, Failure> {
+        let backend = &*route.backend;
+        let mut tokens = 1;
+        loop {
+            let ping = json!({"messages": [{"role": "user", "content": "ping"}], "max_tokens": tokens});
+            let broken =
+                |error: &dyn std::fmt::Display| Failure::Broken(format!("it can't be asked: {error}"));
+            let ping = to_raw_value(&ping).map_err(|error| broken(&error))?;
+            let request = ChatRequest::parse(&ping, None).map_err(|error| broken(&error))?;
+            match ask(backend, &route.model.id, &request, None, AnswerForm::Whole).await {
+                Ok(response) => return backend.body(response, self.limits.max_answer_bytes).await,
+                Err(Failure::Refused { refusal, body })
+                    if tokens < MOST_PROBED && refusal.blames_request() && is_about_limit(&body) =>
+                {
+                    tokens = MOST_PROBED;
+                }
+                Err(failure) => return Err(failure),
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 //! file ─► discovery (listing, details) ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
 //! ```
 
+mod asking;
 mod assembly;
 mod backend;
 mod catalogue;
@@ -24,6 +25,7 @@ mod error;
 mod examine;
 mod feed;
 mod file;
+mod finishing;
 mod listing;
 mod mend;
 mod metering;

@@ -33,6 +33,8 @@ const CAP_SLACK: u64 = 16;
 const MAX_BYTES_PER_TOKEN: u64 = 128;
 /// What the cap in bytes begins with, so that a short answer of long tokens is not cut.
 const BYTES_SLACK: u64 = 4096;
+/// Characters for each token of an answer whose tokens nobody tells: long ones, so that no honest answer is cut.
+const CHARS_PER_TOKEN: u64 = 8;
 
 /// How large a prompt can be and is likely to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +143,15 @@ impl Meter {
     pub(crate) fn is_past(&self, cap: u64) -> bool {
         let most_bytes = cap.saturating_mul(MAX_BYTES_PER_TOKEN).saturating_add(BYTES_SLACK);
         self.deltas > cap.saturating_add(CAP_SLACK) || self.bytes > most_bytes
+    }
+
+    /// The tokens that the answer has, where those are clearly more than `cap`; a backend that was told the cap sends no
+    /// more.
+    pub(crate) fn excess(&self, reported: Option<&Value>, cap: u64) -> Option<u64> {
+        let told = reported.and_then(|usage| usage.get("completion_tokens")).and_then(Value::as_u64);
+        let told = told.filter(|told| (1..=self.bound()).contains(told));
+        let tokens = told.unwrap_or(self.chars / CHARS_PER_TOKEN);
+        (tokens > cap.saturating_add(CAP_SLACK)).then_some(tokens)
     }
 
     /// What to bill, given the `usage` object that the backend sent, if it sent one.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::RunnerError;
-use t4t_protocol::{Asked, OVERRULING_FIELDS, Refusal, RequestFault};
+use t4t_protocol::{Asked, OVERRULING_FIELDS, Refusal, RequestFault, SPENDING_FIELDS};
 
 use crate::metering::PromptSize;
 use crate::raw_object::RawObject;
@@ -17,6 +17,12 @@ const LIMITS: [&str; 5] =
 /// Limits that are no part of OpenAI's API and count where neither of its own is given.
 const OTHER_LIMITS: [&str; 3] = ["n_predict", "num_predict", "max_new_tokens"];
 
+/// What makes a backend work for what is not sold, or refuse to stream.
+const NOT_SOLD: [&str; 1] = ["prompt_logprobs"];
+
+/// The names under which backends take a least length of the answer.
+const LEAST: [&str; 3] = ["min_tokens", "min_new_tokens", "min_completion_tokens"];
+
 /// How the backend is asked to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
@@ -24,6 +30,10 @@ pub(crate) struct Form {
     pub(crate) answer: AnswerForm,
     /// With which limit.
     pub(crate) limit: LimitForm,
+    /// How often the limit was halved, for a backend that has no room for it.
+    pub(crate) halved: u32,
+    /// Whether it may be asked for what costs its operator more than tokens.
+    pub(crate) may_spend: bool,
 }
 
 /// In what form the backend is asked to answer.
@@ -44,8 +54,8 @@ pub(crate) enum LimitForm {
     Usual,
     /// `max_completion_tokens` alone, for a backend that refuses the older name.
     Newer,
-    /// Not at all, for a backend that counts the prompt otherwise and knows itself how much room there is. The answer is
-    /// cut here.
+    /// Not at all, for a backend that counts the prompt otherwise and knows itself how much room there is. Only where
+    /// the payment covers the whole context.
     Untold,
 }
 
@@ -80,7 +90,7 @@ impl ChatRequest {
         if cap == Some(0) {
             return Err(refused("the payment covers no answer; raise max_tokens or lower n".into()));
         }
-        OVERRULING_FIELDS.iter().for_each(|field| fields.remove(field));
+        OVERRULING_FIELDS.iter().chain(&NOT_SOLD).for_each(|field| fields.remove(field));
         if fields.get("n").is_some() {
             fields.set_to("n", &asked.choices).map_err(unreadable)?;
         }
@@ -141,6 +151,11 @@ impl ChatRequest {
         limit == self.own_limit()
     }
 
+    /// Whether what is paid for covers whatever a backend with this context can answer.
+    pub(crate) fn covers(&self, context: Option<u64>) -> bool {
+        self.cap.is_none_or(|cap| context.is_some_and(|context| context <= cap))
+    }
+
     fn too_long(&self, context: u64) -> RunnerError {
         let message = format!(
             "this model's context is {context} tokens, and the messages take about {}: shorten them",
@@ -157,6 +172,10 @@ impl ChatRequest {
     /// The body for a backend that calls the model `model`.
     pub(crate) fn body(&self, model: &str, form: Form, limit: Option<u64>) -> Result<Vec<u8>, RunnerError> {
         let mut fields = self.fields.clone();
+        if !form.may_spend {
+            SPENDING_FIELDS.iter().for_each(|field| fields.remove(field));
+        }
+        let limit = limit.map(|limit| limit.checked_shr(form.halved).unwrap_or(0).max(1));
         let edited = edit(&mut fields, model, form.answer)
             .and_then(|()| limit_answer(&mut fields, form.limit, limit))
             .and_then(|()| serde_json::to_vec(&fields));
@@ -190,12 +209,20 @@ fn edit(fields: &mut RawObject, model: &str, form: AnswerForm) -> Result<(), ser
 /// Takes out what hides the model's reasoning: it is work that is paid for, and what is not shown can't be counted.
 fn show_reasoning(fields: &mut RawObject) -> Result<(), serde_json::Error> {
     fields.remove("include_reasoning");
-    let is_hidden = |format: &RawValue| format.get().contains("hidden");
-    if fields.get("reasoning_format").is_some_and(is_hidden) {
+    // What can't be read may hide it as well.
+    let is_shown = |format: &RawValue| {
+        serde_json::from_str::<String>(format.get()).is_ok_and(|it| !it.to_lowercase().contains("hidden"))
+    };
+    if !fields.get("reasoning_format").is_none_or(is_shown) {
         fields.remove("reasoning_format");
     }
-    let given = fields.get("reasoning").and_then(|options| serde_json::from_str(options.get()).ok());
-    let Some(mut options): Option<RawObject> = given else { return Ok(()) };
+    let Some(given) = fields.get("reasoning").filter(|given| given.get().starts_with(['{', '['])) else {
+        return Ok(());
+    };
+    let Ok(mut options) = serde_json::from_str::<RawObject>(given.get()) else {
+        fields.remove("reasoning");
+        return Ok(());
+    };
     if options.get("exclude").is_none() {
         return Ok(());
     }
@@ -220,6 +247,14 @@ fn limit_answer(
             None => fields.remove(name),
         }
     }
+    // vLLM refuses a least length above the limit; others would overrule the limit with it.
+    let limit = limit.filter(|_| form != LimitForm::Untold);
+    for name in LEAST {
+        let is_below = limit.is_some_and(|limit| positive(fields, name).is_some_and(|least| least <= limit));
+        if !is_below {
+            fields.remove(name);
+        }
+    }
     Ok(())
 }
 
@@ -236,7 +271,7 @@ mod tests {
     use super::*;
 
     fn form(answer: AnswerForm) -> Form {
-        Form { answer, limit: LimitForm::Usual }
+        Form { answer, limit: LimitForm::Usual, halved: 0, may_spend: false }
     }
 
     fn sent_to(
@@ -256,7 +291,7 @@ mod tests {
     }
 
     fn limits(request: &Value, cap: Option<u64>, context: Option<u64>, limit: LimitForm) -> Value {
-        let form = Form { answer: AnswerForm::Whole, limit };
+        let form = Form { limit, ..form(AnswerForm::Whole) };
         let mut sent = sent_to(&request.to_string(), cap, context, form).unwrap();
         let fields = sent.as_object_mut().unwrap();
         fields.retain(|field, _| LIMITS.contains(&field.as_str()) || field == "n");
@@ -340,6 +375,51 @@ mod tests {
         assert_eq!(sent(&request, None, AnswerForm::Whole), expected);
         let request = json!({"model": "backend-name", "stream": false, "reasoning_format": "deepseek", "reasoning": "x"});
         assert_eq!(sent(&request, None, AnswerForm::Whole), request);
+        let many: Vec<String> = (0..600).map(|field| format!("\"{field}\":0")).collect();
+        let expected = json!({"model": "backend-name", "stream": false});
+        for hidden in [
+            r#""reasoning_format":"hidd\u0065n""#.to_owned(),
+            r#""reasoning_format":"Hidden""#.into(),
+            r#""reasoning_format":["hidd\u0065n"]"#.into(),
+            r#""reasoning":[{"exclude":true}]"#.into(),
+            format!(r#""reasoning":{{"exclude":true,{}}}"#, many.join(",")),
+        ] {
+            let request = format!("{{{hidden}}}");
+            assert_eq!(
+                sent_to(&request, None, None, form(AnswerForm::Whole)).unwrap(),
+                expected,
+                "{request}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_makes_an_answer_longer_than_its_limit() {
+        let least = |request: Value, limit: LimitForm| {
+            let form = Form { limit, ..form(AnswerForm::Whole) };
+            let sent = sent_to(&request.to_string(), Some(9), None, form).unwrap();
+            (sent["min_tokens"].clone(), sent.get("prompt_logprobs").is_some())
+        };
+        assert_eq!(
+            least(json!({"min_tokens": 4000, "prompt_logprobs": 1}), LimitForm::Usual),
+            (json!(null), false)
+        );
+        assert_eq!(least(json!({"min_tokens": 9}), LimitForm::Usual), (json!(9), false));
+        assert_eq!(least(json!({"min_tokens": "4000"}), LimitForm::Usual), (json!(null), false));
+        assert_eq!(least(json!({"min_tokens": 9}), LimitForm::Untold), (json!(null), false));
+    }
+
+    #[test]
+    fn what_costs_the_operator_more_than_tokens_is_sent_only_where_it_is_allowed() {
+        let mut request = json!({"model": "a", "top_k": 3});
+        for field in SPENDING_FIELDS {
+            request[field] = json!({});
+        }
+        let expected = json!({"model": "backend-name", "stream": false, "top_k": 3});
+        assert_eq!(sent(&request, None, AnswerForm::Whole), expected);
+        let form = Form { may_spend: true, ..form(AnswerForm::Whole) };
+        let sent = sent_to(&request.to_string(), None, None, form).unwrap();
+        assert!(SPENDING_FIELDS.iter().all(|field| sent.get(*field).is_some()));
     }
 
     #[test]
@@ -452,8 +532,7 @@ mod tests {
             let request = format!("{{\"model\":\"small\"{}}}", fields.iter().map(|field| format!(",{field}")).collect::<String>());
             let Ok(raw) = RawValue::from_string(request) else { return Ok(()) };
             let Ok(request) = ChatRequest::parse(&raw, Some(cap)) else { return Ok(()) };
-            let form = Form { answer: AnswerForm::StreamWithUsage, limit: LimitForm::Usual };
-            let body = request.body("small", form, request.limit(None).unwrap()).unwrap();
+            let body = request.body("small", form(AnswerForm::StreamWithUsage), request.limit(None).unwrap()).unwrap();
             let text = String::from_utf8(body).unwrap();
             let body: Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(as_go_reads(&body, "model"), [json!("small")]);

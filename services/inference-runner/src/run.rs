@@ -9,15 +9,16 @@ use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError
 use t4t_clock::SharedClock;
 use tokio::sync::mpsc;
 
+use crate::asking::{ask, says_no_chat};
 use crate::assembly::Defaults;
-use crate::backend::{AWAY, Backend, Failure};
+use crate::backend::{AWAY, Backend};
 use crate::catalogue::Route;
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 use crate::feed::Feed;
 use crate::naming::is_same_model;
 use crate::patience::{OutOfPatience, Patience};
-use crate::request::{AnswerForm, ChatRequest, Form, LimitForm, of_fault};
+use crate::request::{AnswerForm, ChatRequest, of_fault};
 use crate::transcript::{Step, Terms, Transcript};
 
 /// How long a backend may take to close a stream whose answer is whole, or to send the usage.
@@ -81,12 +82,8 @@ impl Run {
         match outcome {
             Ok(_) => self.directory.succeeded(route),
             Err(RunnerError::Refused { refusal }) if refusal.blames_request() => {
-                let text = refusal.message.to_lowercase();
-                let is_certain = text.contains("does not support chat");
-                let is_about_chat = text.contains("support")
-                    && ["chat", "complet", "generat"].iter().any(|word| text.contains(word));
-                if is_certain || is_about_chat || text.contains("embedding model") {
-                    self.directory.doubt(route, is_certain);
+                if says_no_chat(&refusal.message) {
+                    self.directory.doubt(route);
                 }
             }
             Err(error) if is_backends_fault(error) && !is_slow => {
@@ -160,8 +157,8 @@ impl<'a> Attempt<'a> {
         }
         let mut patience = Patience::new(self.run.clock.clone(), self.run.limits.first_token);
         let context = self.context(&mut patience).await?;
-        let limit = self.request.limit(context)?;
-        let response = self.ask(limit, &mut patience).await?;
+        let asking = ask(backend, &self.route.model.id, self.request, context, AnswerForm::StreamWithUsage);
+        let response = patience.wait_for(asking).await??;
         self.read(response, &mut patience).await?;
         self.finish()
     }
@@ -176,20 +173,6 @@ impl<'a> Attempt<'a> {
             return Ok(loaded.or(model.trained_context_tokens));
         }
         Ok(model.max_context_tokens.or(model.trained_context_tokens))
-    }
-
-    /// Asks for a stream with usage, and for less where the backend knows less.
-    async fn ask(&self, limit: Option<u64>, patience: &mut Patience) -> Result<Response, RunnerError> {
-        let mut form = Form { answer: AnswerForm::StreamWithUsage, limit: LimitForm::Usual };
-        loop {
-            let body = self.request.body(self.route.model.id.as_str(), form, limit)?;
-            let failure = match patience.wait_for(self.route.backend.complete(&body)).await? {
-                Ok(response) => return Ok(response),
-                Err(failure) => failure,
-            };
-            let may_drop_limit = limit.is_some() && !self.request.is_own(limit);
-            form = simpler(form, &failure, may_drop_limit).ok_or(failure)?;
-        }
     }
 
     /// Reads the answer, whatever form it has.
@@ -294,43 +277,6 @@ impl<'a> Attempt<'a> {
             model: self.run.call.model.to_string(),
         }
     }
-}
-
-/// The next simpler form to ask in, if the refusal is about the form.
-fn simpler(form: Form, failure: &Failure, may_drop_limit: bool) -> Option<Form> {
-    let Failure::Refused { refusal, body } = failure else { return None };
-    if !refusal.blames_request() {
-        return None;
-    }
-    let text = body.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if form.limit == LimitForm::Usual
-        && text.contains("max_tokens")
-        && text.contains("use 'max_completion_tokens'")
-    {
-        return Some(Form { limit: LimitForm::Newer, ..form });
-    }
-    // It counts the prompt otherwise than we do; without a limit it gives the room there is.
-    let is_about_length = says(&[
-        "context_length",
-        "context length",
-        "context window",
-        "max_tokens",
-        "max_model_len",
-        "maximum context",
-    ]);
-    if may_drop_limit && form.limit != LimitForm::Untold && is_about_length {
-        return Some(Form { limit: LimitForm::Untold, ..form });
-    }
-    if !says(&["stream", "include_usage"]) {
-        return None;
-    }
-    let answer = match form.answer {
-        AnswerForm::StreamWithUsage => AnswerForm::Stream,
-        AnswerForm::Stream => AnswerForm::Whole,
-        AnswerForm::Whole => return None,
-    };
-    Some(Form { answer, ..form })
 }
 
 fn refused(backend: &Backend, reason: &dyn std::fmt::Display) -> RunnerError {

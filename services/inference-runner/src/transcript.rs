@@ -1,11 +1,11 @@
 //! An answer as it comes: what is passed on, what is counted, and whether it is over.
 
-use serde_json::value::RawValue;
 use t4t_api::inference_runner::{FinishedRun, RunEvent, RunnerError};
 use t4t_protocol::Refusal;
 
 use crate::assembly::{Assembly, Defaults, as_chunk, is_whole};
 use crate::chunk::Chunk;
+use crate::finishing;
 use crate::metering::{Meter, PromptSize};
 
 /// Why a choice that was cut has ended.
@@ -85,6 +85,10 @@ impl Transcript {
         self.meter.came_in_one_piece();
         self.add(fields)?;
         self.done = true;
+        // What is cut at its end is not passed on before.
+        if self.excess().is_some() {
+            return Ok(Step::Skip);
+        }
         Ok(Step::Pass(RunEvent::Chunk { chunk, counted: self.meter.counted() }))
     }
 
@@ -94,6 +98,12 @@ impl Transcript {
         let is_too_long = self.assembly.kept_bytes() > self.terms.max_bytes;
         self.cut = is_too_long || self.terms.cap.is_some_and(|cap| self.meter.is_past(cap));
         Ok(())
+    }
+
+    /// The cap and how many tokens the answer has, if those are clearly more.
+    fn excess(&self) -> Option<(u64, u64)> {
+        let cap = self.terms.cap?;
+        Some((cap, self.meter.excess(self.assembly.usage(), cap)?))
     }
 
     /// What a backend's error means: its refusal as long as nothing was answered.
@@ -148,10 +158,16 @@ impl Transcript {
         if self.cut && self.counted() == 0 {
             return Err(failed("its answer says nothing and does not end"));
         }
-        let usage = self.meter.bill(self.assembly.usage(), prompt, self.terms.cap);
-        let response = self.assembly.into_response(usage, self.cut.then_some(CUT), defaults);
-        let response: Box<RawValue> = serde_json::value::to_raw_value(&response)
-            .map_err(|_| failed("its answer can't be written as JSON"))?;
+        let excess = self.excess();
+        let mut usage = self.meter.bill(self.assembly.usage(), prompt, self.terms.cap);
+        let (mut response, reported) = self.assembly.into_response(self.cut.then_some(CUT), defaults);
+        if let Some((cap, tokens)) = excess {
+            finishing::cut_to(&mut response, cap, tokens);
+        }
+        // Of what is left out nothing is billed.
+        usage.completion = usage.completion.min(finishing::most_tokens(&mut response));
+        response.insert("usage".into(), finishing::usage(reported, usage));
+        let response = finishing::written(response).map_err(failed)?;
         Ok(FinishedRun { response, usage })
     }
 }

@@ -236,3 +236,146 @@ async fn the_time_to_wait_and_the_code_of_a_busy_backend_survive() {
         (Some("rate_limit_exceeded"), Some("rate_limit"))
     );
 }
+
+/// A backend with one model that answers chats like this.
+async fn chatting(reply: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> RawBackend {
+    RawBackend::start(move |asked: &Asked| match asked.path.as_str() {
+        "/v1/models" => Reply::models(&[json!({"id": "m", "max_model_len": 4096})]),
+        CHAT => reply(asked),
+        _ => not_found(),
+    })
+    .await
+}
+
+fn bad_request(message: &str) -> Reply {
+    Reply::json(400, &json!({"error": {"message": message}}))
+}
+
+#[actix_web::test]
+async fn what_the_payment_limits_is_never_asked_without_a_limit() {
+    let backend = RawBackend::start(vllm(4096, 4080)).await;
+    let rig = runner(&backend).await;
+    let (response, ..) = rig.run(prompt(1000, 50)).await.answer();
+    assert_eq!(content(&response), "fine");
+    let limits = |from: usize| -> Vec<Option<u64>> {
+        backend.asked(CHAT)[from..].iter().map(|asked| asked.body["max_tokens"].as_u64()).collect()
+    };
+    assert_eq!(limits(0), [Some(50), Some(25), Some(12)]);
+    // The prompt looks as if it left less room than is paid for: also then it is the payment that limits.
+    assert!(rig.run(prompt(4070, 2000)).await.end.is_ok());
+    assert!(limits(3).iter().all(Option::is_some), "{:?}", limits(3));
+}
+
+#[actix_web::test]
+async fn an_answer_in_one_piece_that_is_longer_than_paid_is_cut() {
+    let backend = chatting(|asked| {
+        if asked.body["stream"] == true {
+            return bad_request("not available when stream=True");
+        }
+        let mut whole = answer(&"word".repeat(4000));
+        whole["usage"]["completion_tokens"] = json!(4000);
+        Reply::json(200, &whole)
+    })
+    .await;
+    let rig = runner(&backend).await;
+    let outcome = rig.run(prompt(10, 20)).await;
+    assert!(outcome.chunks.is_empty(), "what is cut is not passed on before");
+    let (response, _, completion) = outcome.answer();
+    assert_eq!((content(&response).len(), completion), (80, 20));
+    assert_eq!(response["choices"][0]["finish_reason"], "length");
+}
+
+#[actix_web::test]
+async fn the_end_of_a_stream_that_comes_all_at_once_is_cut_too() {
+    let backend = chatting(|_| {
+        let delta = |text: &str| json!({"choices": [{"index": 0, "delta": {"content": text}}]}).to_string();
+        let end = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+        let body = format!(
+            "data: {}\n\ndata: {}\n\ndata: {end}\n\ndata: [DONE]\n\n",
+            delta("w"),
+            delta(&"word".repeat(1000))
+        );
+        Reply::whole(200, "text/event-stream", body.as_bytes())
+    })
+    .await;
+    let rig = runner(&backend).await;
+    let (response, _, completion) = rig.run(prompt(10, 20)).await.answer();
+    assert!(content(&response).len() <= 200 && completion <= 20, "{}", content(&response).len());
+    assert_eq!(response["choices"][0]["finish_reason"], "length");
+}
+
+#[actix_web::test]
+async fn a_model_that_takes_the_limit_under_its_newer_name_is_tried_with_that() {
+    let backend = chatting(|asked| match &asked.body {
+        body if body.get("max_tokens").is_some() => bad_request(
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        ),
+        body if body["max_completion_tokens"].as_u64() < Some(16) => {
+            bad_request("Could not finish the message because max_tokens or model output limit was reached")
+        }
+        _ => Reply::json(200, &answer("fine")),
+    })
+    .await;
+    let mut config = config(&endpoints(std::slice::from_ref(&backend.url)));
+    config.probe_new_models = true;
+    let rig = Rig::start(Way::Mailbox, config).await;
+    assert_eq!(rig.models().await, ["m"]);
+    assert_eq!(backend.asked(CHAT).last().unwrap().body["max_completion_tokens"], 64);
+}
+
+#[actix_web::test]
+async fn a_request_that_a_backend_repeats_takes_no_model_off_the_market() {
+    let backend = chatting(|asked| match asked.body["reasoning_effort"].as_str() {
+        Some(effort) => bad_request(&format!("reasoning_effort: {effort:?} is none")),
+        None if asked.body["max_tokens"] == 1 => bad_request("temperature is not supported"),
+        None => Reply::json(200, &answer("fine")),
+    })
+    .await;
+    let rig = runner(&backend).await;
+    let echo = RunInference {
+        model: "m".parse().unwrap(),
+        ..chat(
+            json!({"messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "does not support chat"}),
+        )
+    };
+    let is_tried = async || backend.asked(CHAT).iter().any(|asked| asked.body["max_tokens"] == 1);
+    assert!(rig.run(echo.clone()).await.end.is_err());
+    rig::eventually("try", rig::PATIENCE * 10, is_tried).await;
+    rig.running.discover().await;
+    assert_eq!(rig.models().await, ["m"], "a probe that fails for another reason says nothing of chats");
+    assert!(rig.run(prompt(10, 50)).await.end.is_ok());
+    let tries = backend.asked(CHAT).len();
+    assert!(rig.run(echo).await.end.is_err());
+    rig.running.discover().await;
+    assert_eq!(
+        (rig.models().await, backend.asked(CHAT).len()),
+        (vec!["m".to_owned()], tries + 1),
+        "it answered before"
+    );
+}
+
+#[actix_web::test]
+async fn what_leaves_is_what_a_gateway_reads() {
+    for error in [json!(false), json!(""), json!({}), json!(null), json!([]), json!(0)] {
+        let said = error.clone();
+        let backend = chatting(move |_| {
+            let mut whole = answer("fine");
+            whole["error"] = said.clone();
+            whole["choices"][0]["error"] = said.clone();
+            whole["choices"][0]["message"]["function_call"] = json!([]);
+            whole["choices"][0]["message"]["tool_calls"] =
+                json!([{"function": {"arguments": "x".repeat(400)}}]);
+            whole["usage"]["completion_tokens"] = json!(300);
+            whole["usage"]["x"] = json!("y".repeat(5000));
+            Reply::json(200, &whole)
+        })
+        .await;
+        let rig = runner(&backend).await;
+        let (response, _, completion) = rig.run(prompt(10, 1000)).await.answer();
+        assert!(response.get("error").is_none() && response["choices"][0].get("error").is_none(), "{error}");
+        let expected = json!({"role": "assistant", "content": "fine"});
+        assert_eq!(response["choices"][0]["message"], expected);
+        assert!(completion <= 4 + 16, "{completion} tokens of what is left out are billed");
+        assert!(response["usage"].to_string().len() < 4096);
+    }
+}

@@ -183,13 +183,33 @@ fn holds_address(value: &Value) -> bool {
     }
 }
 
+/// Fields of a tool that is a function of the app's.
+const OF_TOOLS: [&str; 5] = ["type", "function", "custom", "strict", "cache_control"];
+
 /// The first tool that is no function of the app's: a backend that knew it would search, dial or run something.
 pub(super) fn foreign_tool(tools: &Value) -> Option<RequestFault> {
-    let kind = |tool: &Value| tool.get("type").and_then(Value::as_str).unwrap_or("function").to_owned();
-    let tools = tools.as_array()?.iter().enumerate();
-    let (index, tool) =
-        tools.into_iter().find(|(_, tool)| !matches!(kind(tool).as_str(), "function" | "custom"))?;
-    let at = format!("tools[{index}].type");
-    let problem = format!("{at} is {:?}: only functions of the app are served", kind(tool));
-    Some(RequestFault::new(at, "invalid_value", problem))
+    let tools = match tools {
+        Value::Null => return None,
+        Value::Array(tools) => tools,
+        _ => return Some(no_function("tools", "is not an array of functions")),
+    };
+    tools.iter().enumerate().find_map(|(index, tool)| {
+        let at = format!("tools[{index}]");
+        let kind = match tool.get("type") {
+            None | Some(Value::Null) => "function",
+            Some(kind) => kind.as_str().unwrap_or_default(),
+        };
+        if !matches!(kind, "function" | "custom") {
+            return Some(no_function(&format!("{at}.type"), &format!("is {kind:?}")));
+        }
+        if !tool.get(kind).is_some_and(Value::is_object) {
+            return Some(no_function(&at, &format!("has no {kind}")));
+        }
+        let other = tool.as_object()?.keys().find(|field| !OF_TOOLS.contains(&field.as_str()))?;
+        Some(no_function(&format!("{at}.{other}"), "is not a field of a function"))
+    })
+}
+
+fn no_function(at: &str, why: &str) -> RequestFault {
+    RequestFault::new(at, "invalid_value", format!("{at} {why}: only functions of the app are served"))
 }

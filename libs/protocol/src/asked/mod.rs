@@ -17,10 +17,16 @@ use crate::sizing::{choices_of, max_tokens_of};
 use members::Members;
 use names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_names};
 
-pub use names::OVERRULING_FIELDS;
+pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
 
 /// Answers per request; OpenAI's own limit.
 pub const MAX_CHOICES: u64 = 128;
+
+/// Texts at which an answer may be told to stop; OpenAI takes four.
+const MAX_STOPS: usize = 16;
+
+/// The longest of them, in bytes. A backend holds back as much of the answer, to see whether the text comes.
+const MAX_STOP_BYTES: usize = 1024;
 
 /// A request that could not be served as it was paid. The text names what to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +88,9 @@ impl Asked {
         if let Some(options) = fields.get("stream_options").filter(|options| options.get().starts_with('{')) {
             check_names(&Members::read(options)?, "stream_options.", &IN_STREAM_OPTIONS)?;
         }
+        if let Some(stop) = fields.get("stop") {
+            check_stop(&value(stop)?)?;
+        }
         let mut foreign_media = None;
         if let Some(messages) = fields.get("messages") {
             foreign_media = check_messages(messages)?;
@@ -111,6 +120,22 @@ fn limit_fault(error: &crate::SizingError) -> RequestFault {
         _ => "max_tokens",
     };
     RequestFault::new(field, "invalid_type", error.to_string())
+}
+
+/// Refuses texts to stop at that are too many or too long.
+fn check_stop(stop: &Value) -> Result<(), RequestFault> {
+    let fits = |text: &Value| text.as_str().is_some_and(|text| text.len() <= MAX_STOP_BYTES);
+    let is_fine = match stop {
+        Value::Null => true,
+        Value::Array(texts) => texts.len() <= MAX_STOPS && texts.iter().all(fits),
+        text => fits(text),
+    };
+    if is_fine {
+        return Ok(());
+    }
+    let problem =
+        format!("stop is a text or up to {MAX_STOPS} texts, each of at most {MAX_STOP_BYTES} bytes");
+    Err(RequestFault::new("stop", "invalid_value", problem))
 }
 
 fn value(raw: &RawValue) -> Result<Value, RequestFault> {

@@ -4,9 +4,10 @@ use super::RequestFault;
 use super::members::Members;
 
 /// Fields of a request that decide which model answers, how long and how often.
-pub(super) const OF_REQUESTS: [&str; 15] = [
+pub(super) const OF_REQUESTS: [&str; 16] = [
     "model",
     "messages",
+    "stop",
     "max_tokens",
     "max_completion_tokens",
     "n",
@@ -65,6 +66,28 @@ pub const OVERRULING_FIELDS: [&str; 25] = [
     "best_of",
     "use_beam_search",
     "options",
+];
+
+/// Fields with which a request would have a hosted backend search, run something or serve it dearer, at its operator's
+/// expense. Only a backend whose operator allows it is given them.
+pub const SPENDING_FIELDS: [&str; 17] = [
+    "web_search_options",
+    "web_search",
+    "search_parameters",
+    "search_options",
+    "search_settings",
+    "search_mode",
+    "search_recency_filter",
+    "search_domain_filter",
+    "enable_search",
+    "plugins",
+    "provider",
+    "service_tier",
+    "compound_custom",
+    "mcp_servers",
+    "container",
+    "prediction",
+    "cached_content",
 ];
 
 /// Refuses a field that is given twice, and one that is another spelling of a field that is read.

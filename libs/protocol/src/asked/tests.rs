@@ -143,8 +143,54 @@ fn what_a_backend_would_have_to_fetch_is_named() {
     assert_eq!(foreign_media(&json!({"type": "image", "image": "http://a"})).unwrap(), "messages[0].content");
     let request = json!({"messages": [{"role": "user", "content": "x", "images": ["http://a"]}]}).to_string();
     assert_eq!(read(&request).unwrap().foreign_media.unwrap().param.unwrap(), "messages[0].images");
-    let request = json!({"tools": [{"function": {}}, {"type": "mcp", "server_url": "http://a"}]}).to_string();
+    let request = json!({"tools": [{"function": {"name": "f"}}, {"type": "mcp", "server_url": "http://a"}]})
+        .to_string();
     assert_eq!(read(&request).unwrap().foreign_media.unwrap().param.unwrap(), "tools[1].type");
+}
+
+#[test]
+fn a_tool_that_is_no_function_of_the_apps_is_named() {
+    let foreign = |tools: Value| {
+        let request = json!({ "tools": tools }).to_string();
+        read(&request).unwrap().foreign_media.map(|fault| fault.param.unwrap())
+    };
+    for (tools, param) in [
+        (json!([{"googleSearch": {}}]), "tools[0]"),
+        (json!([{"type": "function", "googleSearch": {}}]), "tools[0]"),
+        (
+            json!([{"type": "function", "function": {"name": "f"}, "googleSearch": {}}]),
+            "tools[0].googleSearch",
+        ),
+        (json!([{"type": ["function"], "function": {"name": "f"}}]), "tools[0].type"),
+        (json!([{"type": "custom", "function": {"name": "f"}}]), "tools[0]"),
+        (json!(["googleSearch"]), "tools[0]"),
+        (json!({"googleSearch": {}}), "tools"),
+    ] {
+        assert_eq!(foreign(tools.clone()).as_deref(), Some(param), "{tools}");
+    }
+    for tools in [
+        json!(null),
+        json!([]),
+        json!([{"function": {"name": "f"}}]),
+        json!([{"type": "function", "function": {"name": "f", "strict": true}, "cache_control": {"type": "ephemeral"}}]),
+        json!([{"type": "custom", "custom": {"name": "f"}}]),
+    ] {
+        assert_eq!(foreign(tools.clone()), None, "{tools}");
+    }
+}
+
+#[test]
+fn texts_to_stop_at_are_few_and_short() {
+    let stop = |stop: Value| read(&json!({ "stop": stop }).to_string()).map_err(|fault| fault.param.unwrap());
+    for fine in [json!(null), json!("x".repeat(1024)), json!([]), json!(vec!["x".repeat(1024); 16])] {
+        assert!(stop(fine).is_ok());
+    }
+    for wrong in
+        [json!("x".repeat(1025)), json!(vec!["x"; 17]), json!(["a", "x".repeat(1025)]), json!([1]), json!({})]
+    {
+        assert_eq!(stop(wrong).unwrap_err(), "stop");
+    }
+    assert_eq!(read(r#"{"Stop":"x"}"#).unwrap_err().param.as_deref(), Some("Stop"));
 }
 
 /// A field's name as a reader in Go folds it.

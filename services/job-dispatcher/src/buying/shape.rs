@@ -26,7 +26,7 @@ pub(super) struct Shape<'a> {
     choices: Choices,
     #[serde(default, borrow)]
     usage: Option<&'a RawValue>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "error_if_any")]
     pub(super) error: Option<Decline>,
 }
 
@@ -123,6 +123,7 @@ struct Message {
     refusal: Option<Said>,
     tool_calls: Option<Vec<ToolCall>>,
     /// A call as it was before there were several.
+    #[serde(default, deserialize_with = "call_if_any")]
     function_call: Option<Function>,
 }
 
@@ -169,6 +170,27 @@ impl Function {
     fn bytes(&self) -> u64 {
         self.name.0.saturating_add(self.arguments.0).max(1)
     }
+}
+
+/// Some backends write an error that is none into every answer.
+fn error_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decline>, D::Error> {
+    let said = Value::deserialize(deserializer)?;
+    let is_none = match &said {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    if is_none { Ok(None) } else { Decline::deserialize(said).map(Some).map_err(de::Error::custom) }
+}
+
+/// A call that is no object is none, and no reason to take the answer for none.
+fn call_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Function>, D::Error> {
+    let said = Box::<RawValue>::deserialize(deserializer)?;
+    if !said.get().starts_with('{') {
+        return Ok(None);
+    }
+    serde_json::from_str(said.get()).map(Some).map_err(de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -293,6 +315,25 @@ mod tests {
             assert_eq!(usage(odd), None, "{odd}");
         }
     }
+
+    #[test]
+    fn an_error_or_a_call_that_is_none_is_none() {
+        let error = |error: &str| {
+            let text = format!(r#"{{"choices":[],"error":{error}}}"#);
+            Shape::read(&text).unwrap().error.is_some()
+        };
+        for none in ["null", "false", r#""""#, "{}"] {
+            assert!(!error(none), "{none}");
+        }
+        for one in [r#""no""#, r#"{"message":"no"}"#, "true", "7"] {
+            assert!(error(one), "{one}");
+        }
+        for none in ["null", "[]", r#""""#, "false"] {
+            assert!(is_sound(&format!(r#"{{"content":"hi","function_call":{none}}}"#)), "{none}");
+        }
+        assert!(!is_sound(r#"{"function_call":{}}"#));
+    }
+
     #[test]
     fn bytes_that_are_delivered_are_counted_and_nothing_else() {
         let shape = |message: &str| {
