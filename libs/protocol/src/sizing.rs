@@ -247,8 +247,7 @@ fn bytes_of_part(part: &Value) -> u64 {
 /// What a medium says beside its data.
 fn bytes_beside_data(medium: &Value) -> u64 {
     let fields = medium.as_object().into_iter().flatten();
-    let others =
-        fields.filter(|(name, value)| !(value.is_string() && MEDIUM_DATA.contains(&name.as_str())));
+    let others = fields.filter(|(name, value)| !(value.is_string() && MEDIUM_DATA.contains(&name.as_str())));
     others.map(|(name, value)| bytes_of_field(name, value)).sum()
 }
 

@@ -128,7 +128,9 @@ fn every_digit_of_a_number_counts() {
     for numbers in [numbers, negative] {
         for request in [
             format!(r#"{{"messages":[],"tools":{numbers}}}"#),
-            format!(r#"{{"messages":[{{"role":"user","content":[{{"type":"x","text":"","x":{numbers}}}]}}]}}"#),
+            format!(
+                r#"{{"messages":[{{"role":"user","content":[{{"type":"x","text":"","x":{numbers}}}]}}]}}"#
+            ),
             format!(r#"{{"messages":[{{"role":"user","content":{{"x":{numbers}}}}}]}}"#),
         ] {
             let estimate = estimate_prompt_tokens(&serde_json::from_str(&request).unwrap());
