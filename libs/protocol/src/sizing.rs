@@ -3,7 +3,7 @@
 //! Both sides estimate by the same rule, in integers: characters of the messages, never a tokenizer. A provider that
 //! counted otherwise would answer more than it is paid for.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 use t4t_types::{TokenPrices, TokenUsage, Xbzz};
 
 use crate::canonical::{Json, canonicalize};
@@ -19,6 +19,8 @@ const CHARS_PER_OPAQUE_PART: u64 = 4096;
 /// Fields under which a part of a message holds a picture, a sound or a file.
 const MEDIA: [&str; 7] =
     ["image_url", "input_image", "input_audio", "audio_url", "video_url", "file", "file_data"];
+/// Fields of such a medium that hold the picture itself, or where it lies: of that the length says nothing.
+const MEDIUM_DATA: [&str; 3] = ["url", "data", "file_data"];
 /// Bytes of a request beside its messages' content that count as nothing: the tools of a usual agent. The reference counts
 /// none at all, so that a provider which charged for all of it would turn its gateways away; one that charged for none
 /// would read a book for the price of a word.
@@ -159,8 +161,9 @@ impl EscrowSizing {
     }
 }
 
-/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message among them, and of
-/// the bytes beyond 16 KiB that stand elsewhere (in tools, in calls of them), at least [`MIN_PROMPT_TOKENS`].
+/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message and 4,096 for each
+/// picture among them, and of the bytes beyond 16 KiB that stand elsewhere (in tools, in calls of them, in a part beside
+/// its text), at least [`MIN_PROMPT_TOKENS`].
 pub fn estimate_prompt_tokens(request: &Value) -> u64 {
     let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let chars: u64 =
@@ -184,11 +187,9 @@ const TOKENS_PER_TOOL_CALL: u64 = 32;
 /// pictures add. A provider bills no more, and a gateway takes no more for honest.
 pub fn most_prompt_tokens(request_bytes: usize, messages: &Value) -> u64 {
     let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
-    let is_opaque =
-        |part: &&Value| part.as_str().or_else(|| part.get("text").and_then(Value::as_str)).is_none();
     let opaque_in = |message: &Value| {
         let parts = message.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        parts.iter().filter(is_opaque).count() as u64
+        parts.iter().map(opaque_in_part).sum::<u64>()
     };
     let opaque: u64 = messages.iter().map(opaque_in).sum();
     let bytes = u64::try_from(request_bytes).unwrap_or(u64::MAX);
@@ -206,39 +207,106 @@ pub const fn most_completion_tokens(bytes: u64, choices: u64, tool_calls: u64) -
         .saturating_add(TOKENS_PER_TOOL_CALL.saturating_mul(tool_calls))
 }
 
-/// Bytes of the texts and names in a request that [`chars_of`] does not see.
+/// Bytes of a request that [`chars_of`] does not see: of its JSON everything but the counted texts, the media and a
+/// message's own 16.
 fn bytes_elsewhere(request: &Value) -> u64 {
     let Some(fields) = request.as_object() else { return 0 };
-    let messages = fields.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let others = fields.iter().filter(|(name, _)| *name != "messages");
-    let others: u64 = others.map(|(name, value)| name.len() as u64 + bytes_in(value)).sum();
-    others + messages.iter().map(bytes_beside_content).sum::<u64>()
-}
-
-fn bytes_beside_content(message: &Value) -> u64 {
-    let Some(fields) = message.as_object() else { return 0 };
     let bytes = fields.iter().map(|(name, value)| match (name.as_str(), value) {
-        ("content", Value::Array(parts)) => parts.iter().map(bytes_of_opaque_part).sum(),
-        ("content", _) => 0,
-        (_, value) => bytes_in(value),
+        ("messages", Value::Array(messages)) => messages.iter().map(bytes_beside_content).sum(),
+        _ => bytes_of_field(name, value),
     });
     bytes.sum()
 }
 
-/// What stands in a part that counts as a picture, unless it is the picture: of that the length says nothing.
-fn bytes_of_opaque_part(part: &Value) -> u64 {
-    let is_text = part.is_string() || part.get("text").is_some_and(Value::is_string);
-    let is_medium = MEDIA.iter().any(|name| part.get(name).is_some());
-    if is_text || is_medium { 0 } else { bytes_in(part) }
+fn bytes_beside_content(message: &Value) -> u64 {
+    let Some(fields) = message.as_object() else { return bytes_in(message) };
+    let bytes = fields.iter().map(|(name, value)| match (name.as_str(), value) {
+        ("content", Value::Array(parts)) => parts.iter().map(bytes_of_part).sum(),
+        ("content", Value::Null | Value::String(_)) => 0,
+        ("content", other) => bytes_in(other).saturating_sub(chars_of_json(other)),
+        _ => bytes_of_field(name, value),
+    });
+    bytes.sum::<u64>().saturating_sub(CHARS_PER_MESSAGE)
 }
 
+/// What stands in a part beside its one counted text and its media. A backend may feed any of it to its model: some do
+/// so with a part's `refusal` and `thinking`.
+fn bytes_of_part(part: &Value) -> u64 {
+    let Some(fields) = part.as_object() else {
+        // The comma and the quotes: a hundred thousand empty texts are no empty prompt.
+        return if part.is_string() { 3 } else { bytes_in(part) };
+    };
+    let bytes = fields.iter().map(|(name, value)| match value {
+        Value::String(_) if name == "text" => 0,
+        medium if is_medium(name, medium) => bytes_beside_data(medium),
+        value => bytes_of_field(name, value),
+    });
+    2 + bytes.sum::<u64>()
+}
+
+/// What a medium says beside its data.
+fn bytes_beside_data(medium: &Value) -> u64 {
+    let fields = medium.as_object().into_iter().flatten();
+    let others = fields.filter(|(name, value)| !(value.is_string() && MEDIUM_DATA.contains(&name.as_str())));
+    others.map(|(name, value)| bytes_of_field(name, value)).sum()
+}
+
+/// Whether a part's field holds a picture, a sound or a file: not if it is empty.
+fn is_medium(name: &str, value: &Value) -> bool {
+    let has_content = match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    };
+    has_content && MEDIA.contains(&name)
+}
+
+/// The media of a part, one at least if it has no text.
+fn opaque_in_part(part: &Value) -> u64 {
+    let media = part.as_object().into_iter().flatten().filter(|(name, value)| is_medium(name, value)).count();
+    (media as u64).max(u64::from(text_of(part).is_none()))
+}
+
+fn text_of(part: &Value) -> Option<&str> {
+    part.as_str().or_else(|| part.get("text").and_then(Value::as_str))
+}
+
+fn bytes_of_field(name: &str, value: &Value) -> u64 {
+    // The colon and the comma.
+    bytes_of_text(name) + bytes_in(value) + 2
+}
+
+/// The length of a value as compact JSON, with every digit of its numbers.
 fn bytes_in(value: &Value) -> u64 {
     match value {
-        Value::String(text) => text.len() as u64,
-        Value::Array(items) => items.iter().map(bytes_in).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() as u64 + bytes_in(value)).sum(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => bytes_of_text(text),
+        Value::Array(items) => 2 + items.iter().map(|item| bytes_in(item) + 1).sum::<u64>(),
+        Value::Object(fields) => {
+            2 + fields.iter().map(|(name, value)| bytes_of_field(name, value)).sum::<u64>()
+        }
+        Value::Number(number) => digits_of(number),
+        Value::Null | Value::Bool(_) => 5,
     }
+}
+
+/// The most digits that a number had: an integer too large for 64 bits was read as a float, and backends that know
+/// longer integers show the model each of its digits.
+fn digits_of(number: &Number) -> u64 {
+    let text = match number.as_f64() {
+        Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float}"),
+        _ => number.to_string(),
+    };
+    text.len() as u64
+}
+
+/// The length of a text in JSON: quoted, and with what has to be escaped.
+fn bytes_of_text(text: &str) -> u64 {
+    let escaped = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    });
+    2 + escaped.sum::<u64>()
 }
 
 fn chars_of(content: Option<&Value>) -> u64 {
@@ -251,8 +319,7 @@ fn chars_of(content: Option<&Value>) -> u64 {
 }
 
 fn chars_of_part(part: &Value) -> u64 {
-    let text = part.as_str().or_else(|| part.get("text").and_then(Value::as_str));
-    text.map_or(CHARS_PER_OPAQUE_PART, utf16_length)
+    text_of(part).map_or(0, utf16_length) + CHARS_PER_OPAQUE_PART * opaque_in_part(part)
 }
 
 /// The length of what `JSON.stringify` gives.

@@ -67,7 +67,7 @@ impl Seller {
             JobHappening::Posted { .. } => {
                 self.courtesy.job_came();
                 // Jobs are taken in side by side: one slow read must not hold up the others' acknowledgements.
-                tokio::spawn(Arc::clone(self).consider(job));
+                tokio::spawn(Arc::clone(self).consider(job, event.block));
             }
             JobHappening::Acked => {}
             JobHappening::Claimed { response_hash, paid } => self.claimed(job, *response_hash, *paid).await?,

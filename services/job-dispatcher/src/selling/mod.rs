@@ -16,6 +16,7 @@ mod gate;
 mod late;
 mod ledger;
 mod pace;
+mod prices;
 mod readiness;
 mod reorg;
 mod request;

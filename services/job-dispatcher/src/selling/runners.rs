@@ -9,7 +9,7 @@ use t4t_api::inference_runner::{GetRunnerStatus, RunnerModel, RunnerStatus};
 use t4t_api::job_dispatcher::{RegisterRunner, RunnerShown};
 use t4t_api::{HttpClient, HttpClientConfig, InferenceRunner, TransportError};
 use t4t_clock::SharedClock;
-use t4t_types::{ModelId, RequestId, keccak256};
+use t4t_types::{ModelId, RequestId, TokenPrices, keccak256};
 use tokio::sync::Notify;
 use tracing::{debug, info};
 use url::Url;
@@ -264,16 +264,33 @@ impl Runners {
         book.say(now_ms, limit);
     }
 
-    /// The models on offer, each once, in order of name; also those that are away for the moment.
-    pub(super) fn models(&self) -> Vec<RunnerModel> {
+    /// The models on offer, each once, in order of name; also those that are away for the moment. A job may go to any
+    /// runner that has the model, so each is offered at the highest of their prices (`default_prices` where a runner
+    /// states none) and with the shortest context that one of them tells: no runner's word makes the others' work cheaper
+    /// than their operator set it. A runner whose backend is away counts: it may be back before the job begins.
+    pub(super) fn models(&self, default_prices: TokenPrices) -> Vec<RunnerModel> {
         let now_ms = self.clock.unix_millis();
         let book = self.book();
-        let mut models: Vec<RunnerModel> =
-            book.alive(now_ms).flat_map(|runner| runner.status.models.iter().cloned()).collect();
-        // A model that is away at one runner is not away as long as another one serves it.
-        models.sort_by(|a, b| (&a.model, a.away).cmp(&(&b.model, b.away)));
-        models.dedup_by(|a, b| a.model == b.model);
-        models
+        let mut models = BTreeMap::<ModelId, RunnerModel>::new();
+        for told in book.alive(now_ms).flat_map(|runner| &runner.status.models) {
+            let prices = told.prices.unwrap_or(default_prices);
+            let max_context_tokens = told.max_context_tokens.filter(|tokens| *tokens > 0);
+            let offered = models.entry(told.model.clone()).or_insert_with(|| RunnerModel {
+                prices: Some(prices),
+                max_context_tokens,
+                ..told.clone()
+            });
+            let so_far = offered.prices.unwrap_or(prices);
+            offered.prices = Some(TokenPrices {
+                input: so_far.input.max(prices.input),
+                output: so_far.output.max(prices.output),
+            });
+            offered.max_context_tokens =
+                offered.max_context_tokens.into_iter().chain(max_context_tokens).min();
+            // A model that is away at one runner is not away as long as another one serves it.
+            offered.away &= told.away;
+        }
+        models.into_values().collect()
     }
 
     /// Whether a runner that is not among `failed` serves the model, with or without a free slot.

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use t4t_api::inference_runner::{RunnerModel, RunnerStatus};
 use t4t_api::job_dispatcher::RegisterRunner;
 use t4t_clock::{ManualClock, SharedClock};
-use t4t_types::{ModelId, RequestId, UnixSeconds};
+use t4t_types::{ModelId, RequestId, TokenPrices, UnixSeconds, Xbzz};
 
 use super::{Runners, Slot};
 
@@ -26,7 +26,11 @@ fn runners(cap: Option<u32>) -> (Arc<Runners>, Arc<ManualClock>) {
 fn comes(runners: &Runners, name: &str, slots: u32, models: &[&str]) {
     let offered =
         |name: &&str| RunnerModel { model: model(name), prices: None, max_context_tokens: None, away: false };
-    let status = RunnerStatus { slots, busy: 0, models: models.iter().map(offered).collect() };
+    comes_with(runners, name, slots, models.iter().map(offered).collect());
+}
+
+fn comes_with(runners: &Runners, name: &str, slots: u32, models: Vec<RunnerModel>) {
+    let status = RunnerStatus { slots, busy: 0, models };
     let url = format!("http://{name}:7004").parse().unwrap();
     runners.register(RegisterRunner { runner: name.into(), url, status }).unwrap();
 }
@@ -157,4 +161,43 @@ async fn jobs_of_one_model_keep_no_other_models_runner_idle() {
     // Whoever asks first, the one that came first has the slot.
     assert!(waiting[3].as_mut().now_or_never().is_none());
     assert!(waiting[0].as_mut().now_or_never().is_some());
+}
+
+fn prices(input: u128, output: u128) -> TokenPrices {
+    TokenPrices { input: Xbzz::from_plur(input), output: Xbzz::from_plur(output) }
+}
+
+#[tokio::test]
+async fn no_runner_makes_a_model_cheaper_or_its_context_longer_than_another_tells() {
+    let offer = |prices, max_context_tokens, away| RunnerModel {
+        model: model("m"),
+        prices,
+        max_context_tokens,
+        away,
+    };
+    let (runners, clock) = runners(None);
+    // Far more that are free than honest ones: the order in which they are kept does not matter.
+    for number in 0..100 {
+        let free = offer(Some(prices(0, 0)), Some(1_000_000), number % 2 == 0);
+        comes_with(&runners, &format!("free-{number}"), 1, vec![free]);
+    }
+    comes_with(&runners, "dear-input", 1, vec![offer(Some(prices(7, 1)), Some(8192), false)]);
+    comes_with(&runners, "dear-output", 1, vec![offer(Some(prices(3, 9)), None, true)]);
+    comes_with(&runners, "unknown", 1, vec![offer(None, Some(0), true)]);
+    let offered = runners.models(prices(2, 5));
+    assert_eq!(offered, [offer(Some(prices(7, 9)), Some(8192), false)]);
+    let offered = runners.models(prices(70, 90));
+    assert_eq!(offered[0].prices, Some(prices(70, 90)), "a runner that states none has the usual prices");
+    clock.advance(LEASE);
+    assert_eq!(runners.models(prices(2, 5)), [], "the leases ended");
+}
+
+#[tokio::test]
+async fn a_model_is_away_once_no_runner_serves_it() {
+    let (runners, _clock) = runners(None);
+    let offer = |away| RunnerModel { model: model("m"), prices: None, max_context_tokens: None, away };
+    comes_with(&runners, "a", 1, vec![offer(true)]);
+    assert!(runners.models(prices(1, 1))[0].away);
+    comes_with(&runners, "b", 1, vec![offer(false)]);
+    assert!(!runners.models(prices(1, 1))[0].away);
 }

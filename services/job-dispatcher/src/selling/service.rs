@@ -26,6 +26,7 @@ use super::gate::{Gate, Trouble};
 use super::late::Late;
 use super::ledger::Ledger;
 use super::pace::Pace;
+use super::prices::ShownPrices;
 use super::runners::Runners;
 use crate::chronicle::Chronicle;
 use crate::courier::Courier;
@@ -115,6 +116,8 @@ pub(super) struct Seller {
     pub(super) on_offer: AtomicBool,
     /// How often the registry's entry may be changed.
     pub(super) pace: Pace,
+    /// What the registry shows of the prices here.
+    pub(super) shown_prices: ShownPrices,
     /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
     pub(super) registered_at_ms: AtomicU64,
     /// Jobs whose client was told that they were begun.
@@ -195,6 +198,7 @@ impl SellingService {
             told_ack: Jobs::default(),
             on_offer: AtomicBool::new(false),
             pace: Pace::default(),
+            shown_prices: ShownPrices::default(),
             registered_at_ms: AtomicU64::new(0),
             late: Late::default(),
             expired_at_ms: AtomicU64::new(0),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing};
+use t4t_api::inference_runner::RunnerModel;
+use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing, WatcherError};
 use t4t_api::settlement::{
     Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent,
     TransactionKey, TransactionOutcome,
@@ -88,7 +89,7 @@ impl Seller {
     /// What stands in the way of serving a job safely.
     async fn obstacle(&self) -> Result<Option<Trouble>, Obstacle> {
         // Models that are away stay in the shop window; a shop in which all are is closed.
-        if self.runners.models().iter().all(|model| model.away) {
+        if self.models().iter().all(|model| model.away) {
             // Closed now, it would refuse what comes between the first runner's word and the next look.
             if self.is_starting() && self.runners.are_apart() {
                 return Err(Obstacle::Passing("no runner has registered since the start".into()));
@@ -126,7 +127,7 @@ impl Seller {
     }
 
     async fn publish(&self) -> Result<(), Obstacle> {
-        let listing = self.own_listing().await?;
+        let listing = self.own_listing().await.map_err(Obstacle::passing)?;
         let Some(listing) = listing else {
             // A node may be behind the one that took the registration: an entry of our own making shows in a moment.
             let registered_at_ms = self.registered_at_ms.load(Ordering::Relaxed);
@@ -171,11 +172,13 @@ impl Seller {
         self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap: slots }).await
     }
 
-    async fn own_listing(&self) -> Result<Option<ProviderListing>, Obstacle> {
-        let found = self.watcher.ask(ListProviders { provider: Some(self.wallet) }).await;
-        let mut found = found.map_err(Obstacle::passing)?;
+    /// Reads this provider's entry, and notes the prices that it shows.
+    pub(super) async fn own_listing(&self) -> Result<Option<ProviderListing>, WatcherError> {
+        let mut found = self.watcher.ask(ListProviders { provider: Some(self.wallet) }).await?;
         let listing =
             found.pop().filter(|listing| listing.provider == self.wallet && listing.last_heartbeat.get() > 0);
+        let offerings = listing.as_ref().map_or(&[][..], |listing| &listing.offerings);
+        self.shown_prices.saw(offerings, self.clock.unix_millis());
         self.on_offer.store(
             listing.as_ref().is_some_and(|listing| listing.live && !listing.offerings.is_empty()),
             Ordering::Relaxed,
@@ -256,14 +259,19 @@ impl Seller {
         }
     }
 
+    /// What the runners offer together.
+    pub(super) fn models(&self) -> Vec<RunnerModel> {
+        self.runners.models(self.config.default_prices)
+    }
+
     fn wanted_offerings(&self) -> Vec<Offering> {
-        let mut models = self.runners.models();
+        let mut models = self.models();
         // The registry would refuse the whole list for one name; the runner has said so already.
         models.retain(|model| model.model.as_str().len() <= ModelId::MAX_OFFERED_BYTES);
         if models.len() > MAX_OFFERINGS {
             warn!(models = models.len(), "only the first {MAX_OFFERINGS} models by name are offered");
         }
-        let offering = |model: t4t_api::inference_runner::RunnerModel| Offering {
+        let offering = |model: RunnerModel| Offering {
             prices: model.prices.unwrap_or(self.config.default_prices),
             max_context_tokens: model.max_context_tokens.unwrap_or(0).into(),
             max_latency_seconds: MAX_LATENCY_SECONDS,
@@ -274,15 +282,22 @@ impl Seller {
 
     /// Whether a runner serves the model.
     pub(super) fn offers(&self, model: &ModelId) -> bool {
-        self.runners.models().iter().any(|offered| offered.model == *model)
+        self.models().iter().any(|offered| offered.model == *model)
     }
 
     /// What the model costs here now.
     pub(super) fn prices_of(&self, model: &ModelId) -> TokenPrices {
-        let models = self.runners.models();
-        let own =
-            models.into_iter().find(|offered| offered.model == *model).and_then(|offered| offered.prices);
+        let own = self
+            .models()
+            .into_iter()
+            .find(|offered| offered.model == *model)
+            .and_then(|offered| offered.prices);
         own.unwrap_or(self.config.default_prices)
+    }
+
+    /// What a job for the model that is found now is billed by: never more than its client may have planned by.
+    pub(super) fn billed_prices_of(&self, model: &ModelId) -> TokenPrices {
+        self.shown_prices.billed(model, self.prices_of(model), self.clock.unix_millis())
     }
 
     /// Leaves the market. Irreversible until the stake is withdrawn.

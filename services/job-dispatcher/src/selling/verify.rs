@@ -56,6 +56,22 @@ pub(super) fn judge(
     Verdict::Serve(model)
 }
 
+/// Blocks after which a job's deadline may honestly have passed: a minute's. A deadline is later than the acknowledgement's
+/// window of 30 s.
+const RECENT_BLOCKS: u64 = 12;
+
+/// Whether these can't be the terms of a job of which the chain told, `blocks_ago`, that it was posted to `provider`.
+/// The event and the terms may come from different endpoints, and one of them may lie.
+pub(super) fn contradicts(
+    terms: &JobTerms,
+    provider: Address,
+    chain_now: UnixSeconds,
+    blocks_ago: u64,
+) -> bool {
+    let is_past = chain_now > terms.delivery_deadline;
+    terms.status.is_open() && (terms.provider != provider || (is_past && blocks_ago <= RECENT_BLOCKS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +115,28 @@ mod tests {
         for status in [JobStatus::None, JobStatus::Claimed, JobStatus::Cancelled, JobStatus::TimedOut] {
             assert_eq!(with(|terms| terms.status = status), Verdict::Ignore);
         }
+    }
+
+    /// What the judge ignores of an open job that has just been posted to us is a lie, not a reason to look away.
+    #[test]
+    fn an_open_job_of_ours_is_never_ignored_on_the_word_of_one_endpoint() {
+        let lies = [
+            JobTerms { provider: Address::ZERO, ..good() },
+            JobTerms { delivery_deadline: UnixSeconds::new(1001), ..good() },
+            JobTerms { delivery_deadline: UnixSeconds::new(0), ..good() },
+            JobTerms { provider: Address::ZERO, status: JobStatus::Acked, ..good() },
+        ];
+        for lie in lies {
+            assert_eq!(verdict(&lie), Verdict::Ignore);
+            assert!(contradicts(&lie, US, UnixSeconds::new(1002), 1), "{lie:?}");
+        }
+        assert!(!contradicts(&good(), US, UnixSeconds::new(1002), 1));
+        let (old, over) = (UnixSeconds::new(5000), JobTerms { status: JobStatus::Claimed, ..good() });
+        assert!(
+            !contradicts(&good(), US, old, RECENT_BLOCKS + 1),
+            "posted long ago, and nobody took it back"
+        );
+        assert!(!contradicts(&over, Address::ZERO, old, 1), "settled");
     }
 
     #[test]

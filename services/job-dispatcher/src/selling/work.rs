@@ -22,7 +22,7 @@ use super::answer::{self, RunFailed};
 use super::request;
 use super::runners::{Slot, prefix_of};
 use super::service::Seller;
-use super::verify::{Verdict, judge};
+use super::verify::{Verdict, contradicts, judge};
 
 /// A backend is asked at most this often for one job: once more after a crash, and never after an answer is stored.
 const MAX_RUNS: u32 = 2;
@@ -38,6 +38,13 @@ const ANNOUNCE_AGAIN: [Duration; 2] = [Duration::from_secs(4), Duration::from_se
 
 /// For how long taking in a job is tried: beyond it the acknowledgement is due and the job can't be served.
 const TAKE_IN_MS: u64 = 60_000;
+
+/// For how long a job is read again whose terms can't be true: half of the acknowledgement's window, so that its refusal
+/// is in a block before the window ends, also where its event came late.
+const READ_AGAIN_MS: u64 = ACK_WINDOW_SECONDS * 1000 / 2;
+
+/// For how long a job waits at a start until the registry was read.
+const PRICES_WITHIN_MS: u64 = 8_000;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -73,6 +80,10 @@ pub(super) enum WorkError {
     NotThereYet,
     #[error("another job with the same request is being taken in")]
     TakenInNow,
+    #[error("the chain told that the job is this provider's, and its node says other terms")]
+    TermsDiffer,
+    #[error("the registry does not show this provider's prices yet")]
+    NoPricesYet,
     #[error("no runner has registered since the start")]
     NoRunnerYet,
     #[error("the answer can't be sealed: {0}")]
@@ -81,11 +92,11 @@ pub(super) enum WorkError {
 
 impl Seller {
     /// Looks at a job that the chain told of, and works on it if it is ours and open; tries again while that fails.
-    /// Safe to call again and again.
-    pub(super) async fn consider(self: Arc<Self>, job: JobId) {
+    /// Safe to call again and again. `block` is the one in which the job was posted.
+    pub(super) async fn consider(self: Arc<Self>, job: JobId, block: u64) {
         let began_ms = self.clock.unix_millis();
         let mut pause = FIRST_PAUSE;
-        while let Err(error) = self.take_in(job).await {
+        while let Err(error) = self.take_in(job, (block, began_ms)).await {
             let tried_ms = self.clock.unix_millis().saturating_sub(began_ms);
             warn!(%job, tried_ms, error = &error as &dyn std::error::Error, "a job could not be taken in yet");
             if tried_ms > TAKE_IN_MS {
@@ -96,7 +107,8 @@ impl Seller {
         }
     }
 
-    async fn take_in(self: &Arc<Self>, job: JobId) -> Result<(), WorkError> {
+    /// `told` is the block in which the job was posted, and since when it is tried, in milliseconds since 1970.
+    async fn take_in(self: &Arc<Self>, job: JobId, told: (u64, u64)) -> Result<(), WorkError> {
         if let Some(row) = self.ledger.store.selling_by_job(job).await?
             && !self.gives_way(&row).await?
         {
@@ -105,7 +117,7 @@ impl Seller {
             }
             return Ok(());
         }
-        let terms = self.watcher.ask(GetJob { job }).await?;
+        let mut terms = self.watcher.ask(GetJob { job }).await?;
         if terms.status == JobStatus::None {
             // The event came from one node, the answer from another that is a block behind.
             return Err(WorkError::NotThereYet);
@@ -113,7 +125,13 @@ impl Seller {
         if self.take_claimed(job, &terms).await? {
             return Ok(());
         }
-        let verdict = self.verdict(&terms).await?;
+        let verdict = match self.doubt(&mut terms, told).await? {
+            Some(refusal) => refusal,
+            None => self.verdict(&terms).await?,
+        };
+        if matches!(verdict, Verdict::Serve(_)) {
+            self.learn_shown_prices(told).await?;
+        }
         // Of two jobs with one request, the second is judged once the first is stored.
         let Some(_entered) = self.taking_in.enter((terms.client, terms.request_hash)) else {
             return Err(WorkError::TakenInNow);
@@ -143,6 +161,40 @@ impl Seller {
         Ok(())
     }
 
+    /// Reads a job again whose terms can't be those of the job that the chain told of. In time it is refused: ignored, it
+    /// would cost stake if the event was true, while a refusal of what is not ours costs nothing.
+    async fn doubt(
+        &self,
+        terms: &mut JobTerms,
+        (block, began_ms): (u64, u64),
+    ) -> Result<Option<Verdict>, WorkError> {
+        let head = self.watcher.ask(GetHead {}).await?;
+        let blocks_ago = head.block.saturating_sub(block);
+        if !contradicts(terms, self.wallet, head.now(), blocks_ago) {
+            return Ok(None);
+        }
+        if self.clock.unix_millis().saturating_sub(began_ms) < READ_AGAIN_MS {
+            return Err(WorkError::TermsDiffer);
+        }
+        // For as long, the refusal may need to get into a block.
+        let refused_by = head.now().plus(2 * ACK_WINDOW_SECONDS);
+        terms.delivery_deadline = terms.delivery_deadline.max(refused_by);
+        Ok(Some(Verdict::Refuse("the chain's node says other terms than the chain's event".into())))
+    }
+
+    /// Has the registry read, if it was not since the start: only it tells which prices a job was planned by. No job
+    /// waits for that until it is late.
+    async fn learn_shown_prices(&self, (_, began_ms): (u64, u64)) -> Result<(), WorkError> {
+        if self.shown_prices.are_known() || self.own_listing().await.is_ok() {
+            return Ok(());
+        }
+        if self.clock.unix_millis().saturating_sub(began_ms) < PRICES_WITHIN_MS {
+            return Err(WorkError::NoPricesYet);
+        }
+        warn!("the registry can't be read: a job is billed by the prices of now, whatever it was planned by");
+        Ok(())
+    }
+
     /// The row of a job that is served or refused; `None` if it is nobody's business here.
     fn new_row(&self, job: JobId, terms: &JobTerms, verdict: Verdict) -> Option<SellingJob> {
         let (model, reason) = match verdict {
@@ -158,7 +210,7 @@ impl Seller {
             state: if reason.is_some() { SellingState::Refusing } else { SellingState::Accepted },
             client: terms.client,
             request_hash: terms.request_hash,
-            prices: self.prices_of(&model),
+            prices: self.billed_prices_of(&model),
             model,
             max_payment: terms.max_payment,
             ack_deadline: terms.ack_deadline,
@@ -179,7 +231,7 @@ impl Seller {
         let chain_now = self.chain_now().await?;
         let offers = |model: &ModelId| self.offers(model);
         let verdict = judge(terms, self.wallet, chain_now, &self.config, self.payments(terms), offers);
-        if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.runners.models().is_empty() {
+        if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.models().is_empty() {
             return Err(WorkError::NoRunnerYet);
         }
         match (verdict, self.gate.trouble()) {
