@@ -66,6 +66,7 @@ impl Seller {
         match &event.what {
             JobHappening::Posted { .. } => {
                 self.courtesy.job_came();
+                self.taken_back.remove(&job);
                 // Jobs are taken in side by side: one slow read must not hold up the others' acknowledgements.
                 tokio::spawn(Arc::clone(self).consider(job, event.block));
             }
@@ -73,7 +74,10 @@ impl Seller {
             JobHappening::Claimed { response_hash, paid } => self.claimed(job, *response_hash, *paid).await?,
             JobHappening::Cancelled { slash } => self.lost(job, "cancelled", *slash).await?,
             JobHappening::TimedOut { slash } => self.lost(job, "timed out", *slash).await?,
-            JobHappening::Reorganised => self.reorganised(job).await?,
+            JobHappening::Reorganised => {
+                self.taken_back.insert_of_few(job);
+                self.reorganised(job).await?;
+            }
         }
         Ok(())
     }

@@ -122,6 +122,8 @@ pub(super) struct Seller {
     pub(super) registered_at_ms: AtomicU64,
     /// Jobs whose client was told that they were begun.
     pub(super) told_ack: Jobs,
+    /// Jobs whose event a reorganisation took back: their ids may be another provider's by now.
+    pub(super) taken_back: Jobs,
     /// Claims that are in no block although their deadline comes near.
     pub(super) late: Late,
     pub(super) expired_at_ms: AtomicU64,
@@ -196,6 +198,7 @@ impl SellingService {
             courtesy: Courtesy::default(),
             settling: Jobs::default(),
             told_ack: Jobs::default(),
+            taken_back: Jobs::default(),
             on_offer: AtomicBool::new(false),
             pace: Pace::default(),
             shown_prices: ShownPrices::default(),

@@ -125,7 +125,7 @@ impl Seller {
         if self.take_claimed(job, &terms).await? {
             return Ok(());
         }
-        let verdict = match self.doubt(&mut terms, told).await? {
+        let verdict = match self.doubt(job, &mut terms, told).await? {
             Some(refusal) => refusal,
             None => self.verdict(&terms).await?,
         };
@@ -165,9 +165,14 @@ impl Seller {
     /// would cost stake if the event was true, while a refusal of what is not ours costs nothing.
     async fn doubt(
         &self,
+        job: JobId,
         terms: &mut JobTerms,
         (block, began_ms): (u64, u64),
     ) -> Result<Option<Verdict>, WorkError> {
+        if self.taken_back.contains(&job) {
+            // The event is no more; what the terms say of the id needs not fit it.
+            return Ok(None);
+        }
         let head = self.watcher.ask(GetHead {}).await?;
         let blocks_ago = head.block.saturating_sub(block);
         if !contradicts(terms, self.wallet, head.now(), blocks_ago) {
