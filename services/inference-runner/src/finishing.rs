@@ -45,7 +45,9 @@ pub(crate) fn cut_to(answer: &mut Map<String, Value>, cap: u64, tokens: u64) {
 fn cut_message(message: &mut Map<String, Value>, mut left: usize) {
     for field in TEXTS {
         if let Some(Value::String(text)) = message.get_mut(field) {
-            text.truncate(text.floor_char_boundary(left));
+            // At most three bytes of a character lie before its end; 0 is always a boundary.
+            let end = (0..=left.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            text.truncate(end);
             left -= text.len();
         }
     }
