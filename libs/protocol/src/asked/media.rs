@@ -205,7 +205,10 @@ pub(super) fn foreign_tool(tools: &Value) -> Option<RequestFault> {
         if !tool.get(kind).is_some_and(Value::is_object) {
             return Some(no_function(&at, &format!("has no {kind}")));
         }
-        let other = tool.as_object()?.keys().find(|field| !OF_TOOLS.contains(&field.as_str()))?;
+        // A word or a number beside it, which some clients add, makes no backend do anything.
+        let does_something = |value: &Value| value.is_object() || value.is_array() || value.is_boolean();
+        let mut others = tool.as_object()?.iter().filter(|(field, _)| !OF_TOOLS.contains(&field.as_str()));
+        let (other, _) = others.find(|(_, value)| does_something(value))?;
         Some(no_function(&format!("{at}.{other}"), "is not a field of a function"))
     })
 }

@@ -219,7 +219,7 @@ async fn a_transaction_reaches_an_honest_endpoint_that_rests_while_another_one_s
             if question["method"] == "eth_sendRawTransaction" {
                 let raw = question["params"][0].as_str().unwrap_or_default().trim_start_matches("0x");
                 *answer = json!({ "jsonrpc": "2.0", "id": question["id"],
-                                  "result": TxHash::new(keccak256(&hex::decode(raw).unwrap())) });
+                                  "result": TxHash::new(keccak256(hex::decode(raw).unwrap())) });
             }
         });
         beside.faulty.withhold("eth_sendRawTransaction");
