@@ -60,7 +60,6 @@ impl ChatRequest {
         let mut splice = Splice::of(text);
         let model = model(&fields)?;
         let call_ids = messages::check(fields.get("messages"), &mut splice)?;
-        foreign::check(raw)?;
         for limit in ["max_tokens", "max_completion_tokens"] {
             if let Some(written) = token_limit(&fields, limit)? {
                 splice.replace(fields.get(limit).map_or("", RawValue::get), written);
@@ -71,6 +70,7 @@ impl ChatRequest {
         if let Some(written) = choices.and_then(|choices| choices.rewritten) {
             splice.replace(fields.get("n").map_or("", RawValue::get), written);
         }
+        foreign::check(raw)?;
         let has_tools = has_tools(&fields);
         Ok(Self {
             model,
@@ -259,7 +259,7 @@ mod tests {
             ("response_format", r#"{"type":"text"}"#, false),
             ("response_format", "null", false),
             ("tools", "[]", false),
-            ("tools", "[{}]", true),
+            ("tools", r#"[{"type":"function","function":{"name":"f"}}]"#, true),
             ("functions", "[{}]", true),
         ];
         for (field, value, structured) in cases {
