@@ -9,6 +9,10 @@ use t4t_types::{Overlay, SwarmRef};
 use crate::chunk::Redundancy;
 use crate::{Message, Patience, StampKeeper, Subscription, SwarmError, SwarmTrouble, Upload};
 
+/// What to do where no postage batch can pay.
+pub(crate) const NO_BATCH: &str =
+    "give the Bee node's own wallet what `t4t doctor` names, or set POSTAGE_BATCH_ID to another batch";
+
 /// Lets content into memory by its size, which shows when it begins to come.
 #[async_trait]
 pub trait Admission: Send + Sync {
@@ -40,7 +44,7 @@ pub trait Carrier: fmt::Debug + Send + Sync {
     /// Why nothing can be sent or stored now, and what to do about it; `None` if all is well. Asks the node only where
     /// something is amiss.
     async fn trouble(&self) -> Option<SwarmTrouble> {
-        let none = || SwarmTrouble::new("there is no usable postage batch", "see `t4t doctor`");
+        let none = || SwarmTrouble::new("there is no usable postage batch", NO_BATCH);
         (!self.has_stamp()).then(none)
     }
 

@@ -59,7 +59,7 @@ impl StampKeeper {
     /// Why nothing can be sent or stored now, as far as known, and what to do about it; `None` if all is well.
     pub fn trouble(&self) -> Option<SwarmTrouble> {
         if self.batch().is_none() {
-            let none = || SwarmTrouble::new("there is no usable postage batch", "see `t4t doctor`");
+            let none = || SwarmTrouble::new("there is no usable postage batch", crate::carrier::NO_BATCH);
             return Some(self.missing().unwrap_or_else(none));
         }
         let known = self.known();

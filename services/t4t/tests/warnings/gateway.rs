@@ -1,5 +1,6 @@
 //! A gateway that runs short says so to its apps before it pays anything.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -40,8 +41,11 @@ pub(crate) async fn without_gas() -> anyhow::Result<String> {
             answered(scene).await?;
             scene.world.anvil.set_balance(scene.gateway.wallet, 0).await?;
             // What was read before may still seem enough for a purchase, which then waits for gas; the next one is told.
+            // Each asks something else: the same again would join what the one before it left.
+            let asked = AtomicU32::new(0);
             eventually(PATIENCE, "402", async || {
-                let question = Question::new(ECHO, "can you?");
+                let text = format!("can you? {}", asked.fetch_add(1, Ordering::Relaxed));
+                let question = Question::new(ECHO, &text);
                 let asking = Box::pin(scene.ask(&question));
                 let reply = timeout(&SystemClock, Duration::from_secs(5), asking).await.ok()?.ok()?;
                 (reply.status == 402).then_some(())
