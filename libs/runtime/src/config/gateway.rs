@@ -40,7 +40,7 @@ pub struct GatewaySettings {
     pub price_cap: Xbzz,
     /// How far above the market's figure an offer may lie, in parts per million (`T4T_MAX_PRICE_MULTIPLE`, 3).
     pub price_multiple_ppm: u64,
-    /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`, 0.25 xBZZ).
+    /// The most that one request may put into escrow (`T4T_MAX_ESCROW_PER_JOB`, 0.5 xBZZ).
     pub max_escrow: Xbzz,
     /// The most that may be spent in a day of UTC (`T4T_MAX_SPEND_PER_DAY`, 10 xBZZ).
     pub max_spend_per_day: Xbzz,

@@ -135,7 +135,7 @@ keys! {
     T4T_MANUAL_PROVIDER: Kind::Address, None, "", Gateway, "The provider of the strategy `manual`.";
     T4T_MAX_PRICE_PER_MILLION_TOKENS: Kind::Amount, Some("18 xBZZ"), "", Gateway, "The most that input and output price together may be, whatever others ask; ten times what providers ask by default.";
     T4T_MAX_PRICE_MULTIPLE: Kind::Ratio { min: 1.0, max: 1000.0 }, Some("3"), "", Gateway, "From three offers of a model on, those that cost more than so many times the median are left out.";
-    T4T_MAX_ESCROW_PER_JOB: Kind::Amount, Some("0.25 xBZZ"), "", Gateway, "The most that one request may put into escrow: the most that one provider can take for it.";
+    T4T_MAX_ESCROW_PER_JOB: Kind::Amount, Some("0.5 xBZZ"), "", Gateway, "The most that one request may put into escrow: the most that one provider can take for it.";
     T4T_MAX_SPEND_PER_DAY: Kind::Amount, Some("10 xBZZ"), "", Gateway, "The most that may be spent in a day of UTC; what is in escrow counts until it comes back.";
     T4T_EXPLORE_BUDGET: Kind::Amount, Some("0.1 xBZZ"), "", Gateway, "The part of a day's spending for providers that this gateway hardly knows, where it knows others; one such job takes a quarter of it at most.";
     T4T_ESCROW_HEADROOM_RATIO: Kind::Ratio { min: 0.0, max: 10.0 }, Some("0.2"), "", Gateway, "How much the escrow exceeds the estimate.";

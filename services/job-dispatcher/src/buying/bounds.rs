@@ -45,13 +45,13 @@ pub struct Bounds {
     pub multiple_ppm: u64,
 }
 
-/// Ten times what the live network's providers ask by default (0.3 and 1.5 xBZZ), a quarter of an xBZZ a request, and
+/// Ten times what the live network's providers ask by default (0.3 and 1.5 xBZZ), half an xBZZ a request (4 MiB of text at that price), and
 /// three times the market's figure.
 impl Default for Bounds {
     fn default() -> Self {
         Self {
             price_ceiling: Xbzz::from_whole(18),
-            escrow_ceiling: Xbzz::from_plur(Xbzz::PLUR_PER_XBZZ / 4),
+            escrow_ceiling: Xbzz::from_plur(Xbzz::PLUR_PER_XBZZ / 2),
             multiple_ppm: 3_000_000,
         }
     }
@@ -317,7 +317,7 @@ pub(super) mod tests {
         assert_eq!(needs(friend.clone()), of(256).unwrap().max_payment);
         let dear = known(1, USUAL * 10);
         let escrow =
-            bounds.offers(&sizing, Demand { prompt: 50_000, output: None }, vec![dear]).unwrap()[0].needs;
+            bounds.offers(&sizing, Demand { prompt: 130_000, output: None }, vec![dear]).unwrap()[0].needs;
         assert!(escrow <= bounds.escrow_ceiling && escrow.plur() > bounds.escrow_ceiling.plur() * 99 / 100);
     }
 

@@ -183,8 +183,9 @@ impl Buyer {
         let mut tries = Tries::of(&earlier);
         let bought = self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms).await;
         match (bought, tries.empty.take()) {
-            (Ok(Some((row, answer))), _) => Ok(self.bought(&row, answer, tries.used).await),
-            (_, Some((row, answer))) => Ok(self.bought(&row, answer, tries.used).await),
+            (Ok(Some((row, answer))), _) | (_, Some((row, answer))) => {
+                Ok(self.bought(&row, answer, tries.used + tries.free).await)
+            }
             (Ok(None), None) => Err(tries.into_error()),
             (Err(error), None) => Err(error),
         }
