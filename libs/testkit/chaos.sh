@@ -23,7 +23,7 @@ esac
 export CHAOS="$form"
 if [ $# -eq 0 ]; then
     is_all=yes
-    for path in services/t4t/tests/chaos* services/t4t/tests/simulation*; do
+    for path in services/t4t/tests/chaos* services/t4t/tests/simulation* services/t4t/tests/cluster*; do
         [ -e "$path" ] && set -- "$@" "$(basename "$path" .rs)"
     done
     set -- "$@" fuzz
