@@ -8,6 +8,7 @@ use t4t_bee_dev::{CutOff, Faults, Frozen, Light};
 use t4t_clock::{SystemClock, timeout};
 use t4t_protocol::{Message, client_topic, parse_and_verify, path_topic};
 use t4t_swarm::{Bee, BeeConfig};
+use t4t_testkit::backend::Listing;
 use t4t_testkit::eventually;
 use t4t_testkit::processes::{
     App, ECHO, Gateway, PATIENCE, Question, RoleSpec, Scene, SceneSpec, World, WorldConfig,
@@ -51,6 +52,11 @@ async fn a_request_of_3_mb_is_posted_once_it_can_be_read() -> anyhow::Result<()>
     scene.world.bee.faults().set(faults);
     scene
         .play(async |scene: &mut Scene| {
+            // A model that reads so much.
+            let model = serde_json::json!({ "id": ECHO, "object": "model", "max_model_len": 2_000_000 });
+            scene.backend.set_listing(Listing::Models(vec![model]));
+            scene.provider.process.restart(&[])?;
+            scene.provider.started().await?;
             let text = "word ".repeat(600_000);
             let url = scene.gateway.url().await?;
             let reply = patient()?.ask(&url, &Question::new(ECHO, &text)).await?;
