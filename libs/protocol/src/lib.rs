@@ -11,6 +11,7 @@ mod envelope;
 mod fields;
 pub mod job;
 mod limits;
+mod members;
 mod payload;
 mod refusal;
 mod sizing;
@@ -24,6 +25,7 @@ pub use limits::{
     ACK_WINDOW_SECONDS, FRESHNESS_WINDOW_SECONDS, MAX_CONTENT_BYTES, MAX_ENVELOPE_BYTES, MAX_JSON_DEPTH,
     MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES,
 };
+pub use members::{Change, Members};
 pub use payload::{PayloadError, RequestPayload, ResponsePayload, V1};
 pub use refusal::Refusal;
 pub use sizing::{

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::Refusal;
 use crate::sizing::{choices_of, max_tokens_of};
-use members::Members;
+use members::{is_plain, read, refuse_twice};
 use names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_names};
 
 pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
@@ -83,10 +83,10 @@ impl Asked {
     /// # Errors
     /// [`RequestFault`] for what two readers could understand differently, and for numbers that are none.
     pub fn read(request: &RawValue) -> Result<Self, RequestFault> {
-        let fields = Members::read(request)?;
+        let fields = read(request)?;
         check_names(&fields, "", &OF_REQUESTS)?;
         if let Some(options) = fields.get("stream_options").filter(|options| options.get().starts_with('{')) {
-            check_names(&Members::read(options)?, "stream_options.", &IN_STREAM_OPTIONS)?;
+            check_names(&read(options)?, "stream_options.", &IN_STREAM_OPTIONS)?;
         }
         if let Some(stop) = fields.get("stop") {
             check_stop(&value(stop)?)?;
@@ -152,13 +152,13 @@ fn check_messages(messages: &RawValue) -> Result<Option<RequestFault>, RequestFa
         if !message.get().starts_with('{') {
             return Err(RequestFault::new(at, "invalid_type", "a message is an object"));
         }
-        let fields = Members::read(message)?;
+        let fields = read(message)?;
         check_names(&fields, &format!("{at}."), &IN_MESSAGES)?;
         if let Some(content) = fields.get("content") {
             check_parts(content, &format!("{at}.content"))?;
         }
         // Texts are most of all messages and hold nothing to be fetched.
-        if foreign.is_none() && !fields.is_plain() {
+        if foreign.is_none() && !is_plain(&fields) {
             foreign = media::foreign_in_message(&value(message)?, &at);
         }
     }
@@ -183,8 +183,8 @@ fn check_objects(value: &RawValue, at: &str) -> Result<(), RequestFault> {
     if !value.get().starts_with('{') {
         return Ok(());
     }
-    let fields = Members::read(value)?;
-    fields.refuse_twice(&format!("{at}."))?;
+    let fields = read(value)?;
+    refuse_twice(&fields, &format!("{at}."))?;
     fields.iter().try_for_each(|(name, inner)| check_objects(inner, &format!("{at}.{name}")))
 }
 

@@ -1,7 +1,8 @@
 //! The names that routing and billing go by, and every other way in which some backend reads them.
 
 use super::RequestFault;
-use super::members::Members;
+use super::members::refuse_twice;
+use crate::Members;
 
 /// Fields of a request that decide which model answers, how long and how often.
 pub(super) const OF_REQUESTS: [&str; 16] = [
@@ -92,7 +93,7 @@ pub const SPENDING_FIELDS: [&str; 17] = [
 
 /// Refuses a field that is given twice, and one that is another spelling of a field that is read.
 pub(super) fn check_names(fields: &Members<'_>, at: &str, read: &[&str]) -> Result<(), RequestFault> {
-    fields.refuse_twice(at)?;
+    refuse_twice(fields, at)?;
     for (name, _) in fields.iter() {
         if read.contains(&name) {
             continue;

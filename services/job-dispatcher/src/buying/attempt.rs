@@ -4,18 +4,13 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::GetHead;
-use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome, TransactionStatus,
-};
 use t4t_clock::timeout;
 use t4t_crypto::{random_bytes, seal};
 use t4t_protocol::job::{BuyingEvent, BuyingState};
-use t4t_protocol::{JobNotify, MessageKind, RequestPayload, V1, provider_topic};
+use t4t_protocol::{Change, Members, RequestPayload, V1};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{SwarmRef, Xbzz};
@@ -26,7 +21,6 @@ use super::answer::{self, Answer, AnswerError, AskedFor};
 use super::board::Purchase;
 use super::bounds::Offer;
 use super::service::Buyer;
-use super::sweep::NEVER_PAID_AFTER_MS;
 use super::trust::Offence;
 
 /// How long one look for an answer lasts, once it is known where it lies.
@@ -37,12 +31,6 @@ const REASON_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long nothing may be heard before the row is read again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-
-/// How often a notice is sent, the first time included: after that only the chain can tell the provider.
-const NOTICES: u32 = 6;
-
-/// How long settlement is asked to wait for a transaction at a time.
-const RECEIPT_WAIT_MS: u64 = 60_000;
 
 /// A request that the own node has not stored for so long explains a refusal: nobody could read it.
 const OWN_FAULT_MS: u64 = 10_000;
@@ -187,12 +175,6 @@ impl Buyer {
         }
     }
 
-    /// Whether settlement has a row's payment.
-    async fn is_submitted(&self, row: &BuyingJob) -> bool {
-        let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
-        !matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
-    }
-
     async fn wait_for_answer(
         &self,
         (row, asked): (&BuyingJob, AskedFor),
@@ -234,7 +216,7 @@ impl Buyer {
     }
 
     /// The row as it is stored now.
-    async fn reread(&self, row: &BuyingJob) -> BuyingJob {
+    pub(super) async fn reread(&self, row: &BuyingJob) -> BuyingJob {
         let stored = self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await;
         stored.ok().flatten().unwrap_or_else(|| row.clone())
     }
@@ -329,145 +311,6 @@ impl Buyer {
         }
     }
 
-    async fn submit_post(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
-        let intent = TransactionIntent::PostJob {
-            provider: row.provider,
-            request_hash: row.request_hash,
-            model: row.model.clone(),
-            max_payment: row.max_payment,
-            delivery_deadline: row.delivery_deadline,
-        };
-        let submit = SubmitTransaction { key: post_key(row), intent };
-        match self.settlement.ask(submit).await {
-            Ok(status) => Ok(status),
-            Err(error) => Err(self.not_posted(row, error).await),
-        }
-    }
-
-    async fn not_posted(&self, row: &BuyingJob, error: SettlementError) -> Failed {
-        let reason = error.to_string();
-        let failed = match &error {
-            SettlementError::OutOfXbzz { .. } => {
-                let error = BuyingError::OutOfFunds { message: reason.clone() };
-                Failed::TooDear { needs: row.max_payment, error }
-            }
-            SettlementError::OutOfGas { .. } => {
-                Failed::Request(BuyingError::OutOfFunds { message: reason.clone() })
-            }
-            SettlementError::Refused { .. } => Failed::Provider(reason.clone()),
-            _ => Failed::Request(BuyingError::Unavailable { reason: reason.clone() }),
-        };
-        // Where settlement can't say whether it stored the transaction, the row stays open: the sweep finds out.
-        let is_certain = matches!(
-            error,
-            SettlementError::OutOfXbzz { .. }
-                | SettlementError::OutOfGas { .. }
-                | SettlementError::Refused { .. }
-        ) || self.was_not_stored(row, &error).await;
-        if is_certain {
-            self.record(
-                row,
-                BuyingEvent::PostFailed,
-                BuyingChange { reason: Some(reason), ..Default::default() },
-            )
-            .await;
-        }
-        failed
-    }
-
-    /// Whether settlement gave up for want of a chain before it stored the payment: then it is not sent later either.
-    async fn was_not_stored(&self, row: &BuyingJob, error: &SettlementError) -> bool {
-        let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
-        matches!(error, SettlementError::Chain { .. })
-            && matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
-    }
-
-    /// Waits for the escrow transaction's block.
-    async fn follow_post(&self, row: &BuyingJob, mut status: TransactionStatus, purchase: &Purchase) {
-        loop {
-            match status.outcome {
-                TransactionOutcome::Mined { job: Some(job), .. } => {
-                    purchase.push(BuyingProgress::Posted { job, transaction: status.hash });
-                    let change = BuyingChange { job: Some(job), ..Default::default() };
-                    self.record(row, BuyingEvent::Posted, change).await;
-                    KillPoint::BuyingPosted.pass();
-                    return;
-                }
-                TransactionOutcome::Mined { job: None, .. } => return,
-                TransactionOutcome::Reverted { reason, .. } => {
-                    let change = BuyingChange { reason: Some(reason), ..Default::default() };
-                    self.record(row, BuyingEvent::PostFailed, change).await;
-                    return;
-                }
-                TransactionOutcome::Pending => {}
-            }
-            let wait = AwaitTransaction { key: post_key(row), wait_ms: RECEIPT_WAIT_MS };
-            status = match self.settlement.ask(wait).await {
-                Ok(status) => status,
-                Err(error) => {
-                    warn!(request = %row.request_id, %error, "the escrow transaction can't be followed now");
-                    self.clock.sleep(Duration::from_secs(1)).await;
-                    status
-                }
-            };
-        }
-    }
-
-    /// Tells the provider once the job is on the chain, again and again until it is known to have heard.
-    async fn notify(&self, row: &BuyingJob) {
-        let body = self.notice(row).await;
-        let signing = self.courier.sign(MessageKind::JobNotify, row.provider, &body);
-        let mut rows = self.ledger.watch(row);
-        let stored = self.reread(row).await;
-        let mined = async {
-            if stored.job.is_none() {
-                let _row = rows.wait_for(|row| row.job.is_some() || row.state.is_final()).await;
-            }
-        };
-        let (notice, ()) = futures_util::future::join(signing, mined).await;
-        let notice = match notice {
-            Ok(notice) => notice,
-            Err(error) => {
-                warn!(request = %row.request_id, %error, "no notice was sent; the provider finds the job on the chain");
-                return;
-            }
-        };
-        let topic = provider_topic(row.provider);
-        for _ in 0..NOTICES {
-            if let Err(error) = self.courier.send(&topic, row.provider_overlay, notice.clone()).await {
-                debug!(request = %row.request_id, %error, "a notice could not be sent");
-            }
-            KillPoint::BuyingNoticed.pass();
-            let heard = rows.wait_for(|row| !matches!(row.state, BuyingState::Planned | BuyingState::Posted));
-            if timeout(&*self.clock, self.config.notice_resend, heard).await.is_ok() {
-                return;
-            }
-        }
-    }
-
-    /// Brings the request of a row that was found after a restart to its provider.
-    pub(super) async fn deliver_request(&self, row: &BuyingJob) {
-        if self.upload_request(row).await {
-            // Where nothing was ever paid, nothing comes: then the row must not look as if somebody waited for it.
-            let limit = Duration::from_millis(NEVER_PAID_AFTER_MS);
-            let _told_or_not = timeout(&*self.clock, limit, Box::pin(self.notify(row))).await;
-        }
-    }
-
-    async fn notice(&self, row: &BuyingJob) -> JobNotify {
-        JobNotify {
-            routing_id: row.request_hash.routing_id(),
-            request_hash: row.request_hash,
-            model_id: row.model.clone(),
-            max_payment: row.max_payment,
-            delivery_deadline: row.delivery_deadline,
-            client_key: self.sealing_key.public(),
-            client_overlay: self.overlay().await,
-            reply_url: None,
-            ext: None,
-        }
-    }
-
     /// Applies an event; a database that fails is logged, since the chain and the sweep will tell again.
     pub(super) async fn record(&self, row: &BuyingJob, event: BuyingEvent, change: BuyingChange) {
         if is_end(event) {
@@ -498,11 +341,6 @@ async fn is_moot(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) 
 fn is_end(event: BuyingEvent) -> bool {
     use BuyingEvent as Event;
     matches!(event, Event::Claimed | Event::Refused | Event::Cancelled | Event::TimedOut | Event::PostFailed)
-}
-
-/// The key of an attempt's escrow transaction.
-pub(super) fn post_key(row: &BuyingJob) -> TransactionKey {
-    TransactionKey::new(format!("post:{}:{}", row.request_id, row.attempt))
 }
 
 fn bad_request(message: String) -> Failed {
@@ -553,46 +391,13 @@ impl Looked {
 
 /// The app's request with `stream: false`, as version 1 has it; all else stays text for text and in its order.
 fn without_streaming(request: &RawValue) -> Result<Box<RawValue>, Failed> {
-    let fields: Fields =
-        serde_json::from_str(request.get()).map_err(|error| bad_request(error.to_string()))?;
-    let mut text = String::with_capacity(request.get().len() + 16);
-    text.push('{');
-    for (name, value) in &fields.0 {
-        if name == "stream" || name == "stream_options" {
-            continue;
-        }
-        text.push_str(&Value::from(name.as_str()).to_string());
-        text.push(':');
-        text.push_str(value.get());
-        text.push(',');
-    }
-    text.push_str("\"stream\":false}");
+    let fields = Members::read(request.get()).map_err(|error| bad_request(error.to_string()))?;
+    let change = |name: &str, _: &RawValue| match name {
+        "stream" | "stream_options" => Change::Drop,
+        _ => Change::Keep,
+    };
+    let text = fields.rewritten(change, [("stream", "false".to_owned())]);
     RawValue::from_string(text).map_err(|error| bad_request(error.to_string()))
-}
-
-/// An object's fields in their order, values untouched.
-struct Fields(Vec<(String, Box<RawValue>)>);
-
-impl<'de> serde::Deserialize<'de> for Fields {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, TxHash, Xbzz};
 use tracing::{debug, warn};
 
-use super::attempt::post_key;
 use super::ledger::AttemptId;
+use super::paying::post_key;
 use super::service::Buyer;
 use crate::courier::Inbox;
 

@@ -19,6 +19,8 @@ mod config;
 mod follow;
 mod leaving;
 mod ledger;
+mod noticing;
+mod paying;
 mod posting;
 mod purchase;
 mod select;

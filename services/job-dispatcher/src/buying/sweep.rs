@@ -13,7 +13,7 @@ use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{JobId, JobStatus, JobTerms, UnixSeconds};
 use tracing::{debug, warn};
 
-use super::attempt::post_key;
+use super::paying::post_key;
 use super::service::{Buyer, Recovered};
 use crate::age::age_ms;
 use crate::claims::kept_claim;

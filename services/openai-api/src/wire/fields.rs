@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use t4t_protocol::Members;
 
 use super::error::Rejection;
-use super::splice::Members;
 
 /// The most choices an app may ask for, as OpenAI has it.
 const MAX_CHOICES: i64 = 128;

@@ -6,10 +6,11 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use t4t_protocol::{Change, Members};
 use t4t_types::{RequestId, keccak256};
 
 use super::answer::UnusableAnswer;
-use super::splice::{Change, Members, Splice, quoted};
+use super::splice::{Splice, quoted};
 use super::usage;
 
 /// What a made-up id is hashed with, so that it is nothing else's hash.
@@ -75,7 +76,7 @@ impl Mending {
     /// A choice as it has to be; `None` if it is that already.
     fn choice(&mut self, place: usize, raw: &RawValue) -> Result<Option<String>, UnusableAnswer> {
         let choice: Members<'_> = serde_json::from_str(raw.get())?;
-        let message = choice.get("message").and_then(|message| Members::read(message.get()));
+        let message = choice.get("message").and_then(|message| Members::read(message.get()).ok());
         let Some(message) = message else { return Ok(None) };
         let (mended, has_calls) = self.message(place, &message)?;
         let reason = finish_reason(&choice, has_calls);
@@ -150,7 +151,7 @@ impl Mending {
         let is_named = id.is_some();
         let id = id.unwrap_or_else(|| made_up(self.asked.request, place));
         self.taken.insert(id.clone());
-        let function = call.get("function").and_then(|function| Members::read(function.get()));
+        let function = call.get("function").and_then(|function| Members::read(function.get()).ok());
         let function = function.and_then(|function| with_text_arguments(&function));
         let lacks_type = call.get("type").is_none() && call.get("function").is_some();
         if is_named && function.is_none() && !lacks_type {

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
+use t4t_protocol::{Change, Members};
 
 use super::error::Rejection;
 use super::fields::field;
 use super::progress;
-use super::splice::{Change, Members, Splice, quoted};
+use super::splice::{Splice, quoted};
 
 /// Who may speak.
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
@@ -33,7 +34,7 @@ pub(crate) fn check(raw: Option<&RawValue>, splice: &mut Splice<'_>) -> Result<H
     let mut calls = HashSet::new();
     for (index, raw) in messages.into_iter().enumerate() {
         let at = format!("messages[{index}]");
-        let message = Members::read(raw.get()).ok_or_else(|| Rejection::wrong_type(&at, "an object"))?;
+        let message = Members::read(raw.get()).map_err(|_| Rejection::wrong_type(&at, "an object"))?;
         let role = check_role(&message, &at)?;
         check_content(&message, &at)?;
         calls.extend(call_ids(&message, &at)?);
@@ -131,7 +132,7 @@ fn content_without(value: &RawValue) -> Change {
 
 /// One part of a content without our progress.
 fn part_without(part: &RawValue) -> Change {
-    let Some(members) = Members::read(part.get()) else { return Change::Keep };
+    let Ok(members) = Members::read(part.get()) else { return Change::Keep };
     let (mut found, mut is_empty) = (false, false);
     let mended = members.rewritten(
         |name, value| {

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
+use t4t_protocol::Members;
 use t4t_types::{ModelId, Sound};
 
 use super::error::Rejection;
 use super::fields::{self, Whole, field, whole};
-use super::splice::{Members, Splice};
+use super::splice::Splice;
 use super::{foreign, halves, messages};
 
 /// What some editors and shells put before a text; one is skipped.
@@ -104,7 +105,7 @@ fn token_limit(fields: &Members<'_>, param: &str) -> Result<Option<String>, Reje
 }
 
 fn include_usage(fields: &Members<'_>) -> Result<bool, Rejection> {
-    let Some(options) = fields.get("stream_options").and_then(|raw| Members::read(raw.get())) else {
+    let Some(options) = fields.get("stream_options").and_then(|raw| Members::read(raw.get()).ok()) else {
         return Ok(false);
     };
     let asked = field(options.get("include_usage"), "stream_options.include_usage", "a boolean")?;
@@ -119,7 +120,7 @@ fn has_tools(fields: &Members<'_>) -> bool {
 }
 
 fn is_structured(fields: &Members<'_>) -> Result<bool, Rejection> {
-    let Some(format) = fields.get("response_format").and_then(|raw| Members::read(raw.get())) else {
+    let Some(format) = fields.get("response_format").and_then(|raw| Members::read(raw.get()).ok()) else {
         return Ok(false);
     };
     let kind: Option<String> = field(format.get("type"), "response_format.type", "a string")?;
