@@ -22,8 +22,11 @@ mod reorg;
 mod request;
 mod runners;
 mod service;
+mod settling;
 mod storefront;
 mod sweep;
+mod taking_in;
+mod telling;
 mod verify;
 mod work;
 
