@@ -37,8 +37,6 @@ pub struct EscrowSizing {
     pub default_max_output: u64,
     /// What is added to both estimates, in parts per million; 200,000 is a fifth.
     pub headroom_ppm: u64,
-    /// The most one job may put in escrow; `None` for no limit.
-    pub max_escrow: Option<Xbzz>,
 }
 
 /// The escrow for one request and what it was computed from.
@@ -63,23 +61,25 @@ pub enum SizingError {
         /// The field of the request.
         field: &'static str,
     },
-    /// The request would put more in escrow than the operator allows.
-    #[error("the request needs {needed} xBZZ in escrow, and at most {limit} xBZZ are allowed")]
-    AboveLimit {
-        /// What it would take.
-        needed: Xbzz,
-        /// What is allowed.
-        limit: Xbzz,
-    },
     /// The price times the tokens is more than the chain can count.
     #[error("the request costs more than any amount")]
     Overflow,
 }
 
-/// The live network's defaults: 16,384 tokens, a fifth of headroom, no limit.
+impl SizingError {
+    /// The field of the request that is at fault.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::InvalidLimit { field } => field,
+            Self::Overflow => "max_tokens",
+        }
+    }
+}
+
+/// The live network's defaults: 16,384 tokens, a fifth of headroom.
 impl Default for EscrowSizing {
     fn default() -> Self {
-        Self { default_max_output: 16_384, headroom_ppm: 200_000, max_escrow: None }
+        Self { default_max_output: 16_384, headroom_ppm: 200_000 }
     }
 }
 
@@ -127,15 +127,12 @@ impl EscrowSizing {
         let output = demand.output.unwrap_or(self.default_max_output);
         let budget = TokenUsage { prompt: self.budget(estimated_prompt)?, completion: self.budget(output)? };
         let max_payment = prices.cost_rounded_up(budget).ok_or(SizingError::Overflow)?;
-        match self.max_escrow {
-            Some(limit) if max_payment > limit => Err(SizingError::AboveLimit { needed: max_payment, limit }),
-            _ => Ok(EscrowSize {
-                estimated_prompt,
-                budgeted_prompt: budget.prompt,
-                budgeted_completion: budget.completion,
-                max_payment,
-            }),
-        }
+        Ok(EscrowSize {
+            estimated_prompt,
+            budgeted_prompt: budget.prompt,
+            budgeted_completion: budget.completion,
+            max_payment,
+        })
     }
 
     /// The longest answer, in tokens, whose escrow stays within `limit`; `None` if not even the prompt's does.

@@ -26,7 +26,6 @@ impl From<&GatewaySettings> for BuyingConfig {
             sizing: EscrowSizing {
                 default_max_output: gateway.default_max_output_tokens,
                 headroom_ppm: gateway.headroom_ppm,
-                max_escrow: None,
             },
             ..Self::default()
         }

@@ -54,14 +54,7 @@ impl RequestFault {
 
     /// The same as an error for the app: status 400.
     pub fn into_refusal(self) -> Refusal {
-        Refusal {
-            message: self.problem,
-            kind: Some("invalid_request_error".into()),
-            param: self.param,
-            code: Some(self.code.into()),
-            status: Some(400),
-            retry_after: None,
-        }
+        Refusal { param: self.param, code: Some(self.code.into()), ..Refusal::of_request(self.problem) }
     }
 }
 
@@ -115,11 +108,7 @@ impl Asked {
 }
 
 fn limit_fault(error: &crate::SizingError) -> RequestFault {
-    let field = match error {
-        crate::SizingError::InvalidLimit { field } => field,
-        _ => "max_tokens",
-    };
-    RequestFault::new(field, "invalid_type", error.to_string())
+    RequestFault::new(error.field(), "invalid_type", error.to_string())
 }
 
 /// Refuses texts to stop at that are too many or too long.

@@ -215,16 +215,6 @@ fn several_answers_are_paid_for_together() {
 }
 
 #[test]
-fn an_escrow_above_the_operators_limit_is_refused_with_both_amounts() {
-    let needed = EscrowSizing::default().size(&json!({}), &prices()).unwrap().max_payment;
-    let sized =
-        |limit| EscrowSizing { max_escrow: Some(limit), ..Default::default() }.size(&json!({}), &prices());
-    assert_eq!(sized(needed).unwrap().max_payment, needed);
-    let limit = needed.saturating_sub(Xbzz::from_plur(1));
-    assert_eq!(sized(limit), Err(SizingError::AboveLimit { needed, limit }));
-}
-
-#[test]
 fn amounts_beyond_counting_are_an_error_and_no_panic() {
     let dear = TokenPrices { input: Xbzz::MAX, output: Xbzz::MAX };
     assert_eq!(EscrowSizing::default().size(&json!({}), &dear), Err(SizingError::Overflow));

@@ -221,6 +221,14 @@ impl Buyer {
         stored.ok().flatten().unwrap_or_else(|| row.clone())
     }
 
+    /// A provider did not acknowledge a job, and rests for that, unless its request may not have reached it: then this
+    /// gateway's own node is to blame.
+    pub(super) async fn fell_silent(&self, row: &BuyingJob) {
+        if self.courier.own_trouble().await.is_none() {
+            self.trust.silent(row.provider);
+        }
+    }
+
     /// What a row's newest state means for the purchase; `None` to wait on.
     async fn judge(
         &self,
@@ -236,7 +244,7 @@ impl Buyer {
                 None => outcome(row).map(|why| Err(Failed::Free(why))),
             },
             BuyingState::Cancelled => {
-                self.trust.silent(row.provider);
+                self.fell_silent(row).await;
                 outcome(row).map(|why| Err(Failed::Provider(why)))
             }
             BuyingState::TimedOut | BuyingState::NotPosted => {

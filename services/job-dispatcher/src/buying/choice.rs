@@ -28,7 +28,11 @@ const PATIENT_PART: u32 = 2;
 /// Of a day's limit, one provider may have this part at a time.
 const CREDIT_PARTS: u128 = 4;
 
-/// How often a busy market is looked at; the directory is in memory.
+/// How often it is listed anew meanwhile, in milliseconds: what the chain shows changes with its blocks, what this gateway
+/// has in flight at once.
+const LIST_AGAIN_MS: u64 = 500;
+
+/// How often a busy market is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// An offer that was chosen, with a slot and money for it.
@@ -57,10 +61,15 @@ impl Buyer {
     ) -> Result<Selected, BuyingError> {
         let waiting_since = self.clock.unix_millis();
         let (mut told_at, mut over_limit) = (None, None);
+        let mut listed = (waiting_since, self.listed(&wanted.call.model).await?);
         loop {
-            let waited = Duration::from_millis(self.clock.unix_millis().saturating_sub(waiting_since));
+            let now_ms = self.clock.unix_millis();
+            let waited = Duration::from_millis(now_ms.saturating_sub(waiting_since));
             let is_patient = wait.is_zero() || waited < wait / PATIENT_PART;
-            let market = self.market(wanted, &tries.providers, is_patient).await?;
+            if now_ms.saturating_sub(listed.0) >= LIST_AGAIN_MS {
+                listed = (now_ms, self.listed(&wanted.call.model).await?);
+            }
+            let market = self.market(wanted, listed.1.clone(), &tries.providers, is_patient)?;
             let left = market.offers.iter().filter(|offer| {
                 !tries.providers.contains(&offer.known.candidate.provider) && !tries.is_too_dear(offer)
             });
@@ -153,14 +162,14 @@ impl Buyer {
     }
 
     /// What may be bought now. Without `is_patient`, others' open jobs don't count.
-    async fn market(
+    fn market(
         &self,
         wanted: &Wanted<'_>,
+        mut listed: Vec<Candidate>,
         tried: &HashSet<Address>,
         is_patient: bool,
     ) -> Result<Market, BuyingError> {
         let model = &wanted.call.model;
-        let mut listed = self.listed(model).await?;
         if !is_patient {
             listed.iter_mut().for_each(|candidate| candidate.open_jobs = 0);
         }

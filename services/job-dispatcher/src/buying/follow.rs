@@ -164,7 +164,6 @@ impl Buyer {
     pub(super) async fn claimed(&self, row: &BuyingJob, response_hash: SwarmRef, paid: Xbzz) {
         // No claim takes more than there was: whoever says so would use up the day's limit with it.
         let paid = paid.min(row.max_payment);
-        self.capacity.settled(row.provider, (row.request_id, row.attempt));
         self.trust.charged((row.request_id, row.attempt), paid).await;
         let known = (!response_hash.is_zero()).then_some(response_hash);
         // Also where an answer was announced before: what lies there is still read.

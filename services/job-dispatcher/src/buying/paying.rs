@@ -74,9 +74,7 @@ impl Buyer {
 
     /// Whether settlement gave up for want of a chain before it stored the payment: then it is not sent later either.
     async fn was_not_stored(&self, row: &BuyingJob, error: &SettlementError) -> bool {
-        let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
-        matches!(error, SettlementError::Chain { .. })
-            && matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
+        matches!(error, SettlementError::Chain { .. }) && !self.is_submitted(row).await
     }
 
     /// Waits for the escrow transaction's block.

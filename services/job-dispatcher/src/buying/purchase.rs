@@ -9,7 +9,7 @@ use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingPr
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
 use t4t_protocol::job::BuyingState;
-use t4t_protocol::{Demand, SizingError, most_prompt_tokens};
+use t4t_protocol::{Demand, most_prompt_tokens};
 use t4t_store::buying::BuyingJob;
 use t4t_types::{Address, Xbzz};
 
@@ -123,6 +123,11 @@ impl Tries {
         }
     }
 
+    /// How many providers were tried.
+    fn tried(&self) -> u32 {
+        self.used.saturating_add(self.free)
+    }
+
     /// A refusal costs whoever says it nothing, and comes at once: strangers that refuse don't use up a request's tries.
     fn cost_nothing(&mut self) {
         if self.free < FREE_TRIES {
@@ -137,10 +142,10 @@ impl Tries {
 
     /// What the app is told where none of the tries gave an answer.
     fn into_error(self) -> BuyingError {
-        let Self { used, free, reason, blame, refusal, dear, .. } = self;
-        let used = used.saturating_add(free);
+        let attempts = self.tried();
+        let Self { reason, blame, refusal, dear, .. } = self;
         let reason = reason.unwrap_or_else(|| "no provider was left to ask".to_owned());
-        let failed = BuyingError::ProvidersFailed { attempts: used, reason };
+        let failed = BuyingError::ProvidersFailed { attempts, reason };
         let said = blame.map(|(_, error)| error).or(refusal).or(dear.map(|(_, error)| error));
         said.unwrap_or(failed)
     }
@@ -183,8 +188,13 @@ impl Buyer {
         let mut tries = Tries::of(&earlier);
         let bought = self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms).await;
         match (bought, tries.empty.take()) {
-            (Ok(Some((row, answer))), _) | (_, Some((row, answer))) => {
-                Ok(self.bought(&row, answer, tries.used + tries.free).await)
+            (Ok(Some((row, answer))), _) => {
+                let newest = self.judge_answer(&row, &answer).await;
+                Ok(self.bought(&row, newest, answer, tries.tried()))
+            }
+            // It was judged when it came.
+            (_, Some((row, answer))) => {
+                Ok(self.bought(&row, self.as_it_is_now(&row).await, answer, tries.tried()))
             }
             (Ok(None), None) => Err(tries.into_error()),
             (Err(error), None) => Err(error),
@@ -219,11 +229,10 @@ impl Buyer {
             let wait = if has_one { Duration::ZERO } else { self.config.provider_wait };
             let selected = match self.select(wanted, tries, purchase, wait).await {
                 Ok(selected) => selected,
-                Err(_) if tries.used + tries.free > 0 => break,
+                Err(_) if tries.tried() > 0 => break,
                 Err(error) => return Err(error),
             };
-            let tried = tries.used + tries.free;
-            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tried) else { break };
+            let Some(delivery_seconds) = self.delivery_seconds(ends_at_ms, tries.tried()) else { break };
             let provider = selected.offer.known.candidate.provider;
             tries.begin(provider);
             let Selected { offer, slot, hold } = selected;
@@ -232,7 +241,6 @@ impl Buyer {
                     slot.answered();
                     if answer.is_empty && tries.empty.is_none() {
                         let reason = "its answer was empty".to_owned();
-                        self.ledger.chronicle.note(&row, "answered", reason.clone());
                         self.judge_answer(&row, &answer).await;
                         purchase.push(BuyingProgress::Retrying { provider, reason });
                         tries.empty = Some((row, answer));
@@ -300,16 +308,23 @@ impl Buyer {
         Ok((row, answer))
     }
 
-    async fn bought(&self, row: &BuyingJob, answer: Answer, attempts: u32) -> BoughtAnswer {
-        let newest = self.judge_answer(row, &answer).await;
-        let job = newest.and_then(|row| row.job);
-        self.ledger.chronicle.note(row, "answered", format!("cost {} xBZZ", answer.cost()));
-        let cost = answer.cost();
+    fn bought(
+        &self,
+        row: &BuyingJob,
+        newest: Option<BuyingJob>,
+        answer: Answer,
+        attempts: u32,
+    ) -> BoughtAnswer {
+        let (cost, job) = (answer.cost(), newest.and_then(|row| row.job));
+        self.ledger.chronicle.note(row, "answered", format!("cost {cost} xBZZ"));
         BoughtAnswer { response: answer.response, provider: row.provider, job, cost, attempts }
     }
-}
 
-impl Buyer {
+    /// The row as it is now; `None` if the database does not say.
+    async fn as_it_is_now(&self, row: &BuyingJob) -> Option<BuyingJob> {
+        self.ledger.store.buying_by_attempt((row.request_id, row.attempt)).await.ok().flatten()
+    }
+
     /// Notes an answer, and what was claimed for it if that is known; returns the row as it is now.
     async fn judge_answer(&self, row: &BuyingJob, answer: &Answer) -> Option<BuyingJob> {
         let id = (row.request_id, row.attempt);
@@ -319,7 +334,7 @@ impl Buyer {
             self.trust.answered(row.provider, id, answer.worth);
         }
         // Read after it was noted: a claim that came before was told to nobody.
-        let newest = self.ledger.store.buying_by_attempt(id).await.ok().flatten();
+        let newest = self.as_it_is_now(row).await;
         if let Some(paid) = newest.as_ref().and_then(|row| row.paid) {
             self.trust.charged(id, paid).await;
             self.capacity.settled(row.provider, id);
@@ -353,13 +368,8 @@ impl<'a> Wanted<'a> {
         let bad_request = |message, param| BuyingError::BadRequest { message, param };
         let request: Value =
             serde_json::from_str(call.request.get()).map_err(|error| bad_request(error.to_string(), None))?;
-        let demand = Demand::of(&request).map_err(|error| {
-            let param = match &error {
-                SizingError::InvalidLimit { field } => field,
-                SizingError::AboveLimit { .. } | SizingError::Overflow => "max_tokens",
-            };
-            bad_request(error.to_string(), Some(param.to_owned()))
-        })?;
+        let demand = Demand::of(&request)
+            .map_err(|error| bad_request(error.to_string(), Some(error.field().to_owned())))?;
         let has = |field: &str| request.get(field).is_some_and(|value| !value.is_null());
         let messages = request.get("messages").unwrap_or(&Value::Null);
         let asked = AskedFor {

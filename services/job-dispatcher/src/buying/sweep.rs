@@ -177,7 +177,7 @@ impl Buyer {
         match self.submit_taking_back(&key, &intent).await {
             Ok(status) => {
                 if !is_acked {
-                    self.trust.silent(row.provider);
+                    self.fell_silent(row).await;
                 }
                 debug!(%job, hash = %status.hash, "an overdue job is being taken back");
                 KillPoint::BuyingTakenBack.pass();

@@ -141,6 +141,16 @@ struct Known {
     judged: HashSet<AttemptId>,
 }
 
+impl Known {
+    /// Notes that an attempt's provider is judged; `false` if it was before.
+    fn judge(&mut self, id: AttemptId) -> bool {
+        if self.judged.len() >= EXPECTED {
+            self.judged.clear();
+        }
+        self.judged.insert(id)
+    }
+}
+
 /// What providers did.
 #[derive(Clone, Debug)]
 pub(super) struct Trust {
@@ -255,14 +265,7 @@ impl Trust {
     /// An attempt's answer is none, though it was paid for or is about to be. The same attempt counts once, however often
     /// its answer is asked for.
     pub(super) async fn gave_none(&self, id: AttemptId, provider: Address, offence: Offence) {
-        let is_new = {
-            let mut known = self.known();
-            if known.judged.len() >= EXPECTED {
-                known.judged.clear();
-            }
-            known.judged.insert(id)
-        };
-        if is_new {
+        if self.known().judge(id) {
             self.offended(provider, offence).await;
         }
     }
@@ -272,7 +275,7 @@ impl Trust {
         let expected = {
             let mut known = self.known();
             let expected = known.expected.remove(&id);
-            expected.filter(|_| known.judged.insert(id))
+            expected.filter(|_| known.judge(id))
         };
         let Some(Expected { provider, worth, is_of_use }) = expected else { return };
         let is_whole = worth.stated.is_none() && paid >= worth.escrow;
@@ -414,6 +417,18 @@ mod tests {
         assert_eq!(trust.answers(ROGUE, PRICE), 1, "a prompt of odd length is no offence and no merit");
         let later = Trust::load(store, ManualClock::new(UnixSeconds::new(1_000_000))).await.unwrap();
         assert_eq!(later.answers(ROGUE, PRICE), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_attempts_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let trust = trust(&folder).await;
+        for attempt in 0..=u32::try_from(EXPECTED).unwrap() {
+            trust.answered(ROGUE, id(attempt), worth(Some(5), 9));
+            trust.charged(id(attempt), Xbzz::from_plur(5)).await;
+        }
+        let known = trust.known();
+        assert!(known.judged.len() <= EXPECTED && known.expected.len() <= EXPECTED);
     }
 
     #[tokio::test]
