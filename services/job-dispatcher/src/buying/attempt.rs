@@ -4,13 +4,12 @@
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
 use t4t_crypto::{random_bytes, seal};
 use t4t_protocol::job::{BuyingEvent, BuyingState};
-use t4t_protocol::{Change, Members, RequestPayload, V1};
+use t4t_protocol::{RequestPayload, V1};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::{BuyingChange, BuyingJob};
 use t4t_types::{SwarmRef, Xbzz};
@@ -61,7 +60,7 @@ impl Buyer {
     /// Seals the request to a provider and stores the intent.
     pub(super) async fn plan(
         &self,
-        (call, attempt): (&BuyCompletion, u32),
+        (call, attempt): (&BuyAnswer, u32),
         offer: &Offer,
         explored: bool,
         delivery_seconds: u64,
@@ -72,7 +71,7 @@ impl Buyer {
             job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
             client: self.wallet,
             model_id: model.clone(),
-            openai_request: without_streaming(&call.request)?,
+            openai_request: call.request.without_streaming(),
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
@@ -394,31 +393,5 @@ impl Looked {
             (self.at, self.for_ms) = (reference, 0);
         }
         self.for_ms = self.for_ms.saturating_add(for_ms);
-    }
-}
-
-/// The app's request with `stream: false`, as version 1 has it; all else stays text for text and in its order.
-fn without_streaming(request: &RawValue) -> Result<Box<RawValue>, Failed> {
-    let fields = Members::read(request.get()).map_err(|error| bad_request(error.to_string()))?;
-    let change = |name: &str, _: &RawValue| match name {
-        "stream" | "stream_options" => Change::Drop,
-        _ => Change::Keep,
-    };
-    let text = fields.rewritten(change, [("stream", "false".to_owned())]);
-    RawValue::from_string(text).map_err(|error| bad_request(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_streaming_is_taken_out_of_the_request() {
-        let request = RawValue::from_string(
-            r#"{"model":"m","stream":true,"temperature":1.0,"stream_options":{"include_usage":true},"seed":12345678901234567890123}"#.into(),
-        );
-        let sent = without_streaming(&request.unwrap()).unwrap();
-        let expected = r#"{"model":"m","temperature":1.0,"seed":12345678901234567890123,"stream":false}"#;
-        assert_eq!(sent.get(), expected, "numbers keep their digits");
     }
 }

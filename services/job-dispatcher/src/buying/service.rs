@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError as CallError};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError as CallError};
 use t4t_api::{Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, stream_route};
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
@@ -251,15 +251,15 @@ impl Running {
 
 /// Adds the service's HTTP routes.
 pub fn routes(config: &mut ServiceConfig, guard: &Guard, buying: &Arc<dyn Buying>) {
-    stream_route::<BuyCompletion, dyn Buying>(config, guard, buying);
+    stream_route::<BuyAnswer, dyn Buying>(config, guard, buying);
 }
 
 /// What stands behind the mailbox.
 struct Front(Arc<Buyer>);
 
 #[async_trait]
-impl ServeStream<BuyCompletion> for Front {
-    async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, CallError> {
+impl ServeStream<BuyAnswer> for Front {
+    async fn open(&self, call: BuyAnswer) -> Result<ItemStream<BuyAnswer>, CallError> {
         let (progress, begun) = self.0.board.join(&call);
         let Some(purchase) = begun else { return Ok(progress) };
         let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_clock::timeout;
+use t4t_inference::Refusal;
+use t4t_protocol::ACK_WINDOW_SECONDS;
 use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_protocol::{ACK_WINDOW_SECONDS, Asked, Refusal};
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
 use t4t_store::selling::{SellingChange, SellingJob};
@@ -95,16 +96,15 @@ impl Seller {
         let patience = self.patience(row).await?;
         let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
+            Err(request::RequestError::Fault { fault, client_key }) => {
+                return self.decline(row, &client_key, fault.into_refusal()).await;
+            }
             Err(error) => return self.refuse_unread(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
         if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
             // Before it is acknowledged: the client learns at once when to come back.
-            return self.decline(row, &request.payload.client_key, answer::away().0).await;
-        }
-        // What could be read as another request than was paid is refused before it is acknowledged, too.
-        if let Err(fault) = Asked::read(&request.payload.openai_request) {
-            return self.decline(row, &request.payload.client_key, fault.into_refusal()).await;
+            return self.decline(row, &request.client_key, answer::away().0).await;
         }
         let Some(slot) = self.wait_for_slot(row, &request).await? else {
             return self.decide_refusal(row, "all slots are taken").await;
@@ -138,7 +138,7 @@ impl Seller {
         request: &request::Request,
         (slot, left): (Slot, u64),
     ) -> Result<(), WorkError> {
-        let client_key = &request.payload.client_key;
+        let client_key = &request.client_key;
         // An answer that has not ended by then is ended, sealed and stored before the job would be given up.
         let limit = Duration::from_secs(left.saturating_sub(WRAP_UP_SECONDS.min(left / 4)).max(1));
         let finished = match answer::run((&self.runners, slot), &self.clock, row, request, limit).await {
@@ -242,7 +242,7 @@ impl Seller {
         request: &request::Request,
     ) -> Result<Option<Slot>, WorkError> {
         let patience = self.patience(row).await?;
-        let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+        let prefix = prefix_of(&row.model, &request.asked);
         Ok(timeout(&*self.clock, patience, Box::pin(self.runners.wait(&row.model, prefix))).await.ok())
     }
 
