@@ -93,7 +93,7 @@ impl Seller {
             return Ok(());
         }
         let patience = self.patience(row).await?;
-        let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
+        let mut request = match request::fetch(&*self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
             Err(error) => return self.refuse_unread(row, &error.to_string()).await,
         };
