@@ -16,7 +16,7 @@ use t4t_types::{SwarmRef, TokenUsage, Xbzz};
 
 use super::shape::Shape;
 use super::trust::{Offence, Worth};
-use crate::courier::{Courier, CourierError, Fetched};
+use crate::carriage::{Courier, CourierError, Fetched};
 
 /// What of a request an answer is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -140,13 +140,13 @@ fn where_it_ends(error: &serde_json::Error) -> String {
 
 /// Fetches the answer at `reference` and checks that it answers this job and comes from its provider.
 pub(super) async fn fetch(
-    courier: &Courier,
+    courier: &dyn Courier,
     key: &SealingKey,
     (row, asked): (&BuyingJob, AskedFor),
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
-    let Fetched { sealed, room: _room } = courier.download_within(reference, patience).await?;
+    let Fetched { sealed, share: _share } = courier.download_within(reference, patience).await?;
     check(row, asked, open(key, sealed)?)
 }
 

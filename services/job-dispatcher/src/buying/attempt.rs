@@ -267,7 +267,7 @@ impl Buyer {
             // It was looked for long enough; the claim, or its absence, ends it.
             return None;
         }
-        match answer::fetch(&self.courier, &self.sealing_key, (row, asked), reference, patience).await {
+        match answer::fetch(&*self.courier, &self.sealing_key, (row, asked), reference, patience).await {
             Ok(answer) => {
                 KillPoint::BuyingFetched.pass();
                 Some(Ok(answer))
@@ -301,7 +301,7 @@ impl Buyer {
         reason_at: SwarmRef,
     ) -> Result<Answer, Failed> {
         let reason =
-            answer::fetch(&self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
+            answer::fetch(&*self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
         match reason.await {
             Ok(answer) => Ok(answer),
             Err(AnswerError::Declined(decline)) => Err(if let Some(error) = decline.as_bad_request() {

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use super::ledger::AttemptId;
 use super::paying::post_key;
 use super::service::Buyer;
-use crate::courier::Inbox;
+use crate::carriage::Inbox;
 
 /// The name of this reader's cursor.
 const CURSOR: &str = "buying";

@@ -25,8 +25,8 @@ use super::ledger::Ledger;
 use super::posting::Posting;
 use super::spend::Spend;
 use super::trust::Trust;
+use crate::carriage::Courier;
 use crate::chronicle::Chronicle;
-use crate::courier::Courier;
 
 /// What the buying side stands on.
 pub struct BuyingDeps {
@@ -39,7 +39,7 @@ pub struct BuyingDeps {
     /// The wallet's service.
     pub settlement: Arc<dyn Settlement>,
     /// The way messages and payloads travel.
-    pub courier: Courier,
+    pub courier: Arc<dyn Courier>,
     /// The database.
     pub store: Store,
     /// The clock.
@@ -95,7 +95,7 @@ pub(super) struct Buyer {
     overlay: Mutex<Overlay>,
     pub(super) watcher: Arc<dyn RegistryWatcher>,
     pub(super) settlement: Arc<dyn Settlement>,
-    pub(super) courier: Courier,
+    pub(super) courier: Arc<dyn Courier>,
     pub(super) clock: SharedClock,
     pub(super) config: BuyingConfig,
     pub(super) ledger: Ledger,
@@ -123,7 +123,7 @@ impl Buyer {
         if !known.is_zero() {
             return known;
         }
-        let asked = own_overlay(&self.courier).await;
+        let asked = own_overlay(&*self.courier).await;
         *self.overlay.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         asked
     }
@@ -184,7 +184,7 @@ impl BuyingService {
         let buyer = Arc::new(Buyer {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
-            overlay: Mutex::new(own_overlay(&deps.courier).await),
+            overlay: Mutex::new(own_overlay(&*deps.courier).await),
             watcher: deps.watcher,
             settlement: deps.settlement,
             courier: deps.courier,
@@ -213,7 +213,7 @@ impl BuyingService {
 }
 
 /// The node's address; zeros tell a provider that there is none, and it then answers through the chain.
-async fn own_overlay(courier: &Courier) -> Overlay {
+async fn own_overlay(courier: &dyn Courier) -> Overlay {
     courier.overlay().await.unwrap_or_else(|error: SwarmError| {
         warn!(%error, "the Swarm node does not tell its address; answers are taken from the chain");
         Overlay::ZERO

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::answer::Answer;
 use super::attempt::{Failed, unavailable};
 use super::service::Buyer;
-use crate::courier::{CourierError, DIRECT_UPLOAD_BYTES};
+use crate::carriage::CourierError;
 
 /// Attempts to upload a request whose payment is on its way.
 const UPLOADS: u32 = 5;
@@ -28,7 +28,7 @@ impl Buyer {
     pub(super) fn is_stored_first(&self, row: &BuyingJob) -> bool {
         row.sealed_request
             .as_ref()
-            .is_some_and(|sealed| sealed.len() > DIRECT_UPLOAD_BYTES || !self.courier.knows_reference(sealed))
+            .is_some_and(|sealed| self.courier.takes_long(sealed) || !self.courier.knows_reference(sealed))
     }
 
     /// Stores a request that nothing was paid for yet; where that fails, nothing is.

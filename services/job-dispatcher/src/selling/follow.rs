@@ -15,7 +15,7 @@ use tracing::{debug, error, warn};
 use super::allowance::Allowance;
 use super::ledger::end_of;
 use super::service::Seller;
-use crate::courier::Inbox;
+use crate::carriage::Inbox;
 
 /// The name of this reader's cursor.
 const CURSOR: &str = "selling";

@@ -9,8 +9,7 @@ use t4t_protocol::{RequestPayload, output_cap};
 use t4t_store::selling::SellingJob;
 use t4t_types::EncryptionKey;
 
-use crate::courier::{Courier, CourierError, Fetched};
-use crate::room::Room;
+use crate::carriage::{BudgetShare, Courier, CourierError, Fetched};
 
 /// A request that was opened and belongs to its job.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub(super) struct Request {
     /// The most completion tokens that the escrow pays for; `None` where they cost nothing.
     pub(super) max_completion_tokens: Option<u64>,
     /// Kept until the request has a slot: from then on, slots bound how many there are.
-    pub(super) room: Option<Room>,
+    pub(super) room: Option<BudgetShare>,
 }
 
 /// Why a job's request can't be served.
@@ -46,12 +45,12 @@ pub(super) enum RequestError {
 
 /// Fetches a job's request and checks it against the chain's terms.
 pub(super) async fn fetch(
-    courier: &Courier,
+    courier: &dyn Courier,
     key: &SealingKey,
     row: &SellingJob,
     patience: Duration,
 ) -> Result<Request, RequestError> {
-    let Fetched { sealed, room } = courier.download_within(row.request_hash, patience).await?;
+    let Fetched { sealed, share: room } = courier.download_within(row.request_hash, patience).await?;
     let payload = open(key, sealed)?;
     check(row, payload, room)
 }
@@ -64,7 +63,7 @@ fn open(key: &SealingKey, sealed: Bytes) -> Result<RequestPayload, RequestError>
         .map_err(|error| RequestError::Malformed(error.to_string()))
 }
 
-fn check(row: &SellingJob, payload: RequestPayload, room: Room) -> Result<Request, RequestError> {
+fn check(row: &SellingJob, payload: RequestPayload, room: BudgetShare) -> Result<Request, RequestError> {
     // Anybody can seal to us and post a copied reference: only the job's own client may have this served.
     if payload.client != row.client {
         return Err(RequestError::ForeignClient);

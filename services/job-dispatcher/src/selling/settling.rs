@@ -37,7 +37,7 @@ impl Seller {
 
     async fn upload_retrying(&self, row: &SellingJob, sealed: Vec<u8>) -> Result<SwarmRef, WorkError> {
         for attempt in 1..=UPLOADS {
-            match self.courier.upload_answer(sealed.clone()).await {
+            match self.courier.upload_answer(sealed.clone().into()).await {
                 Ok(reference) => match self.courier.stuck() {
                     None => return Ok(reference),
                     // Nobody could read what would be claimed.
@@ -94,7 +94,7 @@ impl Seller {
         let reason_at = match row.sealed_answer.clone() {
             // An answer that came too late is no reason, and not to be had for nothing.
             Some(sealed) if row.usage.is_none() => {
-                let uploading = Box::pin(self.courier.upload_answer(sealed));
+                let uploading = Box::pin(self.courier.upload_answer(sealed.into()));
                 timeout(&*self.clock, EXPLANATION_LIMIT, uploading).await.ok().and_then(Result::ok)
             }
             _ => None,

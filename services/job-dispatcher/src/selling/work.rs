@@ -94,7 +94,7 @@ impl Seller {
             return Ok(());
         }
         let patience = self.patience(row).await?;
-        let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
+        let mut request = match request::fetch(&*self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
             Err(request::RequestError::Fault { fault, client_key }) => {
                 return self.decline(row, &client_key, fault.into_refusal()).await;

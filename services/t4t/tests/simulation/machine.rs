@@ -17,7 +17,7 @@ use t4t_crypto::{SealingKey, WalletKey};
 use t4t_inference::{End, InferenceRequest, Kind, Piece};
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
 use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
-use t4t_job_dispatcher::{Courier, CourierConfig};
+use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
@@ -197,7 +197,7 @@ async fn live(body: Body, store: Store) {
 struct Ground {
     settlement: t4t_settlement::Running,
     watcher: t4t_registry_watcher::Running,
-    courier: Courier,
+    courier: Arc<dyn Courier>,
 }
 
 async fn ground(body: &Body, store: &Store) -> anyhow::Result<Ground> {
@@ -224,8 +224,8 @@ async fn ground(body: &Body, store: &Store) -> anyhow::Result<Ground> {
         clock: Arc::clone(&clock),
     };
     let config = CourierConfig { target_bits: Some(8), ..CourierConfig::default() };
-    let courier = Courier::new(Arc::new(node), Arc::clone(&settlement.settlement), clock, config).await;
-    Ok(Ground { settlement, watcher, courier })
+    let courier = SwarmCourier::new(Arc::new(node), Arc::clone(&settlement.settlement), clock, config).await;
+    Ok(Ground { settlement, watcher, courier: Arc::new(courier) })
 }
 
 async fn gateway(body: &Body, store: &Store, apps: &Apps) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use t4t_clock::{SystemClock, timeout};
-use t4t_job_dispatcher::postage::{deaf, keeper_config};
+use t4t_job_dispatcher::carriage::postage::{deaf, keeper_config};
 use t4t_runtime::Settings;
 use t4t_runtime::config::SwarmSettings;
 use t4t_swarm::{
