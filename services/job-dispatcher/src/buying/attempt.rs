@@ -8,10 +8,10 @@ use t4t_api::job_dispatcher::{BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
 use t4t_crypto::{random_bytes, seal};
-use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_protocol::{RequestPayload, V1};
 use t4t_runtime::KillPoint;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_types::{SwarmRef, Xbzz};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -94,7 +94,6 @@ impl Buyer {
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
             max_payment: offer.needs,
             delivery_deadline: head.now().plus(delivery_seconds),
-            sealed_request: Some(sealed.into()),
             job: None,
             response_hash: None,
             paid: None,
@@ -102,7 +101,7 @@ impl Buyer {
             created_at_ms: self.clock.unix_millis(),
             explored,
         };
-        self.ledger.plan(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        self.ledger.plan(&row, &sealed).await.map_err(|error| unavailable(error.to_string()))?;
         KillPoint::BuyingPlanned.pass();
         Ok(row)
     }
@@ -118,16 +117,18 @@ impl Buyer {
         let mut row = self.reread(&row).await;
         if row.state == BuyingState::Planned && !purchase.is_wanted() && !self.is_submitted(&row).await {
             let reason = "the app hung up before anything was paid".to_owned();
-            let change = BuyingChange { reason: Some(reason.clone()), ..Default::default() };
-            self.record(&row, BuyingEvent::PostFailed, change).await;
+            self.record(&row, BuyingStep::PostFailed { reason: reason.clone() }).await;
             return Err(Failed::Request(BuyingError::Unavailable { reason }));
         }
-        let is_stored_first = row.state == BuyingState::Planned && self.is_stored_first(&row);
-        if is_stored_first {
-            row = self.store_first(row).await?;
+        let sealed = self.sealed_request(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        let is_planned = row.state == BuyingState::Planned;
+        let first = sealed.clone().filter(|sealed| is_planned && self.is_stored_first(sealed));
+        let is_stored_first = first.is_some();
+        if let Some(sealed) = first {
+            row = self.store_first(row, sealed).await?;
         }
         let began_ms = self.clock.unix_millis();
-        let uploading = async { is_stored_first || self.upload_request(&row).await };
+        let uploading = async { is_stored_first || self.upload_request(&row, sealed).await };
         tokio::pin!(uploading);
         let mut uploaded = None;
         let submitted = {
@@ -318,12 +319,12 @@ impl Buyer {
         }
     }
 
-    /// Applies an event; a database that fails is logged, since the chain and the sweep will tell again.
-    pub(super) async fn record(&self, row: &BuyingJob, event: BuyingEvent, change: BuyingChange) {
-        if is_end(event) {
+    /// Applies a step; a database that fails is logged, since the chain and the sweep will tell again.
+    pub(super) async fn record(&self, row: &BuyingJob, step: BuyingStep) {
+        if step.is_end() {
             self.capacity.settled(row.provider, (row.request_id, row.attempt));
         }
-        if let Err(error) = self.ledger.happened((row.request_id, row.attempt), event, change).await {
+        if let Err(error) = self.ledger.happened((row.request_id, row.attempt), step).await {
             warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
         }
     }
@@ -342,12 +343,6 @@ async fn is_moot(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) 
         }
     }
     std::future::pending().await
-}
-
-/// Whether an event says that a job's money has come to its end.
-fn is_end(event: BuyingEvent) -> bool {
-    use BuyingEvent as Event;
-    matches!(event, Event::Claimed | Event::Refused | Event::Cancelled | Event::TimedOut | Event::PostFailed)
 }
 
 fn bad_request(message: String) -> Failed {

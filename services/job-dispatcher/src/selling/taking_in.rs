@@ -166,7 +166,6 @@ impl Seller {
             ack_deadline: terms.ack_deadline,
             delivery_deadline: terms.delivery_deadline,
             runs: 0,
-            sealed_answer: None,
             response_hash: None,
             usage: None,
             payment: None,
