@@ -2,14 +2,15 @@
 //! takes a slot although the chain shows it as open until its claim is mined.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::registry_watcher::Candidate;
 use t4t_clock::SharedClock;
+use t4t_panics::Lock;
 use t4t_types::{Address, Xbzz};
 
-use super::ledger::AttemptId;
+use super::attempt::AttemptId;
 
 /// An answered job is taken off the directory's count for at most this long, should its claim never be seen.
 const ANSWERED_COUNTS_MS: u64 = 60_000;
@@ -24,7 +25,7 @@ pub(super) struct Capacity {
     clock: SharedClock,
     /// How long what was answered may be claimed.
     claimed_within_ms: u64,
-    providers: Arc<Mutex<HashMap<Address, Ours>>>,
+    providers: Arc<Lock<HashMap<Address, Ours>>>,
 }
 
 #[derive(Debug, Default)]
@@ -105,7 +106,7 @@ impl Capacity {
     }
 
     fn with<T>(&self, provider: Address, change: impl FnOnce(&mut Ours) -> T) -> T {
-        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut providers = self.providers.lock();
         change(providers.entry(provider).or_default())
     }
 }

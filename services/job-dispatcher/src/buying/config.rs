@@ -3,22 +3,9 @@
 use std::time::Duration;
 
 use t4t_protocol::EscrowSizing;
-use t4t_types::Address;
 
-use super::bounds::Bounds;
+use super::choice::{Bounds, Strategy};
 use super::spend::DayLimits;
-
-/// How a provider is chosen among those that offer the model and are not full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// The lowest input and output price together; ties by registry order.
-    Cheapest,
-    /// The cheapest, where a price counts as higher the less is known of the provider: by its answers to this gateway,
-    /// then by its record on the chain. Strangers are tried as far as the budget for that goes.
-    TopReputationCheapest,
-    /// This provider and no other.
-    Manual(Address),
-}
 
 /// The buying side's settings.
 #[derive(Clone, Debug)]

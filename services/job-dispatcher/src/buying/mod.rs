@@ -1,37 +1,31 @@
-//! The buying side: choose a provider, seal, pay, send, collect the answer, fail over.
+//! The buying side: a purchase is choice, payment and delivery.
 //!
 //! ```text
-//! BuyAnswer ─► board ─► purchase ─► choice ─► attempt ─► row, upload, escrow, notice
-//!                   ▲                    bounds,      │
-//!                   └── progress         trust, spend ▼
-//!          chain events, messages ─► ledger (rows) ─► whoever waits for the row
-//!                                      ▲
-//!                             sweep: what is overdue is taken back
+//! service ─► purchase ─► choice ─► listing, pricing, trust, capacity, spend
+//!    │          │
+//!    │          └─► payment (a trait) ◄─ escrow (version 1) ─► delivery: an answer, fetched and checked
+//!    ▼
+//!   log: purchases in flight, each a log that any number of readers follow
 //! ```
+//! Arrows say who knows whom; nothing knows its caller.
 
-mod answer;
 mod attempt;
-mod board;
-mod bounds;
 mod capacity;
 mod choice;
 mod config;
-mod follow;
-mod leaving;
-mod ledger;
-mod noticing;
-mod paying;
-mod posting;
+mod delivery;
+mod listing;
+mod log;
+mod payment;
+mod pricing;
 mod purchase;
-mod select;
 mod service;
-mod shape;
 mod spend;
-mod storing;
-mod sweep;
 mod trust;
+mod wanted;
 
-pub use bounds::Bounds;
-pub use config::{BuyingConfig, Strategy};
-pub use service::{BuyingDeps, BuyingError as BuyingStartError, BuyingService, Recovered, Running, routes};
+pub use choice::{Bounds, Strategy};
+pub use config::BuyingConfig;
+pub use payment::Recovered;
+pub use service::{BuyingDeps, BuyingError as BuyingStartError, BuyingService, Running, routes};
 pub use spend::DayLimits;

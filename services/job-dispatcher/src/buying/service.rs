@@ -1,6 +1,6 @@
 //! The buying service: what it needs, how it starts and stops.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
@@ -12,21 +12,28 @@ use t4t_crypto::SealingKey;
 use t4t_protocol::client_topic;
 use t4t_runtime::recovery::TakenUp;
 use t4t_store::{Side, Store, StoreError};
-use t4t_swarm::{LinkState, SwarmError};
-use t4t_types::{Address, Overlay, Xbzz};
+use t4t_swarm::LinkState;
+use t4t_types::Address;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-use super::board::Board;
 use super::capacity::Capacity;
+use super::choice::{ChoiceConfig, Chooser, Strategy};
 use super::config::BuyingConfig;
-use super::ledger::Ledger;
-use super::posting::Posting;
+use super::listing::Listing;
+use super::log::InFlight;
+use super::payment::escrow::{Escrow, EscrowConfig, EscrowDeps};
+use super::payment::{PaymentMethod, Recovered};
+use super::pricing::EscrowPricing;
+use super::purchase::{PurchaseConfig, Purchaser};
 use super::spend::Spend;
 use super::trust::Trust;
 use crate::carriage::Courier;
 use crate::chronicle::Chronicle;
+
+/// What happened to jobs is kept this long.
+const HISTORY_KEPT_MS: u64 = 30 * 24 * 3_600_000;
 
 /// What the buying side stands on.
 pub struct BuyingDeps {
@@ -60,21 +67,6 @@ pub enum BuyingError {
     Store(#[from] StoreError),
 }
 
-/// What was found open at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Jobs that wait for their provider or their deadline.
-    pub waiting: u32,
-    /// What those have in escrow.
-    pub in_escrow: Xbzz,
-    /// Jobs past their deadline, whose payment is asked back.
-    pub overdue: u32,
-    /// Jobs that were answered and wait for their claim.
-    pub answered: u32,
-    /// Jobs whose payment had not left.
-    pub never_paid: u32,
-}
-
 impl From<Recovered> for TakenUp {
     fn from(recovered: Recovered) -> Self {
         Self {
@@ -88,47 +80,6 @@ impl From<Recovered> for TakenUp {
     }
 }
 
-/// The buying side at work.
-pub(super) struct Buyer {
-    pub(super) wallet: Address,
-    pub(super) sealing_key: SealingKey,
-    overlay: Mutex<Overlay>,
-    pub(super) watcher: Arc<dyn RegistryWatcher>,
-    pub(super) settlement: Arc<dyn Settlement>,
-    pub(super) courier: Arc<dyn Courier>,
-    pub(super) clock: SharedClock,
-    pub(super) config: BuyingConfig,
-    pub(super) ledger: Ledger,
-    pub(super) board: Board,
-    /// For purchases under way.
-    pub(super) room: Arc<Semaphore>,
-    pub(super) capacity: Capacity,
-    pub(super) trust: Trust,
-    /// What was spent today.
-    pub(super) spend: Spend,
-    /// Escrow transactions that wait for their block, so that their event tells the job before settlement does.
-    pub(super) posting: Posting,
-}
-
-impl std::fmt::Debug for Buyer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Buyer").field("wallet", &self.wallet).finish_non_exhaustive()
-    }
-}
-
-impl Buyer {
-    /// This node's address in Swarm, asked for again while it is not known.
-    pub(super) async fn overlay(&self) -> Overlay {
-        let known = *self.overlay.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.is_zero() {
-            return known;
-        }
-        let asked = own_overlay(&*self.courier).await;
-        *self.overlay.lock().unwrap_or_else(PoisonError::into_inner) = asked;
-        asked
-    }
-}
-
 /// The buying service.
 #[derive(Debug)]
 pub struct BuyingService;
@@ -136,7 +87,7 @@ pub struct BuyingService;
 /// A buying service that runs.
 pub struct Running {
     buying: Arc<dyn Buying>,
-    buyer: Arc<Buyer>,
+    payment: Arc<dyn PaymentMethod>,
     recovered: Recovered,
     messages: watch::Receiver<LinkState>,
     tasks: Vec<JoinHandle<()>>,
@@ -175,49 +126,94 @@ impl BuyingService {
         deps: BuyingDeps,
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Buying>,
     ) -> Result<Running, BuyingError> {
+        let BuyingDeps { wallet, sealing_key, watcher, settlement, courier, store, clock } = deps;
+        let trust = Trust::load(store.clone(), Arc::clone(&clock)).await?;
+        let spend = Spend::load(config.day, &store, Arc::clone(&clock)).await?;
+        let capacity = Capacity::new(Arc::clone(&clock), Duration::from_secs(config.delivery_seconds));
+        let only = match config.strategy {
+            Strategy::Manual(provider) => Some(provider),
+            _ => None,
+        };
+        let listing = Listing::new(Arc::clone(&watcher), trust.clone(), only, config.bounds.price_ceiling);
+        let chronicle = Chronicle::new(Side::Buying, store.clone(), Arc::clone(&clock));
+        // Listening begins before anything is asked, so that no answer is missed.
+        let inbox = courier.listen(&client_topic(wallet), wallet, store.clone());
+        let messages = inbox.state();
+        let escrow = EscrowDeps {
+            wallet,
+            sealing_key: Arc::new(sealing_key),
+            watcher,
+            settlement,
+            courier,
+            rows: (store.clone(), chronicle),
+            listing: listing.clone(),
+            trust: trust.clone(),
+            exposure: (spend.clone(), capacity.clone()),
+            clock: Arc::clone(&clock),
+        };
+        let escrow = Arc::new(Escrow::new(escrow_config(&config), escrow).await);
+        let recovered = escrow.recover().await?;
+        let mut tasks = escrow.follow(inbox);
+        tasks.push(tokio::spawn(sweep_forever(
+            Arc::clone(&escrow),
+            store,
+            (clock.clone(), config.sweep_interval),
+        )));
+        let pricing =
+            Arc::new(EscrowPricing { sizing: config.sizing, ceiling: config.bounds.escrow_ceiling });
+        let choice_config =
+            ChoiceConfig { strategy: config.strategy, bounds: config.bounds, poll: config.provider_poll };
+        let choice = Chooser::new(
+            choice_config,
+            (listing, pricing),
+            (trust.clone(), capacity, spend),
+            Arc::clone(&clock),
+        );
+        let payment: Arc<dyn PaymentMethod> = escrow;
+        let purchaser = Arc::new(Purchaser {
+            choice,
+            payment: Arc::clone(&payment),
+            trust,
+            in_flight: InFlight::default(),
+            clock,
+            config: purchase_config(&config),
+        });
         // Each may outlive its reader, for whom a slot is kept.
         let purchases = config.slots.saturating_mul(2).min(Semaphore::MAX_PERMITS);
-        let trust = Trust::load(deps.store.clone(), Arc::clone(&deps.clock)).await?;
-        let chronicle = Chronicle::new(Side::Buying, deps.store.clone(), Arc::clone(&deps.clock));
-        let spend = Spend::load(config.day, &deps.store, Arc::clone(&deps.clock)).await?;
-        let ledger = Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock), spend.clone());
-        let buyer = Arc::new(Buyer {
-            wallet: deps.wallet,
-            sealing_key: deps.sealing_key,
-            overlay: Mutex::new(own_overlay(&*deps.courier).await),
-            watcher: deps.watcher,
-            settlement: deps.settlement,
-            courier: deps.courier,
-            capacity: Capacity::new(Arc::clone(&deps.clock), Duration::from_secs(config.delivery_seconds)),
-            trust,
-            spend,
-            clock: deps.clock,
-            config,
-            ledger,
-            board: Board::default(),
-            room: Arc::new(Semaphore::new(purchases)),
-            posting: Posting::default(),
-        });
-        // Listening begins before anything is asked, so that no answer is missed.
-        let inbox = buyer.courier.listen(&client_topic(deps.wallet), deps.wallet, deps.store);
-        let messages = inbox.state();
-        let recovered = buyer.recover().await?;
-        let tasks = vec![
-            tokio::spawn(Arc::clone(&buyer).follow_messages(inbox)),
-            tokio::spawn(Arc::clone(&buyer).follow_chain()),
-            tokio::spawn(Arc::clone(&buyer).sweep_forever()),
-        ];
-        let buying = front(Arc::new(Front(Arc::clone(&buyer))));
-        Ok(Running { buying, buyer, recovered, messages, tasks })
+        let buying = front(Arc::new(Front { purchaser, slots: Arc::new(Semaphore::new(purchases)) }));
+        Ok(Running { buying, payment, recovered, messages, tasks })
     }
 }
 
-/// The node's address; zeros tell a provider that there is none, and it then answers through the chain.
-async fn own_overlay(courier: &dyn Courier) -> Overlay {
-    courier.overlay().await.unwrap_or_else(|error: SwarmError| {
-        warn!(%error, "the Swarm node does not tell its address; answers are taken from the chain");
-        Overlay::ZERO
-    })
+fn escrow_config(config: &BuyingConfig) -> EscrowConfig {
+    EscrowConfig {
+        ack_grace_seconds: config.ack_grace_seconds,
+        lone_grace_seconds: config.lone_grace_seconds,
+        notice_resend: config.notice_resend,
+    }
+}
+
+fn purchase_config(config: &BuyingConfig) -> PurchaseConfig {
+    PurchaseConfig {
+        delivery_seconds: config.delivery_seconds,
+        max_attempts: config.max_attempts,
+        provider_wait: config.provider_wait,
+    }
+}
+
+/// Looks at every open order again and again, and drops what is old, for as long as the task lives.
+async fn sweep_forever(escrow: Arc<Escrow>, store: Store, (clock, interval): (SharedClock, Duration)) {
+    loop {
+        clock.sleep(interval).await;
+        escrow.sweep_once().await;
+        let expired = async {
+            store.envelopes_expire(clock.now()).await?;
+            store.history_expire(clock.unix_millis().saturating_sub(HISTORY_KEPT_MS)).await
+        };
+        if let Err(error) = expired.await {
+            warn!(error = &error as &dyn std::error::Error, "old rows can't be dropped now");
+        }
+    }
 }
 
 impl Running {
@@ -238,7 +234,7 @@ impl Running {
 
     /// Looks at every open job once; tests drive time with it.
     pub async fn sweep_once(&self) {
-        self.buyer.sweep_once().await;
+        self.payment.sweep_once().await;
     }
 
     /// Stops. What is open is taken up by the next start.
@@ -255,22 +251,27 @@ pub fn routes(config: &mut ServiceConfig, guard: &Guard, buying: &Arc<dyn Buying
 }
 
 /// What stands behind the mailbox.
-struct Front(Arc<Buyer>);
+struct Front {
+    purchaser: Arc<Purchaser>,
+    /// For purchases in flight.
+    slots: Arc<Semaphore>,
+}
 
 #[async_trait]
 impl ServeStream<BuyAnswer> for Front {
     async fn open(&self, call: BuyAnswer) -> Result<ItemStream<BuyAnswer>, CallError> {
-        let (progress, begun) = self.0.board.join(&call);
-        let Some(purchase) = begun else { return Ok(progress) };
-        let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {
-            let reason = "too many purchases are under way whose apps hung up: try again in a minute".into();
-            self.0.board.finish(call.id, Err(CallError::Unavailable { reason }));
+        let in_flight = &self.purchaser.in_flight;
+        let (progress, begun) = in_flight.join(&call);
+        let Some(log) = begun else { return Ok(progress) };
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            let reason = "too many purchases are in flight whose apps hung up: try again in a minute".into();
+            in_flight.finish(call.id, Err(CallError::Unavailable { reason }));
             return Ok(progress);
         };
         // Detached from the reader: once something is paid, its end matters even when the app has hung up.
-        let running = Arc::clone(&self.0).run_purchases(call, purchase);
+        let running = Arc::clone(&self.purchaser).run_all(call, log);
         tokio::spawn(async move {
-            let _room = room;
+            let _slot = slot;
             running.await;
         });
         Ok(progress)

@@ -4,9 +4,10 @@
 //! taken, what was claimed for what was taken, what came back for nothing. That is in the rows, so a restart forgets
 //! nothing; here is only their sum.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use t4t_clock::SharedClock;
+use t4t_panics::{Lock, LockGuard};
 use t4t_protocol::job::BuyingState;
 use t4t_store::buying::BuyingJob;
 use t4t_store::{Store, StoreError};
@@ -60,7 +61,7 @@ struct Sums {
 pub(super) struct Spend {
     limits: DayLimits,
     clock: SharedClock,
-    sums: Arc<Mutex<Sums>>,
+    sums: Arc<Lock<Sums>>,
 }
 
 /// An amount that is kept for an attempt until its row counts.
@@ -89,7 +90,7 @@ impl Spend {
         clock: SharedClock,
     ) -> Result<Self, StoreError> {
         let day = clock.unix_millis() / DAY_MS;
-        let spend = Self { limits, clock, sums: Arc::new(Mutex::new(Sums { day, ..Sums::default() })) };
+        let spend = Self { limits, clock, sums: Arc::new(Lock::new(Sums { day, ..Sums::default() })) };
         for row in store.buying_list_since(day * DAY_MS).await? {
             spend.changed(None, &row);
         }
@@ -145,8 +146,8 @@ impl Spend {
     }
 
     /// The sums of today.
-    fn sums(&self) -> MutexGuard<'_, Sums> {
-        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+    fn sums(&self) -> LockGuard<'_, Sums> {
+        let mut sums = self.sums.lock();
         let day = self.clock.unix_millis() / DAY_MS;
         // A clock that was set back opens no second budget.
         if day > sums.day {

@@ -4,15 +4,16 @@
 //! gateway is kept here, and, where it took money, in the database.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use t4t_clock::SharedClock;
+use t4t_panics::{Lock, LockGuard};
 use t4t_store::offences::{Experience, Offences};
 use t4t_store::{Store, StoreError};
 use t4t_types::{Address, Xbzz};
 use tracing::warn;
 
-use super::ledger::AttemptId;
+use super::attempt::AttemptId;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -156,7 +157,7 @@ impl Known {
 pub(super) struct Trust {
     store: Store,
     clock: SharedClock,
-    known: Arc<Mutex<Known>>,
+    known: Arc<Lock<Known>>,
 }
 
 impl Trust {
@@ -171,7 +172,7 @@ impl Trust {
             let record = known.providers.entry(provider).or_default();
             (record.answered, record.price) = (answered, price);
         }
-        Ok(Self { store, clock, known: Arc::new(Mutex::new(known)) })
+        Ok(Self { store, clock, known: Arc::new(Lock::new(known)) })
     }
 
     /// How a provider stands now.
@@ -313,8 +314,8 @@ impl Trust {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> LockGuard<'_, Known> {
+        self.known.lock()
     }
 }
 

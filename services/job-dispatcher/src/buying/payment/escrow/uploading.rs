@@ -1,29 +1,37 @@
 //! Bringing a request to where its provider reads it, and whose fault it is when that fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use t4t_clock::timeout;
+use t4t_clock::{SharedClock, timeout};
 use t4t_protocol::job::BuyingStep;
 use t4t_store::StoreError;
 use t4t_store::buying::BuyingJob;
 use t4t_swarm::SwarmError;
-use t4t_types::SwarmRef;
 use tracing::warn;
 
-use super::answer::Answer;
-use super::attempt::{Failed, unavailable};
-use super::service::Buyer;
-use crate::carriage::CourierError;
+use super::super::Failed;
+use super::ledger::Ledger;
+use crate::buying::delivery::Answer;
+use crate::carriage::{Courier, CourierError};
 
 /// Attempts to upload a request whose payment is on its way.
 const UPLOADS: u32 = 5;
 
 /// How long a request that is stored before it is paid for may take: a row that is older than
-/// [`super::sweep::NEVER_PAID_AFTER_MS`] counts as never paid, and submitting takes two minutes at most.
+/// [`super::NEVER_PAID_AFTER_MS`] counts as never paid, and submitting takes two minutes at most.
 const STORED_WITHIN: Duration = Duration::from_secs(60);
 
-impl Buyer {
+/// Brings requests to where their providers read them.
+#[derive(Clone)]
+pub(super) struct Uploader {
+    pub(super) courier: Arc<dyn Courier>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: SharedClock,
+}
+
+impl Uploader {
     /// Whether a request is stored before it is paid for: it takes long to get to where a provider reads it, within an
     /// acknowledgement's window, or only the node says where it lies.
     pub(super) fn is_stored_first(&self, sealed: &[u8]) -> bool {
@@ -36,7 +44,7 @@ impl Buyer {
         let storing = Box::pin(self.courier.upload_request(sealed));
         let reason = match timeout(&*self.clock, STORED_WITHIN, storing).await {
             Ok(Ok(reference)) if reference == row.request_hash => return Ok(row),
-            Ok(Ok(reference)) => match self.moves_to(&row, reference).await {
+            Ok(Ok(reference)) => match self.ledger.set_request(&row, reference).await {
                 Ok(row) => return Ok(row),
                 Err(error) => error.to_string(),
             },
@@ -47,14 +55,8 @@ impl Buyer {
             "the request of {bytes} bytes was not paid for, since this gateway's own Bee node did not bring it to the \
              network: {reason}: try again with a shorter one, or see `t4t doctor`"
         );
-        self.record(&row, BuyingStep::PostFailed { reason: reason.clone() }).await;
-        Err(unavailable(reason))
-    }
-
-    /// The row with the reference under which the node stored its request.
-    async fn moves_to(&self, row: &BuyingJob, reference: SwarmRef) -> Result<BuyingJob, StoreError> {
-        self.ledger.store.buying_set_request((row.request_id, row.attempt), reference).await?;
-        Ok(BuyingJob { request_hash: reference, ..row.clone() })
+        self.ledger.record(&row, BuyingStep::PostFailed { reason: reason.clone() }).await;
+        Err(Failed::unavailable(reason))
     }
 
     /// A job that ended because nobody could read its request says nothing about its provider.
@@ -74,9 +76,9 @@ impl Buyer {
                 .then(|| "the Bee node has not stored the request yet: see its log, and `t4t doctor`".into())
         });
         Err(match own {
-            Some(own) => {
-                unavailable(format!("this gateway's own node kept the request from its provider: {own}"))
-            }
+            Some(own) => Failed::unavailable(format!(
+                "this gateway's own node kept the request from its provider: {own}"
+            )),
             None if is_free => Failed::Free(reason),
             None => Failed::Provider(reason),
         })
@@ -88,7 +90,7 @@ impl Buyer {
     }
 
     /// Stores a request whose payment is on its way; `false` if the node does not.
-    pub(super) async fn upload_request(&self, row: &BuyingJob, sealed: Option<Bytes>) -> bool {
+    pub(super) async fn upload(&self, row: &BuyingJob, sealed: Option<Bytes>) -> bool {
         let Some(sealed) = sealed else { return true };
         for attempt in 1..=UPLOADS {
             match self.courier.upload_request(sealed.clone()).await {

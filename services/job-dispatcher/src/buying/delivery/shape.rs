@@ -12,7 +12,7 @@ use t4t_inference::most_completion_tokens;
 use t4t_json::Sound;
 use t4t_types::TokenUsage;
 
-use super::answer::Decline;
+use super::decline::Decline;
 
 /// More choices than any API gives; a reader has to make something of each.
 const MAX_CHOICES: usize = 1024;

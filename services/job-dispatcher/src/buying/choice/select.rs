@@ -3,10 +3,9 @@
 //! A record orders offers, and no more: each stands for a price that is somewhat higher than stated. What this gateway
 //! saw itself counts for more than what the chain shows, which a provider can make for gas.
 
-use t4t_types::Xbzz;
+use t4t_types::{Address, Xbzz};
 
 use super::bounds::Offer;
-use super::config::Strategy;
 
 /// Jobs from which on a provider has a record on the chain.
 const SEASONED_JOBS: u32 = 20;
@@ -22,6 +21,18 @@ const KNOWN: u128 = 100;
 const GOOD_RECORD: u128 = 125;
 const NO_RECORD: u128 = 150;
 const BAD_RECORD: u128 = 300;
+
+/// How a provider is chosen among those that offer the model and are not full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The lowest input and output price together; ties by registry order.
+    Cheapest,
+    /// The cheapest, where a price counts as higher the less is known of the provider: by its answers to this gateway,
+    /// then by its record on the chain. Strangers are tried as far as the budget for that goes.
+    TopReputationCheapest,
+    /// This provider and no other.
+    Manual(Address),
+}
 
 /// What is chosen from.
 pub(super) struct Choice<'s, 'a, F> {

@@ -1,24 +1,32 @@
 //! Choosing a provider for an attempt: what the directory lists, less what may not be asked, within the bounds; then one
 //! that has a slot, and money that is kept for it.
 
+mod bounds;
+mod select;
+
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
-use t4t_api::registry_watcher::{Candidate, ListCandidates};
+use t4t_api::registry_watcher::Candidate;
+use t4t_clock::SharedClock;
 use t4t_crypto::random_bytes;
 use t4t_types::{Address, ModelId, Xbzz};
 
-use super::board::Purchase;
-use super::bounds::{Known, Offer};
-use super::capacity::Reservation;
-use super::config::Strategy;
-use super::ledger::AttemptId;
-use super::purchase::{Tries, Wanted, unavailable};
-use super::select::{Choice, Chosen};
-use super::service::Buyer;
-use super::spend::{Hold, OverLimit};
-use super::trust::Standing;
+pub use self::bounds::Bounds;
+use self::bounds::Known;
+pub(super) use self::bounds::Offer;
+pub use self::select::Strategy;
+use self::select::{Choice, Chosen};
+use super::attempt::AttemptId;
+use super::capacity::{Capacity, Reservation};
+use super::listing::Listing;
+use super::log::PurchaseLog;
+use super::pricing::Pricing;
+use super::spend::{Hold, OverLimit, Spend};
+use super::trust::{Standing, Trust};
+use super::wanted::Wanted;
 
 /// For this part of the wait, a provider is taken for full because of others' open jobs, and a stranger is not asked
 /// while a known one is busy. Anybody can post jobs that are not served, for gas; a provider that is full indeed lets a
@@ -50,24 +58,71 @@ struct Market {
     rested_in_ms: Option<u64>,
 }
 
-impl Buyer {
+/// What earlier tries of a request say to choice.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    /// The newest attempt's number: each has one of its own, also over restarts.
+    pub(super) last: u32,
+    /// Who was asked.
+    pub(super) providers: HashSet<Address>,
+    /// What is too dear now, and what to tell the app if nothing else is left.
+    pub(super) dear: Option<(Xbzz, BuyingError)>,
+}
+
+impl Tried {
+    /// Whether an offer was found to be too dear.
+    fn is_too_dear(&self, offer: &Offer) -> bool {
+        self.dear.as_ref().is_some_and(|(needs, _)| offer.needs >= *needs)
+    }
+}
+
+/// Chooses among the providers of a model.
+pub(super) struct Chooser {
+    listing: Listing,
+    pricing: Arc<dyn Pricing>,
+    trust: Trust,
+    capacity: Capacity,
+    spend: Spend,
+    clock: SharedClock,
+    config: ChoiceConfig,
+}
+
+/// What the operator says of choice.
+#[derive(Clone, Debug)]
+pub(super) struct ChoiceConfig {
+    pub(super) strategy: Strategy,
+    pub(super) bounds: Bounds,
+    /// How often whoever waits is told.
+    pub(super) poll: Duration,
+}
+
+impl Chooser {
+    pub(super) fn new(
+        config: ChoiceConfig,
+        (listing, pricing): (Listing, Arc<dyn Pricing>),
+        (trust, capacity, spend): (Trust, Capacity, Spend),
+        clock: SharedClock,
+    ) -> Self {
+        Self { listing, pricing, trust, capacity, spend, clock, config }
+    }
+
     /// Chooses a provider that was not tried and takes one of its slots for the attempt; waits while all are busy.
     pub(super) async fn select(
         &self,
         wanted: &Wanted<'_>,
-        tries: &mut Tries,
-        purchase: &Purchase,
+        tries: &mut Tried,
+        log: &PurchaseLog,
         wait: Duration,
     ) -> Result<Selected, BuyingError> {
         let waiting_since = self.clock.unix_millis();
         let (mut told_at, mut over_limit) = (None, None);
-        let mut listed = (waiting_since, self.listed(&wanted.call.model).await?);
+        let mut listed = (waiting_since, self.listing.of(&wanted.call.model).await?);
         loop {
             let now_ms = self.clock.unix_millis();
             let waited = Duration::from_millis(now_ms.saturating_sub(waiting_since));
             let is_patient = wait.is_zero() || waited < wait / PATIENT_PART;
             if now_ms.saturating_sub(listed.0) >= LIST_AGAIN_MS {
-                listed = (now_ms, self.listed(&wanted.call.model).await?);
+                listed = (now_ms, self.listing.of(&wanted.call.model).await?);
             }
             let market = self.market(wanted, listed.1.clone(), &tries.providers, is_patient)?;
             let left = market.offers.iter().filter(|offer| {
@@ -93,12 +148,12 @@ impl Buyer {
             let busy = u32::try_from(left.len()).unwrap_or(u32::MAX);
             let left_ms = u64::try_from(wait.saturating_sub(waited).as_millis()).unwrap_or(u64::MAX);
             let may_wait = busy > 0 || market.rested_in_ms.is_some_and(|rested| rested <= left_ms);
-            if !may_wait || waited >= wait || !purchase.is_wanted() {
+            if !may_wait || waited >= wait || !log.is_wanted() {
                 let dear = tries.dear.as_ref().filter(|_| busy == 0).map(|(_, error)| error.clone());
                 return Err(dear.or(over_limit).unwrap_or_else(|| self.all_busy(wanted, &market)));
             }
-            if told_at.is_none_or(|told_at| waited.saturating_sub(told_at) >= self.config.provider_poll) {
-                purchase.push(BuyingProgress::Waiting { busy });
+            if told_at.is_none_or(|told_at| waited.saturating_sub(told_at) >= self.config.poll) {
+                log.push(BuyingProgress::Waiting { busy });
                 told_at = Some(waited);
             }
             self.clock.sleep(LOOK_AGAIN).await;
@@ -118,7 +173,9 @@ impl Buyer {
         let (behind, good): (Vec<&Offer>, Vec<&Offer>) =
             left.iter().filter(has_slot).copied().partition(|offer| offer.known.is_behind);
         let knows_one = is_patient && left.iter().any(|offer| offer.is_known() && !offer.known.is_behind);
-        let dice = random_bytes().map(u64::from_be_bytes).map_err(|error| unavailable(&error))?;
+        let dice = random_bytes()
+            .map(u64::from_be_bytes)
+            .map_err(|error| BuyingError::Unavailable { reason: error.to_string() })?;
         let may_explore = |offer: &Offer| is_first && self.spend.may_explore(offer.needs);
         let strategy = &self.config.strategy;
         let chosen = Choice { strategy, free: &good, knows_one, may_explore, dice }.choose();
@@ -157,7 +214,7 @@ impl Buyer {
 
     fn all_busy(&self, wanted: &Wanted<'_>, market: &Market) -> BuyingError {
         let rested_in_s = market.rested_in_ms.map(|rested| rested.div_ceil(1000));
-        let retry_after_s = rested_in_s.unwrap_or(self.config.provider_poll.as_secs()).max(1);
+        let retry_after_s = rested_in_s.unwrap_or(self.config.poll.as_secs()).max(1);
         BuyingError::AllBusy { model: wanted.call.model.clone(), retry_after_s }
     }
 
@@ -200,35 +257,16 @@ impl Buyer {
             };
         }
         let bounds = &self.config.bounds;
-        let offers = bounds.offers(&self.config.sizing, wanted.demand, known);
+        let offers = bounds.offers(&*self.pricing, wanted.demand, known);
         if offers.is_err() && rested_in_ms.is_some() {
             // Whoever rests may be within the bounds.
             return Ok(Market { offers: Vec::new(), rested_in_ms });
         }
-        Ok(Market { offers: offers.map_err(|why| why.into_error(model, bounds))?, rested_in_ms })
-    }
-
-    async fn listed(&self, model: &ModelId) -> Result<Vec<Candidate>, BuyingError> {
-        let provider = match self.config.strategy {
-            Strategy::Manual(provider) => Some(provider),
-            _ => None,
-        };
-        let list = ListCandidates { model: model.clone(), max_combined_price: None, provider };
-        let found = self.watcher.ask(list).await.map_err(|error| unavailable(&error))?;
-        if found.is_empty() {
-            return Err(BuyingError::UnknownModel { model: model.clone() });
-        }
-        Ok(found)
-    }
-
-    /// Whether somebody else could serve a model.
-    pub(super) async fn has_another(&self, model: &ModelId, than: Address) -> bool {
-        let is_another = |candidate: &Candidate| {
-            candidate.provider != than
-                && candidate.prices.combined() <= self.config.bounds.price_ceiling
-                && matches!(self.trust.standing(candidate.provider), Standing::Good | Standing::Behind)
-        };
-        self.listed(model).await.is_ok_and(|listed| listed.iter().any(is_another))
+        Ok(Market {
+            offers: offers
+                .map_err(|why| why.into_error(model, bounds.price_ceiling, bounds.escrow_ceiling))?,
+            rested_in_ms,
+        })
     }
 }
 

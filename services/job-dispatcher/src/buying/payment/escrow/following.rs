@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use t4t_api::RegistryWatcher;
 use t4t_api::registry_watcher::{GetJob, JobEvent, JobHappening, JobRole, WatchJobs};
 use t4t_api::settlement::AwaitTransaction;
+use t4t_clock::SharedClock;
 use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_protocol::{Message, VerifiedEnvelope};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::BuyingJob;
-use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, TxHash, Xbzz};
+use t4t_types::{Address, JobId, JobStatus, RoutingId, TxHash};
 use tracing::{debug, warn};
 
-use super::ledger::AttemptId;
-use super::paying::post_key;
-use super::service::Buyer;
+use super::claims::Claims;
+use super::ledger::Ledger;
+use super::posting::{Poster, post_key};
+use crate::buying::attempt::AttemptId;
 use crate::carriage::Inbox;
 
 /// The name of this reader's cursor.
@@ -35,9 +38,20 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How long to wait before the watcher is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
-impl Buyer {
+/// Follows the chain and the providers' messages.
+#[derive(Clone)]
+pub(super) struct Follower {
+    pub(super) wallet: Address,
+    pub(super) watcher: Arc<dyn RegistryWatcher>,
+    pub(super) poster: Poster,
+    pub(super) claims: Claims,
+    pub(super) ledger: Ledger,
+    pub(super) clock: SharedClock,
+}
+
+impl Follower {
     /// Follows the chain for as long as the process lives.
-    pub(super) async fn follow_chain(self: Arc<Self>) {
+    pub(super) async fn follow_chain(self) {
         loop {
             if let Err(error) = self.follow_once().await {
                 warn!(%error, "the chain can't be followed now");
@@ -46,7 +60,7 @@ impl Buyer {
         }
     }
 
-    async fn follow_once(self: &Arc<Self>) -> Result<(), Failure> {
+    async fn follow_once(&self) -> Result<(), Failure> {
         let cursor = self.ledger.store.cursor_by_name(CURSOR).await?;
         let since_block = cursor.map(|block| block.saturating_sub(OVERLAP_BLOCKS));
         let watch = WatchJobs { wallet: self.wallet, role: JobRole::Client, since_block };
@@ -63,7 +77,7 @@ impl Buyer {
         Ok(())
     }
 
-    async fn on_chain(self: &Arc<Self>, event: &JobEvent) -> Result<(), Failure> {
+    async fn on_chain(&self, event: &JobEvent) -> Result<(), Failure> {
         // After a reorganisation the id can be another request's than the one that has it here.
         let known = match self.row_of_transaction(event).await? {
             Some(row) => Some(row),
@@ -73,8 +87,8 @@ impl Buyer {
             Some(row) => self.on_event(&row, event).await,
             None => {
                 // Settlement is about to tell the job's id; or it is another gateway's with the same wallet.
-                let (buyer, event) = (Arc::clone(self), event.clone());
-                tokio::spawn(async move { buyer.on_early_event(&event).await });
+                let (follower, event) = (self.clone(), event.clone());
+                tokio::spawn(async move { follower.on_early_event(&event).await });
                 Ok(())
             }
         }
@@ -85,7 +99,7 @@ impl Buyer {
         if !matches!(event.what, JobHappening::Posted { .. }) {
             return Ok(None);
         }
-        let id = match self.posting.attempt(&event.transaction) {
+        let id = match self.poster.in_block.attempt(&event.transaction) {
             Some(id) => id,
             None => match self.attempt_posted_by(event.transaction).await? {
                 Some(id) => id,
@@ -101,7 +115,7 @@ impl Buyer {
         let open = self.ledger.store.buying_list_open().await?;
         for row in open.iter().filter(|row| row.job.is_none()) {
             let ask = AwaitTransaction { key: post_key(row), wait_ms: 0 };
-            if self.settlement.ask(ask).await.is_ok_and(|status| status.hash == transaction) {
+            if self.poster.settlement.ask(ask).await.is_ok_and(|status| status.hash == transaction) {
                 return Ok(Some((row.request_id, row.attempt)));
             }
         }
@@ -133,7 +147,7 @@ impl Buyer {
         else {
             return Ok(None);
         };
-        self.record(&row, BuyingStep::Posted { job }).await;
+        self.ledger.record(&row, BuyingStep::Posted { job }).await;
         Ok(self.ledger.store.buying_by_job(job).await?)
     }
 
@@ -141,41 +155,15 @@ impl Buyer {
         let row = row.clone();
         match &event.what {
             JobHappening::Posted { .. } => {}
-            JobHappening::Acked => self.acked(&row).await,
-            JobHappening::Claimed { response_hash, paid } => self.claimed(&row, *response_hash, *paid).await,
-            JobHappening::Cancelled { .. } => self.record(&row, BuyingStep::Cancelled).await,
-            JobHappening::TimedOut { .. } => self.record(&row, BuyingStep::TimedOut).await,
+            JobHappening::Acked => self.claims.acked(&row).await,
+            JobHappening::Claimed { response_hash, paid } => {
+                self.claims.claimed(&row, *response_hash, *paid).await
+            }
+            JobHappening::Cancelled { .. } => self.ledger.record(&row, BuyingStep::Cancelled).await,
+            JobHappening::TimedOut { .. } => self.ledger.record(&row, BuyingStep::TimedOut).await,
             JobHappening::Reorganised => self.look_afresh(&row).await?,
         }
         Ok(())
-    }
-
-    async fn acked(&self, row: &BuyingJob) {
-        self.record(row, BuyingStep::Acked).await;
-        KillPoint::BuyingAcked.pass();
-    }
-
-    /// A claim of nothing is a refusal, whatever lies at its hash; any other is a delivery as well.
-    pub(super) async fn claimed(&self, row: &BuyingJob, response_hash: SwarmRef, paid: Xbzz) {
-        // No claim takes more than there was: whoever says so would use up the day's limit with it.
-        let paid = paid.min(row.max_payment);
-        self.trust.charged((row.request_id, row.attempt), paid).await;
-        let known = (!response_hash.is_zero()).then_some(response_hash);
-        // Also where an answer was announced before: what lies there is still read.
-        let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO;
-        if let Some(announced) = row.response_hash
-            && known != Some(announced)
-        {
-            let detail = format!("announced {announced}, claimed {response_hash}");
-            self.ledger.chronicle.note(row, "claimed another answer", detail);
-        }
-        // What is on the chain counts, whatever was announced.
-        let step = if is_refusal {
-            BuyingStep::Refused { reason_at: known }
-        } else {
-            BuyingStep::Claimed { response_hash: known, paid }
-        };
-        self.record(row, step).await;
     }
 
     /// Reads a job afresh after a reorganisation.
@@ -189,12 +177,12 @@ impl Buyer {
         if !forgets_job && ends_as(row.state, terms.status) {
             return Ok(());
         }
-        self.record(row, BuyingStep::Reorganised { forgets_job }).await;
+        self.ledger.record(row, BuyingStep::Reorganised { forgets_job }).await;
         Ok(())
     }
 
     /// Takes the providers' messages for as long as the process lives.
-    pub(super) async fn follow_messages(self: Arc<Self>, mut inbox: Inbox) {
+    pub(super) async fn follow_messages(self, mut inbox: Inbox) {
         while let Some(envelope) = inbox.next().await {
             self.on_message(envelope).await;
         }
@@ -204,7 +192,7 @@ impl Buyer {
         match &envelope.message {
             Message::JobAck(ack) => {
                 if let Some(row) = self.row_of(&envelope, ack.routing_id).await {
-                    self.acked(&row).await;
+                    self.claims.acked(&row).await;
                 }
             }
             Message::JobDeliver(deliver) => {
@@ -212,7 +200,9 @@ impl Buyer {
                 if row.response_hash.is_some() {
                     return;
                 }
-                self.record(&row, BuyingStep::Delivered { response_hash: deliver.response_hash }).await;
+                self.ledger
+                    .record(&row, BuyingStep::Delivered { response_hash: deliver.response_hash })
+                    .await;
                 KillPoint::BuyingDelivered.pass();
             }
             Message::JobNotify(_) | Message::Unknown(_) => {}

@@ -1,32 +1,50 @@
 //! Putting an attempt's payment in escrow, and following it to its block.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use t4t_api::Settlement;
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
 use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
+use t4t_clock::SharedClock;
 use t4t_protocol::job::BuyingStep;
 use t4t_runtime::KillPoint;
 use t4t_store::buying::BuyingJob;
 use tracing::warn;
 
-use super::attempt::Failed;
-use super::board::Purchase;
-use super::service::Buyer;
+use super::super::Failed;
+use super::in_block::InBlock;
+use super::ledger::Ledger;
+use crate::buying::log::PurchaseLog;
 
 /// How long settlement is asked to wait for a transaction at a time.
 const RECEIPT_WAIT_MS: u64 = 60_000;
 
-impl Buyer {
+/// Puts payments into escrow.
+#[derive(Clone)]
+pub(super) struct Poster {
+    pub(super) settlement: Arc<dyn Settlement>,
+    pub(super) ledger: Ledger,
+    /// Transactions that wait for their block, so that their event tells the job before settlement does.
+    pub(super) in_block: InBlock,
+    pub(super) clock: SharedClock,
+}
+
+impl Poster {
     /// Whether settlement has a row's payment.
     pub(super) async fn is_submitted(&self, row: &BuyingJob) -> bool {
         let look = AwaitTransaction { key: post_key(row), wait_ms: 0 };
         !matches!(self.settlement.ask(look).await, Err(SettlementError::UnknownTransaction { .. }))
     }
 
-    pub(super) async fn submit_post(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
+    /// Submits a row's payment.
+    ///
+    /// # Errors
+    /// Nothing was paid, unless settlement can't say.
+    pub(super) async fn submit(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
         let intent = TransactionIntent::PostJob {
             provider: row.provider,
             request_hash: row.request_hash,
@@ -62,7 +80,7 @@ impl Buyer {
                 | SettlementError::Refused { .. }
         ) || self.was_not_stored(row, &error).await;
         if is_certain {
-            self.record(row, BuyingStep::PostFailed { reason }).await;
+            self.ledger.record(row, BuyingStep::PostFailed { reason }).await;
         }
         failed
     }
@@ -73,23 +91,18 @@ impl Buyer {
     }
 
     /// Waits for the escrow transaction's block.
-    pub(super) async fn follow_post(
-        &self,
-        row: &BuyingJob,
-        mut status: TransactionStatus,
-        purchase: &Purchase,
-    ) {
+    pub(super) async fn follow(&self, row: &BuyingJob, mut status: TransactionStatus, log: &PurchaseLog) {
         loop {
             match status.outcome {
                 TransactionOutcome::Mined { job: Some(job), .. } => {
-                    purchase.push(BuyingProgress::Posted { job, transaction: status.hash });
-                    self.record(row, BuyingStep::Posted { job }).await;
+                    log.push(BuyingProgress::Posted { job, transaction: status.hash });
+                    self.ledger.record(row, BuyingStep::Posted { job }).await;
                     KillPoint::BuyingPosted.pass();
                     return;
                 }
                 TransactionOutcome::Mined { job: None, .. } => return,
                 TransactionOutcome::Reverted { reason, .. } => {
-                    self.record(row, BuyingStep::PostFailed { reason }).await;
+                    self.ledger.record(row, BuyingStep::PostFailed { reason }).await;
                     return;
                 }
                 TransactionOutcome::Pending => {}

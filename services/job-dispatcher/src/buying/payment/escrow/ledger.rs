@@ -1,21 +1,21 @@
 //! The rows of bought jobs: every change goes through here, and whoever waits for a row is told.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use t4t_clock::SharedClock;
+use t4t_panics::Lock;
 use t4t_protocol::job::BuyingStep;
 use t4t_store::buying::BuyingJob;
 use t4t_store::{Store, StoreError};
-use t4t_types::RequestId;
+use t4t_types::{Address, SwarmRef};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use super::spend::Spend;
+use crate::buying::attempt::AttemptId;
+use crate::buying::capacity::Capacity;
+use crate::buying::spend::Spend;
 use crate::chronicle::{Chronicle, JobName};
-
-/// Which attempt of which request.
-pub(super) type AttemptId = (RequestId, u32);
 
 /// Applies events to rows.
 #[derive(Clone, Debug)]
@@ -23,15 +23,20 @@ pub(super) struct Ledger {
     pub(super) store: Store,
     pub(super) chronicle: Chronicle,
     clock: SharedClock,
-    waiting: Arc<Mutex<HashMap<AttemptId, watch::Sender<BuyingJob>>>>,
+    waiting: Arc<Lock<HashMap<AttemptId, watch::Sender<BuyingJob>>>>,
     spend: Spend,
+    capacity: Capacity,
     /// Held from the reading of a row until whoever waits for it was told, so that nobody is told an older state last.
     changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Ledger {
-    pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock, spend: Spend) -> Self {
-        Self { store, chronicle, clock, waiting: Arc::default(), spend, changing: Arc::default() }
+    pub(super) fn new(
+        (store, chronicle): (Store, Chronicle),
+        clock: SharedClock,
+        (spend, capacity): (Spend, Capacity),
+    ) -> Self {
+        Self { store, chronicle, clock, waiting: Arc::default(), spend, capacity, changing: Arc::default() }
     }
 
     /// Stores a planned attempt and its request, sealed to the provider.
@@ -46,9 +51,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// The row with the reference under which the node stored its request.
+    pub(super) async fn set_request(
+        &self,
+        row: &BuyingJob,
+        reference: SwarmRef,
+    ) -> Result<BuyingJob, StoreError> {
+        self.store.buying_set_request((row.request_id, row.attempt), reference).await?;
+        Ok(BuyingJob { request_hash: reference, ..row.clone() })
+    }
+
     /// Follows a row: its newest state, whenever it changes. What happened before is in the row itself: read it after.
     pub(super) fn watch(&self, row: &BuyingJob) -> watch::Receiver<BuyingJob> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         waiting.retain(|_, sender| sender.receiver_count() > 0);
         let id = (row.request_id, row.attempt);
         waiting.entry(id).or_insert_with(|| watch::channel(row.clone()).0).subscribe()
@@ -56,8 +71,38 @@ impl Ledger {
 
     /// Whether somebody follows a row.
     pub(super) fn is_watched(&self, id: AttemptId) -> bool {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         waiting.get(&id).is_some_and(|sender| sender.receiver_count() > 0)
+    }
+
+    /// Applies a step; a database that fails is logged, since the chain and the sweep will tell again.
+    pub(super) async fn record(&self, row: &BuyingJob, step: BuyingStep) {
+        if step.is_end() {
+            self.settled(row.provider, (row.request_id, row.attempt));
+        }
+        if let Err(error) = self.happened((row.request_id, row.attempt), step).await {
+            warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
+        }
+    }
+
+    /// An attempt's money has come to its end.
+    pub(super) fn settled(&self, provider: Address, id: AttemptId) {
+        self.capacity.settled(provider, id);
+    }
+
+    /// An attempt of an earlier life has its money in escrow.
+    pub(super) fn took_up(&self, row: &BuyingJob) {
+        self.capacity.took_up(row.provider, (row.request_id, row.attempt), row.max_payment);
+    }
+
+    /// The row as it is stored now; as it was known where the database does not say.
+    pub(super) async fn reread(&self, row: &BuyingJob) -> BuyingJob {
+        self.as_it_is_now((row.request_id, row.attempt)).await.unwrap_or_else(|| row.clone())
+    }
+
+    /// The row as it is stored now; `None` if the database does not say.
+    pub(super) async fn as_it_is_now(&self, id: AttemptId) -> Option<BuyingJob> {
+        self.store.buying_by_attempt(id).await.ok().flatten()
     }
 
     /// Applies a step to a row. A step that contradicts what is final is logged and changes nothing.
@@ -97,7 +142,7 @@ impl Ledger {
             self.chronicle.note(name, step.as_str(), describe(step));
         }
         self.spend.changed(Some(&before), &row);
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         if let Some(sender) = waiting.get(&id) {
             sender.send_replace(row);
         }
@@ -124,10 +169,11 @@ fn describe(step: &BuyingStep) -> String {
 mod tests {
     use t4t_clock::ManualClock;
     use t4t_protocol::job::BuyingState;
-    use t4t_types::{Address, EncryptionKey, JobId, Overlay, SwarmRef, TokenPrices, UnixSeconds, Xbzz};
+    use t4t_types::{EncryptionKey, JobId, Overlay, RequestId, TokenPrices, UnixSeconds, Xbzz};
 
-    use super::super::spend::DayLimits;
     use super::*;
+    use crate::buying::spend::DayLimits;
+    use std::time::Duration;
     use t4t_store::Side;
 
     fn planned(number: u8) -> BuyingJob {
@@ -159,7 +205,8 @@ mod tests {
         let clock: SharedClock = ManualClock::new(UnixSeconds::new(1_000_000));
         let chronicle = Chronicle::new(Side::Buying, store.clone(), Arc::clone(&clock));
         let spend = Spend::load(DayLimits::default(), &store, Arc::clone(&clock)).await.unwrap();
-        let ledger = Ledger::new(store.clone(), chronicle, clock, spend);
+        let capacity = Capacity::new(Arc::clone(&clock), Duration::from_secs(900));
+        let ledger = Ledger::new((store.clone(), chronicle), clock, (spend, capacity));
         let (first, second) = (planned(1), planned(2));
         for row in [&first, &second] {
             ledger.plan(row, &[]).await.unwrap();
