@@ -18,7 +18,7 @@ mod sizing;
 mod topic;
 
 pub use asked::{Asked, MAX_CHOICES, OVERRULING_FIELDS, RequestFault, SPENDING_FIELDS};
-pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind};
+pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind, OutgoingMessage};
 pub use envelope::{EnvelopeError, UnsignedEnvelope, VerifiedEnvelope, parse_and_verify};
 pub use fields::FieldError;
 pub use limits::{

@@ -12,6 +12,7 @@ mod model_id;
 mod price;
 mod sound;
 mod time;
+mod wei;
 
 pub use address::{Address, ParseAddressError};
 pub use amount::{ParseXbzzError, Xbzz};
@@ -24,3 +25,4 @@ pub use model_id::{ModelId, ParseModelIdError};
 pub use price::{TokenPrices, TokenUsage};
 pub use sound::Sound;
 pub use time::UnixSeconds;
+pub use wei::Wei;

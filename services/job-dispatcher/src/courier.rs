@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Serialize;
 use t4t_api::Settlement;
 use t4t_api::settlement::{SettlementError, SignEnvelope};
 use t4t_clock::{SharedClock, timeout};
 use t4t_protocol::{
-    FRESHNESS_WINDOW_SECONDS, MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MessageKind, VerifiedEnvelope,
+    FRESHNESS_WINDOW_SECONDS, MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, OutgoingMessage, VerifiedEnvelope,
     parse_and_verify, path_topic,
 };
 use t4t_runtime::config::SwarmSettings;
@@ -105,9 +104,6 @@ pub enum CourierError {
         /// How long it was waited for.
         within: Duration,
     },
-    /// The body has no JSON form.
-    #[error("the message has no JSON form")]
-    Body(#[source] serde_json::Error),
 }
 
 /// Sends and fetches for one wallet.
@@ -181,14 +177,8 @@ impl Courier {
     ///
     /// # Errors
     /// Settlement can't be asked, or the message is too long for Swarm.
-    pub async fn sign<B: Serialize>(
-        &self,
-        kind: MessageKind,
-        to: Address,
-        body: &B,
-    ) -> Result<Bytes, CourierError> {
-        let body = serde_json::to_value(body).map_err(CourierError::Body)?;
-        let signed = self.settlement.ask(SignEnvelope { kind: kind.as_str().to_owned(), to, body }).await?;
+    pub async fn sign(&self, to: Address, message: OutgoingMessage) -> Result<Bytes, CourierError> {
+        let signed = self.settlement.ask(SignEnvelope { to, message }).await?;
         if signed.len() > MAX_PSS_BYTES {
             return Err(CourierError::TooLong { bytes: signed.len() });
         }

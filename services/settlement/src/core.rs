@@ -16,9 +16,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use crate::caution::Caution;
 use crate::config::{SettlementConfig, SettlementDeps};
 use crate::counting::Lack;
-use crate::error::invalid;
 use crate::heads::Heads;
-use crate::intent::Intent;
 use crate::keylocks::KeyLocks;
 use crate::lane::Lane;
 use crate::pacing::Pacing;
@@ -140,10 +138,4 @@ pub(crate) fn status(row: &StoredTransaction) -> TransactionStatus {
         },
     };
     TransactionStatus { key: TransactionKey::new(row.key.clone()), nonce: row.nonce, hash: row.hash, outcome }
-}
-
-/// What a stored transaction is to do.
-pub(crate) fn intent_of(row: &StoredTransaction) -> Result<Intent, SettlementError> {
-    serde_json::from_str(&row.intent)
-        .map_err(|cause| invalid(format!("the stored intent of {}: {cause}", row.key)))
 }

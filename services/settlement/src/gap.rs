@@ -4,8 +4,8 @@ use t4t_api::settlement::SettlementError;
 use t4t_store::transactions::{Inclusion, StoredCall, StoredTransaction};
 
 use crate::core::Core;
-use crate::error::{self, invalid};
-use crate::intent::{Intent, OwnIntent, SendFunds, Token};
+use crate::error;
+use crate::intent::{Intent, OwnIntent};
 use crate::send::Sending;
 
 /// Keys of transactions that fill a hole.
@@ -28,8 +28,8 @@ impl Core {
             return Ok(());
         }
         let wallet = self.scope.wallet;
-        let intent = Intent::Own(OwnIntent::Send(SendFunds { token: Token::Xdai, to: wallet, amount: 0 }));
-        let intent = serde_json::to_string(&intent).map_err(|cause| invalid(cause.to_string()))?;
+        let intent = Intent::Own(OwnIntent::nothing(wallet));
+        let intent = intent.to_text()?;
         let call = StoredCall { to: wallet, data: Vec::new(), value: 0, gas_limit: TRANSFER_GAS };
         let key = format!("{KEY_PREFIX}{nonce}:{}", self.now_ms());
         tracing::warn!(nonce, "a transaction of another program is missing, filling its place");

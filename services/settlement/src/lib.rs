@@ -16,12 +16,10 @@
 //! Owns the wallet's key, the sequence of its nonces and the table of its transactions. Reads no more of the chain than
 //! that takes.
 
-mod calls;
 mod caution;
 mod config;
 mod core;
 mod counting;
-mod envelope;
 mod error;
 mod gap;
 mod heads;
@@ -39,13 +37,14 @@ mod reorg;
 mod routes;
 mod send;
 mod service;
+mod signing;
 mod start;
 mod submit;
 mod watch;
 
 pub use config::{Pace, SettlementConfig, SettlementDeps};
 pub use error::StartError;
-pub use intent::{SendFunds, Token};
+pub use intent::{Funds, SendFunds};
 pub use readiness::watch_wallet;
 pub use recovery::Recovered;
 pub use routes::settlement_routes;

@@ -3,16 +3,15 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
-use t4t_api::settlement::{SettlementError, TransactionIntent};
+use t4t_api::settlement::SettlementError;
 use t4t_chain::{BlockTag, Fees, Receipt};
 use t4t_store::transactions::{StoredTransaction, StoredVersion};
 
-use crate::calls::is_harmless_twice;
-use crate::core::{Core, intent_of};
+use crate::core::Core;
 use crate::counting::{FEW, Used};
 use crate::error;
 use crate::gap;
-use crate::intent::Intent;
+use crate::intent::{ContractIntent, Intent};
 use crate::pacing::Sent;
 use crate::send::Sending;
 
@@ -200,8 +199,8 @@ impl Core {
             self.close_gap(row).await?;
             return Ok(true);
         }
-        let intent = intent_of(row)?;
-        if is_harmless_twice(&intent) {
+        let intent = Intent::of(row)?;
+        if intent.is_harmless_twice() {
             return self.move_down(row, used.count).await;
         }
         if self.can_no_longer_pay(&intent) {
@@ -233,10 +232,8 @@ impl Core {
 
     /// Whether the contract refuses a payment from now on, by the chain's clock and by ours.
     fn can_no_longer_pay(&self, intent: &Intent) -> bool {
-        let Intent::Asked(TransactionIntent::PostJob { delivery_deadline, .. }) = intent else {
-            return false;
-        };
-        let over_ms = delivery_deadline.get().saturating_add(OVER_AFTER_SECONDS).saturating_mul(1000);
+        let Some(deadline) = intent.deadline() else { return false };
+        let over_ms = deadline.get().saturating_add(OVER_AFTER_SECONDS).saturating_mul(1000);
         let chain_ms = self.heads.head().map_or(0, |head| head.made_at_ms);
         chain_ms.min(self.now_ms()) >= over_ms
     }
@@ -278,7 +275,7 @@ impl Core {
     /// A payment that is signed anew is paid twice if one endpoint made up that its nonce is gone: it takes all that
     /// answer. And where there is but one, it can do so a few times.
     async fn is_nonce_lost(&self, row: &StoredTransaction) -> Result<bool, SettlementError> {
-        if is_harmless_twice(&intent_of(row)?) {
+        if Intent::of(row)?.is_harmless_twice() {
             return Ok(true);
         }
         let nonces: HashSet<u64> = row.versions.iter().map(|version| version.nonce).collect();
@@ -318,7 +315,7 @@ impl Core {
             return Ok(true);
         }
         let receipts = self.rpc.receipts_by_all(receipt.tx).await;
-        if is_harmless_twice(&intent_of(row)?) {
+        if Intent::of(row)?.is_harmless_twice() {
             return Ok(!receipts.iter().flatten().any(|receipt| receipt.success));
         }
         let has_failed = |receipt: &Option<Receipt>| receipt.as_ref().is_some_and(|receipt| !receipt.success);

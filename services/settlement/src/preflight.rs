@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use t4t_api::settlement::{SettlementError, TransactionKey, TransactionOutcome};
-use t4t_chain::{Call, ChainError, ContractError, Revert, Rpc};
+use t4t_chain::{ChainError, ContractError, Revert, Rpc};
 use t4t_store::transactions::{StoredCall, StoredTransaction};
-use t4t_types::{Address, Xbzz};
+use t4t_types::Xbzz;
 
-use crate::calls::Plan;
-use crate::core::{Core, intent_of};
+use crate::core::Core;
 use crate::error;
-use crate::intent::{Intent, OwnIntent};
+use crate::intent::{ContractIntent, Gas, Intent, OwnIntent, Plan, Spender};
 use crate::purse::{Amounts, Held, Short};
 
 /// How long an approval may take to get into a block.
@@ -23,23 +22,6 @@ const APPROVAL_LIMIT: Duration = Duration::from_secs(60);
 /// Gas on top of an estimate, beside a quarter of it: the estimate is made on another state than the transaction meets,
 /// where two slots more may be empty.
 const GAS_MARGIN: u64 = 30_000;
-
-/// Gas that a call of the escrow may take whatever the estimate says: a false one would have it run out of gas, which is
-/// paid for nothing. What is not used is not paid.
-const LEAST_ESCROW_GAS: u64 = 250_000;
-
-/// Gas that no call of the escrow needs: twice the 388,000 that a post takes on the live contracts; ours takes 190,000. A
-/// call that fails in the token takes all of it.
-const MOST_ESCROW_GAS: u64 = 800_000;
-
-/// Gas that no call of the token needs, no coin that is sent, and no call of the registry beside what it stores.
-const MOST_OTHER_GAS: u64 = 500_000;
-
-/// Gas for storing a byte of calldata in the registry: a new slot of 32 costs 22,100, its calldata 512.
-const GAS_FOR_A_STORED_BYTE: u64 = 1000;
-
-/// Gas that no call of the market needs.
-const MOST_GAS: u64 = 10_000_000;
 
 /// Requests that can't be paid make settlement look at all receipts at most this often.
 const SETTLED_READ_EVERY_MS: u64 = 1000;
@@ -51,8 +33,10 @@ impl Core {
         self.approve_after_a_failure(plan, needs).await?;
         match self.hold(needs).await? {
             Ok(held) => return Ok(held),
-            Err(Short::Allowance) => self.approve(plan.spender.unwrap_or_default(), plan.spends).await?,
-            Err(short) => return Err(self.out_of(short, plan.spends)),
+            Err(short) => match plan.spender {
+                Some(spender) if short == Short::Allowance => self.approve(spender, plan.spends).await?,
+                _ => return Err(self.out_of(short, plan.spends)),
+            },
         }
         self.hold(needs).await?.map_err(|short| self.out_of(short, plan.spends))
     }
@@ -77,10 +61,17 @@ impl Core {
     }
 
     fn token_needs(&self, plan: &Plan) -> Amounts {
-        let taken_by = |contract| if plan.spender == Some(contract) { plan.spends } else { Xbzz::ZERO };
+        self.taken(plan.spends, plan.spender)
+    }
+
+    /// What leaves the wallet and its allowances where a contract takes `spends`.
+    fn taken(&self, spends: Xbzz, spender: Option<Spender>) -> Amounts {
+        let taken_by = |contract| {
+            if spender.is_some_and(|spender| spender.contract == contract) { spends } else { Xbzz::ZERO }
+        };
         Amounts {
             wei: 0,
-            xbzz: plan.spends,
+            xbzz: spends,
             escrow_allowance: taken_by(self.config.contracts.escrow),
             registry_allowance: taken_by(self.config.contracts.registry),
         }
@@ -149,7 +140,7 @@ impl Core {
 
     /// What a waiting transaction takes at most.
     fn takes(&self, row: &StoredTransaction) -> Result<Amounts, SettlementError> {
-        let plan = Plan::new(&intent_of(row)?, &self.config.contracts)?;
+        let plan = Intent::of(row)?.plan(&self.config.contracts)?;
         let max_fee = row.newest().map_or(0, |version| version.max_fee);
         let wei = max_fee.saturating_mul(row.call.gas_limit.into()).saturating_add(row.call.value);
         Ok(Amounts { wei, ..self.token_needs(&plan) })
@@ -191,26 +182,25 @@ impl Core {
     }
 
     /// Lets a contract take what is needed, and the escrow a day's budget with it. One approval serves all that wait.
-    async fn approve(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
+    async fn approve(&self, spender: Spender, needs: Xbzz) -> Result<(), SettlementError> {
         let _turn = self.approving.lock().await;
         self.purse.forget();
         self.read_purse().await?;
-        let takes = Plan { spends: needs, spender: Some(spender), ..Plan::nothing(spender) };
-        if self.purse.hold(self.token_needs(&takes)).is_ok() {
+        if self.purse.hold(self.taken(needs, Some(spender))).is_ok() {
             return Ok(());
         }
         self.approve_now(spender, needs).await
     }
 
     /// The same although an endpoint says that enough is allowed.
-    async fn approve_anew(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
+    async fn approve_anew(&self, spender: Spender, needs: Xbzz) -> Result<(), SettlementError> {
         let _turn = self.approving.lock().await;
         self.approve_now(spender, needs).await
     }
 
-    async fn approve_now(&self, spender: Address, needs: Xbzz) -> Result<(), SettlementError> {
-        let is_escrow = spender == self.config.contracts.escrow;
-        let amount = if is_escrow { needs.max(self.config.allowance_target) } else { needs };
+    async fn approve_now(&self, spender: Spender, needs: Xbzz) -> Result<(), SettlementError> {
+        let Spender { contract: spender, takes_often } = spender;
+        let amount = if takes_often { needs.max(self.config.allowance_target) } else { needs };
         let key = format!("approve:{spender}:{}", self.now_ms());
         let intent = Intent::Own(OwnIntent::Approve { spender, amount });
         self.submit_boxed(&key, &intent).await?;
@@ -239,7 +229,7 @@ impl Core {
                 return Ok(());
             }
             self.have_recent_head().await?;
-            self.approve(self.config.contracts.escrow, half).await
+            self.approve(Spender::escrow(&self.config.contracts), half).await
         };
         if let Err(error) = approved.await {
             tracing::info!(%error, "the escrow's allowance was not raised yet: the first purchase does it");
@@ -248,30 +238,15 @@ impl Core {
 
     /// Gas for a plan. Where the contract would refuse, says why.
     pub(crate) async fn gas(&self, plan: &Plan) -> Result<u64, SettlementError> {
-        if let Some(gas) = plan.fixed_gas {
-            return Ok(gas);
-        }
+        let (least, most) = match plan.gas {
+            Gas::Fixed(gas) => return Ok(gas),
+            Gas::Estimated { least, most } => (least, most),
+        };
         let estimate = self.rpc.estimate_gas(self.scope.wallet, Some(plan.call.to), &plan.call.data).await;
         match estimate {
-            Ok(gas) => {
-                let (least, most) = self.gas_bounds(&plan.call);
-                Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN).clamp(least, most))
-            }
+            Ok(gas) => Ok(gas.saturating_add(gas / 4).saturating_add(GAS_MARGIN).clamp(least, most)),
             Err(ChainError::Reverted(revert)) => Err(self.explain(plan, &revert).await),
             Err(cause) => Err(error::chain(&cause)),
-        }
-    }
-
-    /// Least and most gas that a call gets, whatever the estimate says.
-    fn gas_bounds(&self, call: &Call) -> (u64, u64) {
-        let contracts = self.config.contracts;
-        match call.to {
-            to if to == contracts.escrow => (LEAST_ESCROW_GAS, MOST_ESCROW_GAS),
-            to if to == contracts.registry => {
-                let length = u64::try_from(call.data.len()).unwrap_or(MOST_GAS);
-                (0, MOST_OTHER_GAS.saturating_add(length.saturating_mul(GAS_FOR_A_STORED_BYTE)).min(MOST_GAS))
-            }
-            _ => (0, MOST_OTHER_GAS),
         }
     }
 

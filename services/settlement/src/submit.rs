@@ -9,10 +9,9 @@ use t4t_api::settlement::{
 use t4t_runtime::KillPoint;
 use t4t_store::transactions::StoredCall;
 
-use crate::calls::Plan;
 use crate::core::{Core, status};
 use crate::error::{self, invalid};
-use crate::intent::{Intent, OwnIntent, SendFunds};
+use crate::intent::{ContractIntent, Intent, OwnIntent, SendFunds};
 use crate::send::Sending;
 
 /// Longest key, in bytes.
@@ -76,13 +75,13 @@ impl Core {
         key: &str,
         intent: &Intent,
     ) -> Result<TransactionStatus, SettlementError> {
-        let plan = Plan::new(intent, &self.config.contracts)?;
+        let plan = intent.plan(&self.config.contracts)?;
         self.have_recent_head().await?;
         let tokens = self.hold_tokens(&plan).await?;
         let gas_limit = self.gas(&plan).await?;
-        let call = StoredCall { to: plan.call.to, data: plan.call.data, value: plan.value, gas_limit };
+        let call = StoredCall { to: plan.call.to, data: plan.call.data, value: plan.value.get(), gas_limit };
         let coin = self.hold_coin(&call).await?;
-        let intent = serde_json::to_string(intent).map_err(|cause| invalid(cause.to_string()))?;
+        let intent = intent.to_text()?;
         let Some(stored) = self.store_new(key, &intent, &call).await? else {
             return self.known(key).await;
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome, TransactionStatus,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome,
+    TransactionStatus,
 };
 use t4t_protocol::job::BuyingEvent;
 use t4t_runtime::KillPoint;
@@ -27,14 +27,14 @@ impl Buyer {
     }
 
     pub(super) async fn submit_post(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
-        let intent = TransactionIntent::PostJob {
+        let intent = EscrowIntent::PostJob {
             provider: row.provider,
             request_hash: row.request_hash,
             model: row.model.clone(),
             max_payment: row.max_payment,
             delivery_deadline: row.delivery_deadline,
         };
-        let submit = SubmitTransaction { key: post_key(row), intent };
+        let submit = SubmitTransaction { key: post_key(row), intent: intent.into() };
         match self.settlement.ask(submit).await {
             Ok(status) => Ok(status),
             Err(error) => Err(self.not_posted(row, error).await),

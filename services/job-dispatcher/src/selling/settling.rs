@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use t4t_api::settlement::TransactionIntent;
+use t4t_api::settlement::EscrowIntent;
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingEvent, SellingState};
 use t4t_runtime::KillPoint;
@@ -70,7 +70,7 @@ impl Seller {
 
     async fn claim(&self, row: &SellingJob) -> Result<(), WorkError> {
         let (Some(response_hash), Some(paid)) = (row.response_hash, row.payment) else { return Ok(()) };
-        let intent = TransactionIntent::ClaimJob { job: row.job, response_hash, paid };
+        let intent = EscrowIntent::ClaimJob { job: row.job, response_hash, paid };
         self.submit_claim(row, intent).await?;
         KillPoint::SellingClaimed.pass();
         Ok(())
@@ -101,8 +101,8 @@ impl Seller {
         };
 
         let intent = match reason_at {
-            Some(response_hash) => TransactionIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
-            None => TransactionIntent::RefuseJob { job },
+            Some(response_hash) => EscrowIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
+            None => EscrowIntent::RefuseJob { job },
         };
         self.submit_claim(row, intent).await?;
         self.settling.insert(job);
