@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_message_to_sign_is_named_by_its_kind_and_carries_its_body() {
         let body = json!({
-            "jobId": format!("0x{}", "11".repeat(32)), "responseHash": format!("0x{}", "22".repeat(32)),
+            "jobId": format!("0x{}", "11".repeat(32)), "responseHash": "22".repeat(32),
             "ext": { "eta": 3 },
         });
         let text = json!({ "kind": "job_deliver", "to": TO, "body": body });

@@ -36,13 +36,13 @@ fn stored() -> Vec<(Value, Intent)> {
     let job = job();
     vec![
         (
-            json!({"intent": "post_job", "provider": to, "request_hash": hex("33"), "model": "llama3",
+            json!({"intent": "post_job", "provider": to, "request_hash": "33".repeat(32), "model": "llama3",
                    "max_payment": "12", "delivery_deadline": 1_700_000_300}),
             escrow(post()),
         ),
         (json!({"intent": "ack_job", "job": job_id}), escrow(EscrowIntent::AckJob { job })),
         (
-            json!({"intent": "claim_job", "job": job_id, "response_hash": hex("33"), "paid": "7"}),
+            json!({"intent": "claim_job", "job": job_id, "response_hash": "33".repeat(32), "paid": "7"}),
             escrow(EscrowIntent::ClaimJob {
                 job,
                 response_hash: SwarmRef::new([0x33; 32]),
