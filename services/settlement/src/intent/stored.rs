@@ -7,7 +7,7 @@ use t4t_store::transactions::StoredTransaction;
 use t4t_types::UnixSeconds;
 
 use super::contract::{ContractIntent, Effect};
-use super::plan::Plan;
+use super::plan::{Plan, Spender};
 use super::wallet::OwnIntent;
 use crate::error::invalid;
 
@@ -45,6 +45,13 @@ impl Intent {
     /// What the first event that says so says that it did.
     pub(crate) fn effect_of_all(&self, mut events: impl Iterator<Item = ChainEvent>) -> Effect {
         events.find_map(|event| self.effect(&event)).unwrap_or_default()
+    }
+}
+
+impl Spender {
+    /// All contracts that take xBZZ from the wallet by an allowance.
+    pub(crate) const fn all(contracts: &ContractAddresses) -> [Self; 2] {
+        [Self::escrow(contracts), Self::registry(contracts)]
     }
 }
 

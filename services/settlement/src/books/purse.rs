@@ -8,64 +8,10 @@ use std::time::Duration;
 
 use t4t_types::Xbzz;
 
+use super::amounts::Amounts;
+
 /// What was read is good for this long when it says that something is short.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// Amounts of all that can run short.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amounts {
-    /// The chain's own coin, in wei.
-    pub(crate) wei: u128,
-    /// The token.
-    pub(crate) xbzz: Xbzz,
-    /// What the escrow may take.
-    pub(crate) escrow_allowance: Xbzz,
-    /// What the registry may take.
-    pub(crate) registry_allowance: Xbzz,
-}
-
-impl Amounts {
-    /// Adds, stopping at the largest amounts.
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            wei: self.wei.saturating_add(other.wei),
-            xbzz: self.xbzz.saturating_add(other.xbzz),
-            escrow_allowance: self.escrow_allowance.saturating_add(other.escrow_allowance),
-            registry_allowance: self.registry_allowance.saturating_add(other.registry_allowance),
-        }
-    }
-
-    /// The higher of both in each.
-    pub(crate) fn most(self, other: Self) -> Self {
-        Self {
-            wei: self.wei.max(other.wei),
-            xbzz: self.xbzz.max(other.xbzz),
-            escrow_allowance: self.escrow_allowance.max(other.escrow_allowance),
-            registry_allowance: self.registry_allowance.max(other.registry_allowance),
-        }
-    }
-
-    /// The higher allowances and the lower balances.
-    pub(crate) fn least_held(self, other: Self) -> Self {
-        Self { wei: self.wei.min(other.wei), xbzz: self.xbzz.min(other.xbzz), ..self.most(other) }
-    }
-
-    /// Whether an allowance covers what another one takes.
-    pub(crate) fn allows(self, takes: Self) -> bool {
-        self.escrow_allowance >= takes.escrow_allowance && self.registry_allowance >= takes.registry_allowance
-    }
-
-    /// Subtracts, stopping at zero. An allowance without limit is not used up.
-    pub(crate) fn minus(self, other: Self) -> Self {
-        let left = |has: Xbzz, taken| if has == Xbzz::MAX { has } else { has.saturating_sub(taken) };
-        Self {
-            wei: self.wei.saturating_sub(other.wei),
-            xbzz: self.xbzz.saturating_sub(other.xbzz),
-            escrow_allowance: left(self.escrow_allowance, other.escrow_allowance),
-            registry_allowance: left(self.registry_allowance, other.registry_allowance),
-        }
-    }
-}
 
 /// What does not suffice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +46,9 @@ struct State {
     taken: Amounts,
 }
 
-/// A moment in the purse's life, from which what is read now can be carried on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark {
+/// A snapshot of what was promised, so that a reading of the chain can be told from what was promised since.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
     held: Amounts,
     taken: Amounts,
 }
@@ -115,21 +61,19 @@ impl Purse {
     /// Holds amounts for a submission.
     pub(crate) fn hold(self: &Arc<Self>, amounts: Amounts) -> Result<Held, Short> {
         let mut state = self.state();
-        let left = state.left.ok_or(Short::Unknown)?;
+        let left = state.left.as_ref().ok_or(Short::Unknown)?;
         if left.xbzz < amounts.xbzz {
             return Err(Short::Xbzz { has: left.xbzz });
         }
-        if left.escrow_allowance < amounts.escrow_allowance
-            || left.registry_allowance < amounts.registry_allowance
-        {
+        if !left.allowances.cover(&amounts.allowances) {
             return Err(Short::Allowance);
         }
         if left.wei < amounts.wei {
             return Err(Short::Wei);
         }
-        state.left = Some(left.minus(amounts));
-        state.held = state.held.plus(amounts);
-        state.taken = state.taken.plus(amounts);
+        state.left = Some(left.minus(&amounts));
+        state.held = state.held.plus(&amounts);
+        state.taken = state.taken.plus(&amounts);
         Ok(Held { purse: Arc::clone(self), amounts, is_spent: false })
     }
 
@@ -146,17 +90,17 @@ impl Purse {
     }
 
     /// To be taken before the stored transactions are read for [`Self::fill`].
-    pub(crate) fn mark(&self) -> Mark {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let state = self.state();
-        Mark { held: state.held, taken: state.taken }
+        Snapshot { held: state.held.clone(), taken: state.taken.clone() }
     }
 
     /// Notes what the chain says, less what the stored transactions (read before that) will take. What is stored or
     /// mined meanwhile counts twice until the next reading rather than not at all.
-    pub(crate) fn fill(&self, mark: Mark, on_chain: Amounts, pending: Amounts, now_ms: u64) {
+    pub(crate) fn fill(&self, before: &Snapshot, on_chain: &Amounts, pending: &Amounts, now_ms: u64) {
         let mut state = self.state();
-        let taken_since = state.taken.minus(mark.taken);
-        state.left = Some(on_chain.minus(pending).minus(mark.held).minus(taken_since));
+        let taken_since = state.taken.minus(&before.taken);
+        state.left = Some(on_chain.minus(pending).minus(&before.held).minus(&taken_since));
         state.read_at_ms = now_ms;
     }
 }
@@ -179,15 +123,18 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut state = self.purse.state();
-        state.held = state.held.minus(self.amounts);
+        state.held = state.held.minus(&self.amounts);
         if !self.is_spent {
-            state.left = state.left.map(|left| left.plus(self.amounts));
+            state.left = state.left.take().map(|left| left.plus(&self.amounts));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use t4t_types::Address;
+
+    use super::super::amounts::Allowances;
     use super::*;
 
     fn xbzz(plur: u128) -> Amounts {
@@ -196,7 +143,7 @@ mod tests {
 
     fn purse(plur: u128) -> Arc<Purse> {
         let purse = Arc::new(Purse::default());
-        purse.fill(purse.mark(), xbzz(plur), Amounts::default(), 0);
+        purse.fill(&purse.snapshot(), &xbzz(plur), &Amounts::default(), 0);
         purse
     }
 
@@ -214,17 +161,27 @@ mod tests {
     fn a_reading_does_not_forget_what_is_held_or_was_taken_meanwhile() {
         let purse = purse(10);
         let held = purse.hold(xbzz(3)).unwrap();
-        let mark = purse.mark();
+        let before = purse.snapshot();
         purse.hold(xbzz(2)).unwrap().spent();
-        purse.fill(mark, xbzz(10), Amounts::default(), 1);
+        purse.fill(&before, &xbzz(10), &Amounts::default(), 1);
         assert_eq!(purse.hold(xbzz(6)).unwrap_err(), Short::Xbzz { has: Xbzz::from_plur(5) });
         drop(held);
         assert!(purse.hold(xbzz(8)).is_ok());
     }
 
     #[test]
-    fn an_unlimited_allowance_is_not_used_up() {
-        let limitless = Amounts { escrow_allowance: Xbzz::MAX, ..Amounts::default() };
-        assert_eq!(limitless.minus(limitless), limitless);
+    fn what_one_contract_may_take_is_no_other_contracts() {
+        let (one, other) = (Address::new([1; 20]), Address::new([2; 20]));
+        let takes = |contract, plur| Amounts {
+            allowances: Allowances::of(contract, Xbzz::from_plur(plur)),
+            ..xbzz(plur)
+        };
+        let purse = Arc::new(Purse::default());
+        let on_chain = Amounts { xbzz: Xbzz::from_plur(100), ..takes(one, 10) };
+        purse.fill(&purse.snapshot(), &on_chain, &Amounts::default(), 0);
+        assert_eq!(purse.hold(takes(other, 1)).unwrap_err(), Short::Allowance);
+        purse.hold(takes(one, 7)).unwrap().spent();
+        assert_eq!(purse.hold(takes(one, 4)).unwrap_err(), Short::Allowance);
+        assert!(purse.hold(takes(one, 3)).is_ok());
     }
 }

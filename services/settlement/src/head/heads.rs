@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use t4t_chain::{BlockHeader, Fees};
 
+use super::doubt::Doubt;
+
 /// Seconds between blocks until two were compared: Gnosis Chain's.
 const FIRST_INTERVAL_MS: u64 = 5000;
 
@@ -53,6 +55,8 @@ pub(crate) struct Heads {
     seen: Mutex<Seen>,
     tip: u128,
     max_fee: u128,
+    /// Whether blocks may have been taken back that nobody has looked at since.
+    doubt: Doubt,
 }
 
 #[derive(Debug)]
@@ -63,7 +67,12 @@ struct Seen {
 
 impl Heads {
     pub(crate) fn new(tip: u128, max_fee: u128) -> Self {
-        Self { seen: Mutex::new(Seen { head: None, interval_ms: FIRST_INTERVAL_MS }), tip, max_fee }
+        Self {
+            seen: Mutex::new(Seen { head: None, interval_ms: FIRST_INTERVAL_MS }),
+            tip,
+            max_fee,
+            doubt: Doubt::default(),
+        }
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -87,6 +96,11 @@ impl Heads {
             seen.interval_ms = between.min(LONGEST_INTERVAL_MS);
         }
         succession(&before, &head, header.parent_hash.as_bytes())
+    }
+
+    /// Whether blocks may have been taken back that nobody has looked at since.
+    pub(crate) const fn doubt(&self) -> &Doubt {
+        &self.doubt
     }
 
     /// Notes how long blocks took lately.

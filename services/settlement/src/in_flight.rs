@@ -1,14 +1,15 @@
-//! When to look for a sent transaction's receipt: right away on chains that mine at once, otherwise when the next block
-//! is due, so that a transaction usually costs one question.
+//! Transactions in flight, and when to look for the receipt of each: right away on chains that mine at once, otherwise when
+//! the next block is due, so that a transaction usually costs one question.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use t4t_store::transactions::TransactionId;
+use tokio::sync::Notify;
 
-use crate::heads::Heads;
+use crate::head::Heads;
 
 /// First look on a chain that mines at once.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -44,31 +45,53 @@ pub(crate) struct Sent {
     pub(crate) unfunded: bool,
 }
 
-/// Transactions that were sent, and the pace of looking for them.
-#[derive(Debug, Default)]
-pub(crate) struct Pacing {
+/// Transactions that were sent and have no receipt yet.
+#[derive(Debug)]
+pub(crate) struct InFlight {
     sent: Mutex<HashMap<TransactionId, Sent>>,
     mines_at_once: AtomicBool,
     sends: AtomicU32,
+    heads: Arc<Heads>,
+    /// Wakes whoever looks for receipts.
+    wake: Notify,
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Pacing {
+impl InFlight {
+    pub(crate) fn new(heads: Arc<Heads>) -> Self {
+        Self {
+            sent: Mutex::default(),
+            mines_at_once: AtomicBool::default(),
+            sends: AtomicU32::default(),
+            heads,
+            wake: Notify::new(),
+        }
+    }
+
+    /// Has the next look planned anew.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Returns when the next look is to be planned anew.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
     fn all(&self) -> std::sync::MutexGuard<'_, HashMap<TransactionId, Sent>> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a transaction's bytes were handed to a node; a new version waits for blocks anew.
-    pub(crate) fn sent(&self, id: TransactionId, heads: &Heads, now_ms: u64, is_new_version: bool) {
+    pub(crate) fn sent(&self, id: TransactionId, now_ms: u64, is_new_version: bool) {
         let probe = self.sends.fetch_add(1, Ordering::Relaxed).is_multiple_of(PROBE_EVERY);
-        let wait =
-            if probe || self.at_once(heads) { FIRST_LOOK } else { heads.until_due(now_ms) + PROPAGATION };
+        let wait = if probe || self.at_once() { FIRST_LOOK } else { self.until_due(now_ms) };
         let mut all = self.all();
         let before = all.get(&id).filter(|_| !is_new_version);
-        let head = before.map_or_else(|| heads.expected(now_ms), |sent| sent.head);
+        let head = before.map_or_else(|| self.heads.expected(now_ms), |sent| sent.head);
         let looks = before.map_or(0, |sent| sent.looks);
         let next_look_ms = now_ms.saturating_add(millis(wait));
         all.insert(
@@ -85,8 +108,13 @@ impl Pacing {
         );
     }
 
-    fn at_once(&self, heads: &Heads) -> bool {
-        self.mines_at_once.load(Ordering::Relaxed) || heads.interval() < FAST
+    fn at_once(&self) -> bool {
+        self.mines_at_once.load(Ordering::Relaxed) || self.heads.interval() < FAST
+    }
+
+    /// How long until the next block should have reached an endpoint.
+    fn until_due(&self, now_ms: u64) -> Duration {
+        self.heads.until_due(now_ms) + PROPAGATION
     }
 
     /// Changes what is known of a sent transaction.
@@ -102,9 +130,9 @@ impl Pacing {
     }
 
     /// Blocks that came since the present version was sent, as far as they were seen.
-    pub(crate) fn blocks_since(&self, id: TransactionId, heads: &Heads) -> u64 {
+    pub(crate) fn blocks_since(&self, id: TransactionId) -> u64 {
         let mut all = self.all();
-        let (Some(sent), Some(head)) = (all.get_mut(&id), heads.head()) else { return 0 };
+        let (Some(sent), Some(head)) = (all.get_mut(&id), self.heads.head()) else { return 0 };
         if head.read_at_ms >= sent.at_ms {
             // Fewer blocks came before it was sent than had been due.
             sent.head = Some(sent.head.map_or(head.number, |first| first.min(head.number)));
@@ -113,8 +141,8 @@ impl Pacing {
     }
 
     /// Notes that a look found no receipt.
-    pub(crate) fn missed(&self, id: TransactionId, heads: &Heads, now_ms: u64) {
-        let at_once = self.at_once(heads);
+    pub(crate) fn missed(&self, id: TransactionId, now_ms: u64) {
+        let at_once = self.at_once();
         let mut all = self.all();
         let Some(sent) = all.get_mut(&id) else { return };
         sent.looks = sent.looks.saturating_add(1);
@@ -124,8 +152,8 @@ impl Pacing {
             if sent.looks == LOOKS_AT_ONCE {
                 self.mines_at_once.store(false, Ordering::Relaxed);
             }
-            let due = heads.until_due(now_ms) + PROPAGATION;
-            let interval = heads.interval().max(FAST);
+            let due = self.until_due(now_ms);
+            let interval = self.heads.interval().max(FAST);
             // A late block is looked for again soon, one that does not come less and less.
             if sent.looks < 2 * LOOKS_AT_ONCE {
                 due.min((interval / 3).max(FIRST_LOOK * 5))
