@@ -26,7 +26,7 @@ pub use contracts::ContractAddresses;
 pub use error::{ChainError, EndpointFault};
 pub use events::{ChainEvent, LoggedEvent};
 pub use logs::LogFilter;
-pub use read::Call;
+pub use read::{Attempt, Call};
 pub use revert::{Revert, RevertReason};
 pub use rpc::{Reply, Rpc, RpcConfig, RpcCounts, Transport};
 pub use scanner::{LogScanner, ScanPass};

@@ -18,6 +18,19 @@ pub struct Call {
     pub data: Vec<u8>,
 }
 
+/// A call as a transaction made it, or would make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Who calls.
+    pub from: Address,
+    /// What.
+    pub call: Call,
+    /// Wei that go along.
+    pub value: u128,
+    /// Most gas that it may take.
+    pub gas_limit: u64,
+}
+
 impl Rpc {
     /// Id of the chain that the preferred endpoint serves.
     pub async fn chain_id(&self) -> Result<u64, ChainError> {
@@ -106,6 +119,17 @@ impl Rpc {
     /// [`ChainError::Reverted`] with the contract's reason.
     pub async fn simulate(&self, from: Address, call: &Call) -> Result<Vec<u8>, ChainError> {
         let (method, params) = call_question(Some(from), call.to, &call.data, BlockTag::Latest);
+        let answer = self.call::<HexBytes>(method, params).await;
+        answer.map(|bytes| bytes.0).map_err(revert::explained)
+    }
+
+    /// Tries what a transaction did on the state after another block. A receipt does not carry a contract's reason to
+    /// refuse; this gives it again, as [`ChainError::Reverted`].
+    pub async fn replay(&self, attempt: &Attempt, at: BlockTag) -> Result<Vec<u8>, ChainError> {
+        let Attempt { from, call, value, gas_limit } = attempt;
+        let (method, mut params) = call_question(Some(*from), call.to, &call.data, at);
+        params[0]["value"] = json!(format!("{value:#x}"));
+        params[0]["gas"] = json!(format!("{gas_limit:#x}"));
         let answer = self.call::<HexBytes>(method, params).await;
         answer.map(|bytes| bytes.0).map_err(revert::explained)
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use t4t_types::{EncryptionKey, ModelId, Overlay, RoutingId, SwarmRef, UnixSeconds, Xbzz};
 
 use crate::FieldError;
@@ -31,6 +32,18 @@ pub enum Message {
     JobDeliver(JobDeliver),
     /// A message this version does not know, by its name. Ignored.
     Unknown(String),
+}
+
+/// A message that a wallet may sign: each of version 1, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+pub enum OutgoingMessage {
+    /// A job for a provider.
+    JobNotify(JobNotify),
+    /// We have seen a client's job.
+    JobAck(JobAck),
+    /// We have stored the answer to a client's job.
+    JobDeliver(JobDeliver),
 }
 
 /// A gateway tells a provider of a job it posted, and where to answer.
@@ -97,6 +110,26 @@ impl MessageKind {
             Self::JobNotify => "job_notify",
             Self::JobAck => "job_ack",
             Self::JobDeliver => "job_deliver",
+        }
+    }
+}
+
+impl OutgoingMessage {
+    /// Which of the messages it is.
+    pub const fn kind(&self) -> MessageKind {
+        match self {
+            Self::JobNotify(_) => MessageKind::JobNotify,
+            Self::JobAck(_) => MessageKind::JobAck,
+            Self::JobDeliver(_) => MessageKind::JobDeliver,
+        }
+    }
+
+    /// The body as the protocol states it.
+    pub(crate) fn body(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        match self {
+            Self::JobNotify(body) => to_raw_value(body),
+            Self::JobAck(body) => to_raw_value(body),
+            Self::JobDeliver(body) => to_raw_value(body),
         }
     }
 }

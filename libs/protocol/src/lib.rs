@@ -13,7 +13,7 @@ mod payload;
 mod sizing;
 mod topic;
 
-pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind};
+pub use body::{JobAck, JobDeliver, JobNotify, Message, MessageKind, OutgoingMessage};
 pub use envelope::{EnvelopeError, UnsignedEnvelope, VerifiedEnvelope, parse_and_verify};
 pub use fields::FieldError;
 pub use limits::{

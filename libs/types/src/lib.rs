@@ -12,6 +12,7 @@ mod job_ref;
 mod model_id;
 mod price;
 mod time;
+mod wei;
 
 pub use address::{Address, ParseAddressError};
 pub use amount::{ParseXbzzError, Xbzz};
@@ -24,3 +25,4 @@ pub use job_ref::{JobRef, ParseJobRefError};
 pub use model_id::{ModelId, ParseModelIdError};
 pub use price::{TokenPrices, TokenUsage};
 pub use time::UnixSeconds;
+pub use wei::Wei;

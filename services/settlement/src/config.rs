@@ -8,6 +8,9 @@ use t4t_crypto::WalletKey;
 use t4t_store::Store;
 use t4t_types::Xbzz;
 
+/// The service's name, for errors.
+pub(crate) const SERVICE: &str = "settlement";
+
 /// Wei for a unit of gas that a block's maker gets: on Gnosis Chain the least that every node takes.
 const DEFAULT_TIP: u128 = 1_000_000_000;
 

@@ -13,7 +13,9 @@ use t4t_types::{Address, UnixSeconds};
 
 pub use self::error::EnvelopeError;
 use crate::fields::Fields;
-use crate::{FRESHNESS_WINDOW_SECONDS, FieldError, MAX_ENVELOPE_BYTES, Message, MessageKind};
+use crate::{
+    FRESHNESS_WINDOW_SECONDS, FieldError, MAX_ENVELOPE_BYTES, Message, MessageKind, OutgoingMessage,
+};
 use t4t_json::canonical::{JsNumber, JsString, Json, JsonError, JsonObject, canonicalize};
 
 /// The version that both sides speak.
@@ -62,6 +64,21 @@ struct Wire<'a> {
 }
 
 impl UnsignedEnvelope {
+    /// Puts a message together; `nonce` is random.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(
+        message: &OutgoingMessage,
+        from: Address,
+        to: Address,
+        ts: UnixSeconds,
+        nonce: [u8; 16],
+    ) -> Result<Self, EnvelopeError> {
+        let body = message.body().map_err(JsonError::Unserializable)?;
+        Self::new(message.kind(), from, to, ts, nonce, &body)
+    }
+
     /// Puts a message together. `body` is one of [`crate::JobNotify`], [`crate::JobAck`], [`crate::JobDeliver`], the
     /// one that `kind` names; `nonce` is random.
     ///

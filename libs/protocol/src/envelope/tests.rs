@@ -115,11 +115,13 @@ fn every_kind_of_message_arrives_as_it_was_sent() {
     let ack = JobAck { routing_id, estimated_completion: NOW.plus(60), ext: ext.clone() };
     let deliver = JobDeliver { routing_id, response_hash: SwarmRef::new([4; 32]), ext };
     let sent = [
-        (envelope_of(MessageKind::JobNotify, &notify()), Message::JobNotify(notify())),
-        (envelope_of(MessageKind::JobAck, &ack), Message::JobAck(ack)),
-        (envelope_of(MessageKind::JobDeliver, &deliver), Message::JobDeliver(deliver)),
+        (OutgoingMessage::JobNotify(notify()), Message::JobNotify(notify())),
+        (OutgoingMessage::JobAck(ack.clone()), Message::JobAck(ack)),
+        (OutgoingMessage::JobDeliver(deliver.clone()), Message::JobDeliver(deliver)),
     ];
-    for (unsigned, message) in sent {
+    for (outgoing, message) in sent {
+        let (from, to) = (gateway().address(), provider().address());
+        let unsigned = UnsignedEnvelope::of(&outgoing, from, to, NOW, [9; 16]).unwrap();
         let received = parse_and_verify(&signed(&unsigned, &gateway())).unwrap();
         assert_eq!(received.message, message);
         assert_eq!((received.to, received.nonce, received.ts), (provider().address(), [9; 16], NOW));

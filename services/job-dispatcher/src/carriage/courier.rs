@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::Value;
 use t4t_api::settlement::SettlementError;
-use t4t_protocol::{MAX_PSS_BYTES, MessageKind};
+use t4t_protocol::{MAX_PSS_BYTES, OutgoingMessage};
 use t4t_store::Store;
 use t4t_swarm::{SwarmError, SwarmTrouble};
 use t4t_types::{Address, Overlay, SwarmRef};
@@ -47,9 +45,6 @@ pub enum CourierError {
         /// How long it was waited for.
         within: Duration,
     },
-    /// The body has no JSON form.
-    #[error("the message has no JSON form")]
-    Body(#[source] serde_json::Error),
 }
 
 /// A sealed payload, and its share of the memory for downloads.
@@ -77,11 +72,11 @@ pub trait Courier: fmt::Debug + Send + Sync {
     /// Why what is stored by this side's node reaches nobody, as far as known; `None` if all is well.
     fn stuck(&self) -> Option<SwarmTrouble>;
 
-    /// Signs a message whose body is JSON already; `sign` takes a body of any type.
+    /// Signs a message with the wallet.
     ///
     /// # Errors
     /// Settlement can't be asked, or the message is too long to be carried.
-    async fn sign_json(&self, kind: MessageKind, to: Address, body: Value) -> Result<Bytes, CourierError>;
+    async fn sign(&self, to: Address, message: OutgoingMessage) -> Result<Bytes, CourierError>;
 
     /// Sends a signed message to whoever listens on `topic` in the recipient's neighbourhood.
     ///
@@ -118,20 +113,4 @@ pub trait Courier: fmt::Debug + Send + Sync {
     /// Listens on a topic for messages to `wallet`: signed, fresh and not taken before. Must be called inside a Tokio
     /// runtime.
     fn listen(&self, topic: &str, wallet: Address, store: Store) -> Inbox;
-}
-
-impl dyn Courier {
-    /// Signs a message with the wallet.
-    ///
-    /// # Errors
-    /// Settlement can't be asked, or the message is too long to be carried.
-    pub async fn sign<B: Serialize>(
-        &self,
-        kind: MessageKind,
-        to: Address,
-        body: &B,
-    ) -> Result<Bytes, CourierError> {
-        let body = serde_json::to_value(body).map_err(CourierError::Body)?;
-        self.sign_json(kind, to, body).await
-    }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::Value;
 use t4t_api::Settlement;
 use t4t_api::settlement::SignEnvelope;
 use t4t_clock::SharedClock;
-use t4t_protocol::{MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, MessageKind, path_topic};
+use t4t_protocol::{MAX_PAYLOAD_BYTES, MAX_PSS_BYTES, OutgoingMessage, path_topic};
 use t4t_runtime::config::SwarmSettings;
 use t4t_store::Store;
 use t4t_swarm::chunk::{PAYLOAD_BYTES, Redundancy};
@@ -116,8 +115,8 @@ impl Courier for SwarmCourier {
         self.carrier.stuck()
     }
 
-    async fn sign_json(&self, kind: MessageKind, to: Address, body: Value) -> Result<Bytes, CourierError> {
-        let signed = self.settlement.ask(SignEnvelope { kind: kind.as_str().to_owned(), to, body }).await?;
+    async fn sign(&self, to: Address, message: OutgoingMessage) -> Result<Bytes, CourierError> {
+        let signed = self.settlement.ask(SignEnvelope { to, message }).await?;
         if signed.len() > MAX_PSS_BYTES {
             return Err(CourierError::TooLong { bytes: signed.len() });
         }

@@ -5,8 +5,7 @@
 
 use t4t_api::registry_watcher::{GetHead, GetJob, JobRole};
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome,
 };
 use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_store::selling::SellingJob;
@@ -130,14 +129,11 @@ impl Seller {
     }
 
     /// Submits what settles a job; once more if the contract refused it while a reorganisation had taken the job away.
-    pub(super) async fn submit_claim(
-        &self,
-        row: &SellingJob,
-        intent: TransactionIntent,
-    ) -> Result<(), WorkError> {
+    pub(super) async fn submit_claim(&self, row: &SellingJob, intent: EscrowIntent) -> Result<(), WorkError> {
         for time in 1..=MOST_CLAIMS {
             let key = TransactionKey::claim(row.job).of_time(time);
-            let status = self.settlement.ask(SubmitTransaction { key, intent: intent.clone() }).await?;
+            let status =
+                self.settlement.ask(SubmitTransaction { key, intent: intent.clone().into() }).await?;
             let is_refused = matches!(status.outcome, TransactionOutcome::Reverted { .. });
             if !is_refused || !self.is_claimable(row).await? {
                 return Ok(());
@@ -160,9 +156,9 @@ impl Seller {
         let job = row.job;
         let intent = match (row.state, row.response_hash, row.payment) {
             (SellingState::Uploaded, Some(response_hash), Some(paid)) => {
-                TransactionIntent::ClaimJob { job, response_hash, paid: paid.min(row.max_payment) }
+                EscrowIntent::ClaimJob { job, response_hash, paid: paid.min(row.max_payment) }
             }
-            _ => TransactionIntent::RefuseJob { job },
+            _ => EscrowIntent::RefuseJob { job },
         };
         self.submit_claim(row, intent).await
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use t4t_api::settlement::TransactionIntent;
+use t4t_api::settlement::EscrowIntent;
 use t4t_clock::timeout;
 use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_runtime::KillPoint;
@@ -67,7 +67,7 @@ impl Seller {
 
     async fn claim(&self, row: &SellingJob) -> Result<(), WorkError> {
         let (response_hash, paid) = row.claim()?;
-        let intent = TransactionIntent::ClaimJob { job: row.job, response_hash, paid };
+        let intent = EscrowIntent::ClaimJob { job: row.job, response_hash, paid };
         self.submit_claim(row, intent).await?;
         KillPoint::SellingClaimed.pass();
         Ok(())
@@ -98,8 +98,8 @@ impl Seller {
         };
 
         let intent = match reason_at {
-            Some(response_hash) => TransactionIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
-            None => TransactionIntent::RefuseJob { job },
+            Some(response_hash) => EscrowIntent::ClaimJob { job, response_hash, paid: Xbzz::ZERO },
+            None => EscrowIntent::RefuseJob { job },
         };
         self.submit_claim(row, intent).await?;
         self.settling.insert(job);

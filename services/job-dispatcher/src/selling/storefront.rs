@@ -9,7 +9,7 @@ use std::time::Duration;
 use t4t_api::inference_runner::RunnerModel;
 use t4t_api::registry_watcher::{GetHead, ListProviders, ProviderListing, WatcherError};
 use t4t_api::settlement::{
-    Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, TransactionIntent,
+    Account, AwaitTransaction, GetAccount, RegistryIntent, SettlementError, SubmitTransaction,
     TransactionKey, TransactionOutcome,
 };
 use t4t_protocol::provider_feed;
@@ -152,12 +152,12 @@ impl Seller {
         }
         let offerings = self.wanted_offerings();
         if !matches_listing(&offerings, &listing) && self.pace.take(self.clock.unix_millis()) {
-            self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
+            self.submit("offerings", RegistryIntent::UpdateOfferings { offerings }).await?;
         }
         self.publish_slots(listing.max_concurrent_jobs).await?;
         let chain_now = self.watcher.ask(GetHead {}).await.map_err(Obstacle::passing)?.now();
         if chain_now.since(listing.last_heartbeat) >= self.config.heartbeat_seconds {
-            self.submit("heartbeat", TransactionIntent::Heartbeat).await?;
+            self.submit("heartbeat", RegistryIntent::Heartbeat).await?;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Seller {
         if slots == 0 || !self.pace.is_steady(slots, published, now_ms) || !self.pace.take(now_ms) {
             return Ok(());
         }
-        self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap: slots }).await
+        self.submit("cap", RegistryIntent::SetMaxConcurrentJobs { cap: slots }).await
     }
 
     /// Reads this provider's entry, and notes the prices that it shows.
@@ -198,7 +198,7 @@ impl Seller {
         let metadata = FeedManifest::new(self.wallet, provider_feed());
         let account = self.settlement.ask(GetAccount {}).await.map_err(Obstacle::passing)?;
         let stake = stake_with_margin(self.config.stake, account.xbzz);
-        let intent = TransactionIntent::Register {
+        let intent = RegistryIntent::Register {
             sealing_key: self.sealing_key.public(),
             overlay,
             metadata_uri: metadata.uri(),
@@ -217,9 +217,9 @@ impl Seller {
         self.registered_at_ms.store(self.clock.unix_millis(), Ordering::Relaxed);
         self.store_manifest(&metadata).await;
         let offerings = self.wanted_offerings();
-        self.submit("offerings", TransactionIntent::UpdateOfferings { offerings }).await?;
+        self.submit("offerings", RegistryIntent::UpdateOfferings { offerings }).await?;
         let cap = self.runners.limit().max(1);
-        self.submit("cap", TransactionIntent::SetMaxConcurrentJobs { cap }).await
+        self.submit("cap", RegistryIntent::SetMaxConcurrentJobs { cap }).await
     }
 
     /// Puts the manifest of the provider's feed where its registration says. Anybody can make it again from the wallet's
@@ -233,7 +233,7 @@ impl Seller {
     }
 
     /// Sends a transaction and waits for it. Its name holds the time, so that the same wish can come up again later.
-    async fn submit(&self, what: &str, intent: TransactionIntent) -> Result<(), Obstacle> {
+    async fn submit(&self, what: &str, intent: RegistryIntent) -> Result<(), Obstacle> {
         let failed = |error: SettlementError| match error {
             SettlementError::OutOfXbzz { .. } => {
                 Obstacle::certain(format!("{what}: {error}"), "send xBZZ to it")
@@ -246,7 +246,10 @@ impl Seller {
         };
         let key = TransactionKey::new(format!("{what}:{}", self.clock.unix_millis()));
         info!(what, "the registry entry is being changed");
-        self.settlement.ask(SubmitTransaction { key: key.clone(), intent }).await.map_err(failed)?;
+        self.settlement
+            .ask(SubmitTransaction { key: key.clone(), intent: intent.into() })
+            .await
+            .map_err(failed)?;
         let wait = AwaitTransaction { key, wait_ms: RECEIPT_WAIT_MS };
         match self.settlement.ask(wait).await.map_err(failed)?.outcome {
             TransactionOutcome::Mined { .. } => Ok(()),
@@ -302,7 +305,7 @@ impl Seller {
 
     /// Leaves the market. Irreversible until the stake is withdrawn.
     pub(super) async fn leave(&self) -> Result<(), String> {
-        self.submit("deactivate", TransactionIntent::Deactivate).await.map_err(Obstacle::into_text)
+        self.submit("deactivate", RegistryIntent::Deactivate).await.map_err(Obstacle::into_text)
     }
 }
 

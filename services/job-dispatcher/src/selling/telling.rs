@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use t4t_api::settlement::{SubmitTransaction, TransactionIntent, TransactionKey};
-use t4t_protocol::{JobAck, JobDeliver, MessageKind, client_topic};
+use t4t_api::settlement::{EscrowIntent, SubmitTransaction, TransactionKey};
+use t4t_protocol::{JobAck, JobDeliver, OutgoingMessage, client_topic};
 use t4t_runtime::KillPoint;
 use t4t_store::selling::SellingJob;
 use tracing::{debug, warn};
@@ -33,7 +33,7 @@ impl Seller {
         loop {
             let ack = SubmitTransaction {
                 key: TransactionKey::ack(job),
-                intent: TransactionIntent::AckJob { job },
+                intent: EscrowIntent::AckJob { job }.into(),
             };
             let Err(error) = self.settlement.ask(ack).await else { break };
             warn!(%job, %error, "a job could not be acknowledged yet");
@@ -49,7 +49,7 @@ impl Seller {
     pub(super) async fn tell_ack(&self, row: &SellingJob) {
         let estimated_completion = self.clock.now().plus(ESTIMATED_SECONDS);
         let ack = JobAck { routing_id: row.request_hash.routing_id(), estimated_completion, ext: None };
-        if self.tell(row, MessageKind::JobAck, &ack).await {
+        if self.tell(row, OutgoingMessage::JobAck(ack)).await {
             self.told_ack.insert_of_few(row.job);
         }
     }
@@ -74,11 +74,12 @@ impl Seller {
             self.tell_ack(row).await;
         }
         let deliver = JobDeliver { routing_id: row.request_hash.routing_id(), response_hash, ext: None };
-        self.tell(row, MessageKind::JobDeliver, &deliver).await;
+        self.tell(row, OutgoingMessage::JobDeliver(deliver)).await;
     }
 
     /// `true` if a message was sent, which is no proof that it arrived.
-    async fn tell<B: serde::Serialize>(&self, row: &SellingJob, kind: MessageKind, body: &B) -> bool {
+    async fn tell(&self, row: &SellingJob, message: OutgoingMessage) -> bool {
+        let kind = message.kind();
         let notice = match self.ledger.store.notice_by_request(row.client, row.request_hash).await {
             Ok(Some(notice)) => notice,
             Ok(None) => return false,
@@ -87,7 +88,7 @@ impl Seller {
                 return false;
             }
         };
-        let sent = match self.courier.sign(kind, row.client, body).await {
+        let sent = match self.courier.sign(row.client, message).await {
             Ok(message) => self.courier.send(&client_topic(row.client), notice.client_overlay, message).await,
             Err(error) => Err(error),
         };

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 use t4t_api::settlement::{AwaitTransaction, GetAccount, SettlementError, SignEnvelope, TransactionKey};
 use t4t_api::{Guard, HttpClient, HttpClientConfig, Settlement};
-use t4t_protocol::{Message, parse_and_verify};
+use t4t_protocol::{JobDeliver, MAX_ENVELOPE_BYTES, Message, OutgoingMessage, parse_and_verify};
 use t4t_settlement::settlement_routes;
-use t4t_types::Xbzz;
+use t4t_types::{RoutingId, SwarmRef, Xbzz};
 
 use crate::world::{CLIENT, PRICE, PROVIDER, World, is_mined, job_of, outcome, submit};
 
@@ -50,16 +50,17 @@ async fn the_contract_holds(world: &World, settlement: &Arc<dyn Settlement>) {
     let own = submit(settlement, "approve:mine", world.job().await).await;
     assert!(matches!(own, Err(SettlementError::Invalid { .. })), "{own:?}");
 
-    let body = json!({ "jobId": format!("0x{}", "11".repeat(32)), "responseHash": "22".repeat(32) });
+    let (routing_id, response_hash) = (RoutingId::new([0x11; 32]), SwarmRef::new([0x22; 32]));
+    let deliver = |ext| OutgoingMessage::JobDeliver(JobDeliver { routing_id, response_hash, ext });
     let to = world.wallet(PROVIDER);
-    let envelope = settlement.ask(SignEnvelope { kind: "job_deliver".into(), to, body }).await.unwrap();
+    let sign = |ext| settlement.ask(SignEnvelope { to, message: deliver(ext) });
+    let envelope = sign(Some(json!({ "eta": 3 }))).await.unwrap();
     let verified = parse_and_verify(envelope.as_bytes()).unwrap();
     assert_eq!((verified.from, verified.to), (world.wallet(CLIENT), to));
-    assert!(matches!(verified.message, Message::JobDeliver(_)));
-    for (kind, body) in [("job_deliver", json!({})), ("job_pay", json!({})), ("job_ack", json!([]))] {
-        let refused = settlement.ask(SignEnvelope { kind: kind.into(), to, body }).await;
-        assert!(matches!(refused, Err(SettlementError::Invalid { .. })), "{refused:?}");
-    }
+    let ext = Some(json!({ "eta": 3 }));
+    assert_eq!(verified.message, Message::JobDeliver(JobDeliver { routing_id, response_hash, ext }));
+    let unreadable = sign(Some("x".repeat(MAX_ENVELOPE_BYTES).into())).await;
+    assert!(matches!(unreadable, Err(SettlementError::Invalid { .. })), "{unreadable:?}");
 }
 
 #[actix_web::test]

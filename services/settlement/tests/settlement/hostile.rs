@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use t4t_api::settlement::{TransactionIntent, TransactionOutcome};
+use t4t_api::settlement::{EscrowIntent, TransactionOutcome};
 use t4t_chain::{BlockTag, Call, Fees, Rpc, RpcConfig, TransactionRequest};
 use t4t_clock::{Clock, SystemClock};
 use t4t_store::Store;
@@ -175,7 +175,7 @@ async fn heals_from(ahead: u64) {
 
     let deps = world.deps(CLIENT, world.rpc()).await;
     let mut over = world.job().await;
-    if let TransactionIntent::PostJob { delivery_deadline, .. } = &mut over {
+    if let EscrowIntent::PostJob { delivery_deadline, .. } = &mut over {
         *delivery_deadline = t4t_types::UnixSeconds::new(delivery_deadline.get() - 4000);
     }
     let waiting = world.job().await;

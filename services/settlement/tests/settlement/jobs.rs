@@ -1,15 +1,15 @@
 //! A job from both sides, and what the contract refuses.
 
 use t4t_api::settlement::{
-    SettlementError, TransactionIntent, TransactionKey, TransactionOutcome, TransactionStatus,
+    EscrowIntent, SettlementError, TransactionKey, TransactionOutcome, TransactionStatus,
 };
 use t4t_chain::contracts::JobStatus;
 use t4t_types::{JobId, SwarmRef, Xbzz};
 
 use crate::world::{CLIENT, PRICE, PROVIDER, World, done, is_mined, job_of, outcome, submit};
 
-fn claim(job: JobId, paid: Xbzz) -> TransactionIntent {
-    TransactionIntent::ClaimJob { job, response_hash: SwarmRef::new([3; 32]), paid }
+fn claim(job: JobId, paid: Xbzz) -> EscrowIntent {
+    EscrowIntent::ClaimJob { job, response_hash: SwarmRef::new([3; 32]), paid }
 }
 
 fn amount(status: &TransactionStatus) -> Option<Xbzz> {
@@ -35,7 +35,7 @@ async fn an_ack_and_a_claim_do_not_wait_for_each_other_and_a_claim_pays_once() {
     world.anvil.stop_mining().await.unwrap();
     let half = Xbzz::from_plur(PRICE.plur() / 2);
     let (ack, paid) = (TransactionKey::ack(job), TransactionKey::claim(job));
-    let acked = submit(&provider.settlement, ack.as_str(), TransactionIntent::AckJob { job }).await.unwrap();
+    let acked = submit(&provider.settlement, ack.as_str(), EscrowIntent::AckJob { job }).await.unwrap();
     let claimed = submit(&provider.settlement, paid.as_str(), claim(job, half)).await.unwrap();
     let again = submit(&provider.settlement, paid.as_str(), claim(job, half)).await.unwrap();
     assert_eq!((claimed.nonce, &again), (acked.nonce + 1, &claimed));
@@ -59,7 +59,7 @@ async fn a_refusal_refunds_and_reports_nothing_paid() {
     let (client, provider) = (world.start(CLIENT).await, world.start(PROVIDER).await);
     let before = world.market.xbzz_of(world.wallet(CLIENT)).await.unwrap();
     let job = job_of(&done(&client.settlement, "post:1", world.job().await).await);
-    let refused = done(&provider.settlement, "claim:1", TransactionIntent::RefuseJob { job }).await;
+    let refused = done(&provider.settlement, "claim:1", EscrowIntent::RefuseJob { job }).await;
     assert_eq!((amount(&refused), job_of(&refused)), (Some(Xbzz::ZERO), job));
     assert_eq!(world.market.xbzz_of(world.wallet(CLIENT)).await.unwrap(), before);
     client.stop().await;
@@ -71,7 +71,7 @@ async fn a_cancellation_is_refused_with_its_reason_until_its_time_has_come() {
     let world = World::with_provider().await;
     let client = world.start(CLIENT).await;
     let job = job_of(&done(&client.settlement, "post:1", world.job().await).await);
-    let cancel = TransactionIntent::CancelJob { job };
+    let cancel = EscrowIntent::CancelJob { job };
     let early = submit(&client.settlement, "cancel:1", cancel.clone()).await;
     let Err(SettlementError::Refused { reason, advice }) = early else { panic!("{early:?}") };
     assert_eq!(reason, "DeadlineNotPassed");
@@ -89,11 +89,11 @@ async fn a_job_that_was_not_delivered_is_timed_out() {
     let world = World::with_provider().await;
     let (client, provider) = (world.start(CLIENT).await, world.start(PROVIDER).await);
     let job = job_of(&done(&client.settlement, "post:1", world.job().await).await);
-    done(&provider.settlement, "ack:1", TransactionIntent::AckJob { job }).await;
+    done(&provider.settlement, "ack:1", EscrowIntent::AckJob { job }).await;
     let since = world.now().await;
     world.anvil.advance_time(3700).await.unwrap();
     assert!(world.now().await.since(since) >= 3700);
-    let timed_out = done(&client.settlement, "timeout:1", TransactionIntent::TimeOutJob { job }).await;
+    let timed_out = done(&client.settlement, "timeout:1", EscrowIntent::TimeOutJob { job }).await;
     assert_eq!(job_of(&timed_out), job);
     // Too late now: the fixed gas is spent, the reason is told.
     submit(&provider.settlement, "claim:1", claim(job, PRICE)).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use t4t_api::settlement::{TransactionIntent, TransactionOutcome};
+use t4t_api::settlement::{RegistryIntent, TransactionOutcome};
 use t4t_chain::{BlockTag, Rpc, RpcConfig, deploy};
 use t4t_clock::SystemClock;
 use t4t_store::transactions::Inclusion;
@@ -164,7 +164,7 @@ async fn a_count_of_one_node_alone_gives_nothing_a_new_nonce() {
     let rpc = pair.rpc();
     let running = world.start_with(PROVIDER, rpc.clone()).await;
     world.anvil.stop_mining().await.unwrap();
-    let waiting = submit(&running.settlement, "beat", TransactionIntent::Heartbeat).await.unwrap();
+    let waiting = submit(&running.settlement, "beat", RegistryIntent::Heartbeat).await.unwrap();
     pair.honest.refuse("eth_getTransactionCount", -32603, "Internal error");
     pair.liar.lie(|question, answer| {
         if question["method"] == "eth_getTransactionCount" {

@@ -1,9 +1,9 @@
 //! What is refused before anything is signed.
 
-use t4t_api::settlement::{SettlementError, TransactionIntent};
+use t4t_api::settlement::{RegistryIntent, SettlementError, TransactionIntent};
 use t4t_chain::ContractAddresses;
-use t4t_settlement::{SendFunds, SettlementConfig, SettlementService, StartError, Token};
-use t4t_types::{Address, Xbzz};
+use t4t_settlement::{Funds, SendFunds, SettlementConfig, SettlementService, StartError};
+use t4t_types::{Address, Wei, Xbzz};
 
 use crate::world::{CLIENT, PRICE, World, done, submit};
 
@@ -55,7 +55,9 @@ async fn an_empty_gas_wallet_is_told_and_nothing_is_sent() {
     world.market.fund(world.wallet(empty), Xbzz::from_whole(1)).await.unwrap();
     world.anvil.set_balance(world.wallet(empty), 0).await.unwrap();
     let running = world.start(empty).await;
-    for (key, intent) in [("post:1", world.job().await), ("beat", TransactionIntent::Heartbeat)] {
+    for (key, intent) in
+        [("post:1", TransactionIntent::from(world.job().await)), ("beat", RegistryIntent::Heartbeat.into())]
+    {
         let refused = submit(&running.settlement, key, intent).await;
         // A heartbeat of a wallet that is no provider is refused by the contract first.
         let expected = SettlementError::OutOfGas { wallet: world.wallet(empty) };
@@ -73,17 +75,17 @@ async fn money_can_be_sent_away_and_not_to_nobody() {
     let world = World::new().await;
     let running = world.start(CLIENT).await;
     let to = Address::new([0x77; 20]);
-    let send = |token, to, amount| running.send_funds(SendFunds { token, to, amount });
-    for (token, amount) in [(Token::Xbzz, 7), (Token::Xdai, 9)] {
-        let key = send(token, to, amount).await.unwrap();
+    let send = |funds, to| running.send_funds(SendFunds { to, funds });
+    for funds in [Funds::Xbzz(Xbzz::from_plur(7)), Funds::Xdai(Wei::new(9))] {
+        let key = send(funds, to).await.unwrap();
         let sent = crate::world::outcome(&running.settlement, key.as_str()).await;
         assert!(crate::world::is_mined(&sent), "{sent:?}");
     }
     assert_eq!(world.market.xbzz_of(to).await.unwrap(), Xbzz::from_plur(7));
     assert_eq!(world.anvil.rpc().balance(to).await.unwrap(), 9);
-    let refused = send(Token::Xdai, Address::ZERO, 9).await;
+    let refused = send(Funds::Xdai(Wei::new(9)), Address::ZERO).await;
     assert!(matches!(refused, Err(SettlementError::Invalid { .. })), "{refused:?}");
-    let too_much = send(Token::Xbzz, to, u128::MAX).await;
+    let too_much = send(Funds::Xbzz(Xbzz::MAX), to).await;
     assert!(matches!(too_much, Err(SettlementError::OutOfXbzz { .. })), "{too_much:?}");
     running.stop().await;
 }

@@ -1,6 +1,6 @@
 //! A provider's life in the registry.
 
-use t4t_api::settlement::{SettlementError, TransactionIntent};
+use t4t_api::settlement::{RegistryIntent, SettlementError};
 use t4t_types::{EncryptionKey, Offering, Overlay, TokenPrices, Xbzz};
 
 use crate::world::{World, done, submit};
@@ -13,7 +13,7 @@ async fn a_provider_registers_offers_beats_leaves_and_takes_its_stake_back() {
     let running = world.start(WALLET).await;
     let (settlement, registry) = (&running.settlement, world.market.addresses.registry());
     let (rpc, wallet) = (world.anvil.rpc(), world.wallet(WALLET));
-    let register = |stake| TransactionIntent::Register {
+    let register = |stake| RegistryIntent::Register {
         sealing_key: EncryptionKey::new([1; 32]),
         overlay: Overlay::new([2; 32]),
         metadata_uri: "bzz://about".into(),
@@ -25,17 +25,16 @@ async fn a_provider_registers_offers_beats_leaves_and_takes_its_stake_back() {
         "{too_little:?}"
     );
     done(settlement, "register:1", register(Xbzz::from_whole(100))).await;
-    done(settlement, "stake:1", TransactionIntent::AddStake { amount: Xbzz::from_whole(5) }).await;
+    done(settlement, "stake:1", RegistryIntent::AddStake { amount: Xbzz::from_whole(5) }).await;
     let offering = Offering {
         model: "llama3:8b".into(),
         prices: TokenPrices { input: Xbzz::from_plur(1), output: Xbzz::from_plur(2) },
         max_context_tokens: 0,
         max_latency_seconds: 120,
     };
-    done(settlement, "offer:1", TransactionIntent::UpdateOfferings { offerings: vec![offering.clone()] })
-        .await;
-    done(settlement, "cap:1", TransactionIntent::SetMaxConcurrentJobs { cap: 4 }).await;
-    done(settlement, "beat:1", TransactionIntent::Heartbeat).await;
+    done(settlement, "offer:1", RegistryIntent::UpdateOfferings { offerings: vec![offering.clone()] }).await;
+    done(settlement, "cap:1", RegistryIntent::SetMaxConcurrentJobs { cap: 4 }).await;
+    done(settlement, "beat:1", RegistryIntent::Heartbeat).await;
 
     let provider = registry.provider(rpc, wallet).await.unwrap();
     assert_eq!((provider.stake, provider.max_concurrent_jobs), (Xbzz::from_whole(105), 4));
@@ -43,14 +42,14 @@ async fn a_provider_registers_offers_beats_leaves_and_takes_its_stake_back() {
     let allowance = world.market.addresses.token().allowance(rpc, wallet, registry.address).await.unwrap();
     assert_eq!(allowance, Xbzz::ZERO, "the registry may take what it took and no more");
 
-    done(settlement, "leave:1", TransactionIntent::Deactivate).await;
-    let early = submit(settlement, "withdraw:1", TransactionIntent::WithdrawStake).await;
+    done(settlement, "leave:1", RegistryIntent::Deactivate).await;
+    let early = submit(settlement, "withdraw:1", RegistryIntent::WithdrawStake).await;
     assert!(
         matches!(&early, Err(SettlementError::Refused { reason, .. }) if reason == "StillBonded"),
         "{early:?}"
     );
     world.anvil.advance_time(2 * 24 * 3600 + 1).await.unwrap();
-    done(settlement, "withdraw:1", TransactionIntent::WithdrawStake).await;
+    done(settlement, "withdraw:1", RegistryIntent::WithdrawStake).await;
     assert_eq!(world.market.xbzz_of(wallet).await.unwrap(), Xbzz::from_whole(10_000));
     running.stop().await;
 }

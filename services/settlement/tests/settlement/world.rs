@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use t4t_api::Settlement;
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
 use t4t_chain::contracts::{JobOrder, Registration};
@@ -262,12 +262,12 @@ impl World {
     }
 
     /// A job for the provider that was not posted before.
-    pub(crate) async fn job(&self) -> TransactionIntent {
+    pub(crate) async fn job(&self) -> EscrowIntent {
         let number = self.next_request.fetch_add(1, Ordering::SeqCst);
         let mut request = [0xaa; 32];
         request[..8].copy_from_slice(&number.to_be_bytes());
         let now = self.anvil.rpc().latest_block().await.unwrap().timestamp;
-        TransactionIntent::PostJob {
+        EscrowIntent::PostJob {
             provider: self.wallet(PROVIDER),
             request_hash: SwarmRef::new(request),
             model: "llama3:8b".parse().unwrap(),
@@ -294,8 +294,8 @@ impl World {
     }
 }
 
-pub(crate) fn order_of(intent: &TransactionIntent) -> JobOrder {
-    let TransactionIntent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } = intent
+pub(crate) fn order_of(intent: &EscrowIntent) -> JobOrder {
+    let EscrowIntent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } = intent
     else {
         panic!("{intent:?} is no payment")
     };
@@ -312,8 +312,12 @@ fn can_move_to_another_thread<T: Send>(_: &T) {}
 
 pub(crate) type Answer = Result<TransactionStatus, SettlementError>;
 
-pub(crate) async fn submit(settlement: &Arc<dyn Settlement>, key: &str, intent: TransactionIntent) -> Answer {
-    settlement.ask(SubmitTransaction { key: TransactionKey::new(key), intent }).await
+pub(crate) async fn submit(
+    settlement: &Arc<dyn Settlement>,
+    key: &str,
+    intent: impl Into<TransactionIntent>,
+) -> Answer {
+    settlement.ask(SubmitTransaction { key: TransactionKey::new(key), intent: intent.into() }).await
 }
 
 pub(crate) async fn outcome(settlement: &Arc<dyn Settlement>, key: &str) -> TransactionStatus {
@@ -329,7 +333,7 @@ pub(crate) async fn known(settlement: &Arc<dyn Settlement>, key: &str) -> Transa
 pub(crate) async fn done(
     settlement: &Arc<dyn Settlement>,
     key: &str,
-    intent: TransactionIntent,
+    intent: impl Into<TransactionIntent>,
 ) -> TransactionStatus {
     submit(settlement, key, intent).await.unwrap();
     let status = outcome(settlement, key).await;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use t4t_api::Settlement;
 use t4t_api::settlement::{
-    AwaitTransaction, SubmitTransaction, TransactionIntent, TransactionKey, TransactionOutcome,
+    AwaitTransaction, RegistryIntent, SubmitTransaction, TransactionKey, TransactionOutcome,
 };
 use t4t_chain::{ChainEvent, events};
 use t4t_clock::{Clock, SystemClock};
@@ -44,11 +44,11 @@ pub(super) enum Change {
 }
 
 impl Change {
-    fn intent(self) -> TransactionIntent {
+    fn intent(self) -> RegistryIntent {
         match self {
-            Self::Add(amount) => TransactionIntent::AddStake { amount },
-            Self::Leave { .. } => TransactionIntent::Deactivate,
-            Self::Withdraw => TransactionIntent::WithdrawStake,
+            Self::Add(amount) => RegistryIntent::AddStake { amount },
+            Self::Leave { .. } => RegistryIntent::Deactivate,
+            Self::Withdraw => RegistryIntent::WithdrawStake,
         }
     }
 
@@ -102,7 +102,7 @@ pub(super) async fn make(change: Change, settings: &Settings, key: WalletKey) ->
             change.new_key()
         }
     };
-    let submission = SubmitTransaction { key: key_of_change, intent: change.intent() };
+    let submission = SubmitTransaction { key: key_of_change, intent: change.intent().into() };
     let deps = SettlementDeps {
         rpc: market.rpc.clone(),
         store: store.clone(),
@@ -147,11 +147,11 @@ async fn cut_off(
     let wanted = change.intent();
     for row in store.transactions_open(scope).await?.into_iter().filter(|row| row.is_pending()) {
         // What settlement decides by itself, such as an approval, is stored beside these and reads as none of them.
-        let Ok(earlier) = serde_json::from_str::<TransactionIntent>(&row.intent) else { continue };
+        let Ok(earlier) = serde_json::from_str::<RegistryIntent>(&row.intent) else { continue };
         if earlier == wanted {
             return Ok(Some(TransactionKey::new(row.key)));
         }
-        if let (TransactionIntent::AddStake { amount }, Change::Add(_)) = (earlier, change) {
+        if let (RegistryIntent::AddStake { amount }, Change::Add(_)) = (earlier, change) {
             bail!(
                 "{amount} xBZZ that were to be added before are in no block yet (transaction {}): run \
                  `t4t stake add {amount}` to wait for them, then add more",

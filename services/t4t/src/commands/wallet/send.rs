@@ -18,10 +18,10 @@ use t4t_crypto::WalletKey;
 use t4t_crypto::keyfile::{self, KeyFileProblem};
 use t4t_runtime::config::{DataSettings, WalletSettings};
 use t4t_runtime::{Settings, wallet};
-use t4t_settlement::{SendFunds, SettlementConfig, SettlementDeps, SettlementService, Token};
+use t4t_settlement::{Funds, SendFunds, SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
 use t4t_store::transactions::TransactionScope;
-use t4t_types::{Address, Xbzz};
+use t4t_types::{Address, Wei, Xbzz};
 
 use super::ask;
 use crate::commands::stake::{MarketView, database, take};
@@ -53,15 +53,18 @@ pub(super) struct Payment {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Coin(Token);
+enum Coin {
+    Xdai,
+    Xbzz,
+}
 
 impl FromStr for Coin {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
-            "xbzz" => Ok(Self(Token::Xbzz)),
-            "xdai" => Ok(Self(Token::Xdai)),
+            "xbzz" => Ok(Self::Xbzz),
+            "xdai" => Ok(Self::Xdai),
             _ => Err("expected xbzz or xdai".into()),
         }
     }
@@ -73,10 +76,10 @@ struct Order(SendFunds);
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SendFunds { token, to, amount } = self.0;
-        match token {
-            Token::Xbzz => write!(f, "{} xBZZ {to}", Xbzz::from_plur(amount)),
-            Token::Xdai => write!(f, "{} xDAI {to}", output::xdai(amount)),
+        let SendFunds { to, funds } = self.0;
+        match funds {
+            Funds::Xbzz(amount) => write!(f, "{amount} xBZZ {to}"),
+            Funds::Xdai(wei) => write!(f, "{} xDAI {to}", output::xdai(wei.get())),
         }
     }
 }
@@ -85,23 +88,28 @@ impl TryFrom<&Payment> for Order {
     type Error = anyhow::Error;
 
     fn try_from(payment: &Payment) -> anyhow::Result<Self> {
-        let (token, to) = (payment.token.0, payment.to);
-        let amount = match token {
-            Token::Xbzz => payment.amount.parse::<Xbzz>()?.plur(),
-            Token::Xdai => wei(&payment.amount).context("expected an amount of xDAI such as 0.25")?,
+        let (funds, is_nothing) = match payment.token {
+            Coin::Xbzz => {
+                let amount = payment.amount.parse::<Xbzz>()?;
+                (Funds::Xbzz(amount), amount.is_zero())
+            }
+            Coin::Xdai => {
+                let wei = wei(&payment.amount).context("expected an amount of xDAI such as 0.25")?;
+                (Funds::Xdai(wei), wei == Wei::ZERO)
+            }
         };
-        ensure!(amount > 0, "nothing would be sent: name an amount such as 5");
-        Ok(Self(SendFunds { token, to, amount }))
+        ensure!(!is_nothing, "nothing would be sent: name an amount such as 5");
+        Ok(Self(SendFunds { to: payment.to, funds }))
     }
 }
 
-fn wei(text: &str) -> Option<u128> {
+fn wei(text: &str) -> Option<Wei> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || part.len() > XDAI_DECIMALS || !is_number(whole) || !is_number(part) {
         return None;
     }
-    format!("{whole}{part:0<XDAI_DECIMALS$}").parse().ok()
+    format!("{whole}{part:0<XDAI_DECIMALS$}").parse().ok().map(Wei::new)
 }
 
 #[derive(Serialize)]
@@ -232,7 +240,7 @@ mod tests {
             ("0.000000000000000001", Some(1)),
         ];
         for (text, expected) in cases {
-            assert_eq!(wei(text), expected, "{text}");
+            assert_eq!(wei(text), expected.map(Wei::new), "{text}");
         }
         for text in ["", ".5", "-1", "1e3", "0.0000000000000000001", "1,5", "999999999999999999999999999999"]
         {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use t4t_clock::{SharedClock, timeout};
 use t4t_protocol::job::BuyingState;
-use t4t_protocol::{JobNotify, MessageKind, provider_topic};
+use t4t_protocol::{JobNotify, OutgoingMessage, provider_topic};
 use t4t_runtime::KillPoint;
 use t4t_store::buying::BuyingJob;
 use t4t_types::EncryptionKey;
@@ -36,7 +36,7 @@ impl Notifier {
     /// Tells the provider once the job is on the chain, again and again until it is known to have heard.
     pub(super) async fn notify(&self, row: &BuyingJob) {
         let body = self.notice(row).await;
-        let signing = self.courier.sign(MessageKind::JobNotify, row.provider, &body);
+        let signing = self.courier.sign(row.provider, OutgoingMessage::JobNotify(body));
         let mut rows = self.ledger.watch(row);
         let stored = self.ledger.reread(row).await;
         let mined = async {

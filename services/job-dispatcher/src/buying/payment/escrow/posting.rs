@@ -6,8 +6,8 @@ use std::time::Duration;
 use t4t_api::Settlement;
 use t4t_api::job_dispatcher::{BuyingError, BuyingProgress};
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome, TransactionStatus,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome,
+    TransactionStatus,
 };
 use t4t_clock::SharedClock;
 use t4t_protocol::job::BuyingStep;
@@ -45,14 +45,14 @@ impl Poster {
     /// # Errors
     /// Nothing was paid, unless settlement can't say.
     pub(super) async fn submit(&self, row: &BuyingJob) -> Result<TransactionStatus, Failed> {
-        let intent = TransactionIntent::PostJob {
+        let intent = EscrowIntent::PostJob {
             provider: row.provider,
             request_hash: row.request_hash,
             model: row.model.clone(),
             max_payment: row.max_payment,
             delivery_deadline: row.delivery_deadline,
         };
-        let submit = SubmitTransaction { key: post_key(row), intent };
+        let submit = SubmitTransaction { key: post_key(row), intent: intent.into() };
         match self.settlement.ask(submit).await {
             Ok(status) => Ok(status),
             Err(error) => Err(self.not_posted(row, error).await),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use t4t_api::RegistryWatcher;
 use t4t_api::registry_watcher::{GetHead, GetJob, Head, JobRole};
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
-    TransactionOutcome, TransactionStatus,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome,
+    TransactionStatus,
 };
 use t4t_clock::SharedClock;
 use t4t_protocol::job::{BuyingState, BuyingStep};
@@ -159,7 +159,7 @@ impl Sweeper {
         let grace = if has_answer { DELIVERED_GRACE_SECONDS } else { 0 };
         let (deadline, key, intent) = if is_acked {
             let deadline = terms.delivery_deadline.plus(grace);
-            (deadline, TransactionKey::time_out(job), TransactionIntent::TimeOutJob { job })
+            (deadline, TransactionKey::time_out(job), EscrowIntent::TimeOutJob { job })
         } else {
             // A message that says "acknowledged" costs nothing: only the chain's word counts. Whoever answered may
             // claim until the delivery deadline.
@@ -168,7 +168,7 @@ impl Sweeper {
             } else {
                 terms.ack_deadline.plus(self.ack_grace(row).await)
             };
-            (deadline, TransactionKey::cancel(job), TransactionIntent::CancelJob { job })
+            (deadline, TransactionKey::cancel(job), EscrowIntent::CancelJob { job })
         };
         if chain_now <= deadline {
             return;
@@ -202,11 +202,11 @@ impl Sweeper {
     async fn submit_taking_back(
         &self,
         key: &TransactionKey,
-        intent: &TransactionIntent,
+        intent: &EscrowIntent,
     ) -> Result<TransactionStatus, SettlementError> {
         let mut time = 1;
         loop {
-            let submit = SubmitTransaction { key: key.of_time(time), intent: intent.clone() };
+            let submit = SubmitTransaction { key: key.of_time(time), intent: intent.clone().into() };
             let status = self.poster.settlement.ask(submit).await?;
             if time >= MOST_TIMES || !matches!(status.outcome, TransactionOutcome::Reverted { .. }) {
                 return Ok(status);
