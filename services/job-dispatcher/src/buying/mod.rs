@@ -30,6 +30,8 @@ mod spend;
 mod storing;
 mod sweep;
 mod trust;
+#[cfg(test)]
+mod upgraded;
 
 pub use bounds::Bounds;
 pub use config::{BuyingConfig, Strategy};
