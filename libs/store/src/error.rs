@@ -35,8 +35,57 @@ pub enum StoreError {
     #[error("the database can't be used: see whether the disk of the data folder takes writes")]
     Unavailable(#[source] sqlx::Error),
     /// The file is of a newer version than this program.
-    #[error("the database can't be brought up to date")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error(
+        "the database {file} was written by a newer version (schema {found}), this program knows {known}: install the \
+         newer one or restore {file}.v{known}.bak"
+    )]
+    Newer {
+        /// The file's name.
+        file: String,
+        /// Its schema.
+        found: i64,
+        /// The schema that this program knows.
+        known: i64,
+    },
+    /// The file is of an older version, and was opened for reading alone.
+    #[error(
+        "the database {file} was written by an older version (schema {found}), this program reads {known}: start the \
+         gateway or the provider once, which brings it up to date"
+    )]
+    Older {
+        /// The file's name.
+        file: String,
+        /// Its schema.
+        found: i64,
+        /// The schema that this program reads.
+        known: i64,
+    },
+    /// The file can't be copied before it is brought up to date; nothing was changed.
+    #[error(
+        "the database could not be copied to {copy} before it is brought up to date, so nothing was changed: make room \
+         for {needed_mib} MiB there, or correct the folder's owner and mode, and start again"
+    )]
+    NotCopied {
+        /// Where the copy was to be.
+        copy: String,
+        /// What it needs, in MiB.
+        needed_mib: u64,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file can't be brought up to date; nothing was changed.
+    #[error("the database {file} can't be brought up to date and is as it was: go on with the older version")]
+    Migration {
+        /// The file's name.
+        file: String,
+        /// Why.
+        #[source]
+        cause: sqlx::migrate::MigrateError,
+    },
+    /// The rows' market is not known.
+    #[error("the database holds nothing of this market: check ESCROW_ADDRESS and T4T_CHAIN_ID")]
+    NoMarket,
     /// The folder of the file can't be made.
     #[error("can't make the folder {path}")]
     Folder {

@@ -40,7 +40,7 @@ impl Store {
 }
 
 /// Bytes that this process may still write to the disk of a file.
-fn free_bytes(path: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     #[cfg(debug_assertions)]
     if let Some(free) = pretended::free_bytes() {
         return Some(free);
@@ -83,6 +83,7 @@ mod tests {
             assert!(error.to_string().contains("put a copy of t4t.db back"), "{error}");
         }
         std::fs::write(&path, good).unwrap();
-        Store::open(&path).await.unwrap().may_take_work().await.unwrap();
+        let store = Store::open(&path).await.unwrap();
+        store.for_market(crate::scene::MARKET).await.unwrap().may_take_work().await.unwrap();
     }
 }

@@ -54,9 +54,12 @@ impl Store {
     /// # Errors
     /// The database can't be used.
     pub async fn history_insert_all(&self, entries: &[NewHistoryEntry]) -> Result<(), StoreError> {
+        let market = self.market()?;
         let mut transaction = self.pool.begin().await?;
         for NewHistoryEntry { side, subject, entry } in entries {
-            sqlx::query("INSERT INTO job_history (side, subject, at, event, detail) VALUES (?, ?, ?, ?, ?)")
+            let sql = "INSERT INTO job_history (market, side, subject, at, event, detail) VALUES (?, ?, ?, ?, ?, ?)";
+            sqlx::query(sql)
+                .bind(market)
                 .bind(side.as_str())
                 .bind(subject.as_slice())
                 .bind(integer(entry.at_ms))
@@ -68,7 +71,7 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
-    /// Forgets what happened before `before_ms`.
+    /// Forgets what happened, in whatever market, before `before_ms`.
     ///
     /// # Errors
     /// The database can't be used.
@@ -86,10 +89,14 @@ impl Store {
         side: Side,
         subject: &[u8; 32],
     ) -> Result<Vec<HistoryEntry>, StoreError> {
-        let sql =
-            "SELECT at, event, detail FROM job_history WHERE side = ? AND subject = ? ORDER BY id LIMIT 1000";
-        let rows =
-            sqlx::query(sql).bind(side.as_str()).bind(subject.as_slice()).fetch_all(&self.pool).await?;
+        let sql = "SELECT at, event, detail FROM job_history WHERE side = ? AND subject = ? \
+                   AND market = coalesce(?, market) ORDER BY id LIMIT 1000";
+        let rows = sqlx::query(sql)
+            .bind(side.as_str())
+            .bind(subject.as_slice())
+            .bind(self.market)
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter()
             .map(|row| {
                 Ok(HistoryEntry {
@@ -99,5 +106,32 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::store;
+
+    #[tokio::test]
+    async fn what_happened_is_told_in_its_order_to_the_side_that_it_happened_to() {
+        let (_folder, store) = store().await;
+        let new = |side, event: &str, at_ms| NewHistoryEntry {
+            side,
+            subject: [1; 32],
+            entry: HistoryEntry { at_ms, event: event.into(), detail: "more".into() },
+        };
+        let entries = [
+            new(Side::Buying, "planned", 5),
+            new(Side::Selling, "accepted", 6),
+            new(Side::Buying, "posted", 5),
+        ];
+        store.history_insert_all(&entries).await.unwrap();
+        let told = store.history_by_subject(Side::Buying, &[1; 32]).await.unwrap();
+        assert_eq!(told, [entries[0].entry.clone(), entries[2].entry.clone()]);
+        assert!(store.history_by_subject(Side::Buying, &[2; 32]).await.unwrap().is_empty());
+        assert_eq!(store.history_expire(6).await.unwrap(), 2);
+        assert_eq!(store.history_by_subject(Side::Selling, &[1; 32]).await.unwrap().len(), 1);
     }
 }

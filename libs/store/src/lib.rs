@@ -9,8 +9,10 @@ mod cursors;
 mod error;
 mod health;
 mod history;
+mod market;
 mod open;
 mod sealed;
+mod upgrade;
 
 pub mod buying;
 pub mod chain_events;
@@ -22,4 +24,8 @@ pub mod transactions;
 
 pub use error::StoreError;
 pub use history::{HistoryEntry, NewHistoryEntry, Side};
+pub use market::{KnownMarket, Market};
 pub use open::Store;
+
+#[cfg(test)]
+mod scene;

@@ -27,9 +27,10 @@ impl Store {
     /// # Errors
     /// The database can't be used.
     pub async fn notice_insert(&self, notice: &Notice, received_at_ms: u64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO notices (client, request_hash, client_key, client_overlay, reply_url, received_at) \
-                   VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO notices (market, client, request_hash, client_key, client_overlay, reply_url, \
+                   received_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         sqlx::query(sql)
+            .bind(self.market()?)
             .bind(notice.client.as_bytes().as_slice())
             .bind(notice.request_hash.as_bytes().as_slice())
             .bind(notice.client_key.as_bytes().as_slice())
@@ -50,9 +51,12 @@ impl Store {
         client: Address,
         request_hash: SwarmRef,
     ) -> Result<Option<Notice>, StoreError> {
-        let row = sqlx::query("SELECT * FROM notices WHERE client = ? AND request_hash = ?")
+        let sql =
+            "SELECT * FROM notices WHERE client = ? AND request_hash = ? AND market = coalesce(?, market)";
+        let row = sqlx::query(sql)
             .bind(client.as_bytes().as_slice())
             .bind(request_hash.as_bytes().as_slice())
+            .bind(self.market)
             .fetch_optional(&self.pool)
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -65,12 +69,39 @@ impl Store {
         }))
     }
 
-    /// Forgets notices received before `before_ms`.
+    /// Forgets notices, of whatever market, received before `before_ms`.
     ///
     /// # Errors
     /// The database can't be used.
     pub async fn notices_expire(&self, before_ms: u64) -> Result<u64, StoreError> {
         let sql = "DELETE FROM notices WHERE received_at < ?";
         Ok(sqlx::query(sql).bind(integer(before_ms)).execute(&self.pool).await?.rows_affected())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::store;
+
+    #[tokio::test]
+    async fn a_clients_first_notice_stays_until_it_is_old() {
+        let (_folder, store) = store().await;
+        let first = Notice {
+            client: Address::new([1; 20]),
+            request_hash: SwarmRef::new([2; 32]),
+            client_key: EncryptionKey::new([3; 32]),
+            client_overlay: Overlay::new([4; 32]),
+            reply_url: None,
+        };
+        let second = Notice { client_overlay: Overlay::new([9; 32]), ..first.clone() };
+        store.notice_insert(&first, 100).await.unwrap();
+        store.notice_insert(&second, 200).await.unwrap();
+        let of = |client| store.notice_by_request(client, first.request_hash);
+        assert_eq!(of(first.client).await.unwrap(), Some(first.clone()), "nobody moves it later");
+        assert_eq!(of(Address::new([7; 20])).await.unwrap(), None, "another client's is not its own");
+        assert_eq!(store.notices_expire(100).await.unwrap(), 0);
+        assert_eq!(store.notices_expire(101).await.unwrap(), 1);
+        assert_eq!(of(first.client).await.unwrap(), None);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, SqliteConnection, SqlitePool};
 
-use crate::StoreError;
+use crate::{Market, StoreError, upgrade};
 
 /// How long a writer waits for another one; SQLite has one writer at a time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,26 +18,37 @@ const MAX_CONNECTIONS: u32 = 4;
 /// More would only be kept twice, since the system keeps the file as well.
 const CACHE: &str = "-256";
 
-/// The database of one process.
+/// The database of one process, as one market's or (for reading) as a whole.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pool: SqlitePool,
     pub(crate) path: PathBuf,
+    /// The row of the market that is read and written; all are read without one, and none is written.
+    pub(crate) market: Option<i64>,
 }
 
 impl Store {
-    /// Opens the database at `path`, making it and its folder if they are not there, and brings it up to date.
+    /// Opens the database at `path`, making it and its folder if they are not there, and brings it up to date; one of an
+    /// older version is copied beside itself before. Jobs are stored in a market: [`Self::for_market`].
     ///
     /// A commit is on the disk when it returns (`synchronous=FULL`), so that an intent stored before an effect is
     /// still there after a power cut.
     ///
     /// # Errors
-    /// The file can't be opened, is damaged or is of a newer version.
+    /// The file can't be opened, copied or brought up to date, is damaged or is of a newer version.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         Self::open_with(path, MAX_CONNECTIONS).await
     }
 
-    /// The same with one connection: everything is done in the order in which it was asked, which a simulation needs.
+    /// Opens it for one market, as [`Self::open`] and [`Self::for_market`] do.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_for(path: &Path, market: Market) -> Result<Self, StoreError> {
+        Self::open(path).await?.for_market(market).await
+    }
+
+    /// The same as [`Self::open`] with one connection: everything is done in the order in which it was asked, which a simulation needs.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -49,16 +60,24 @@ impl Store {
         make_private_folder(path)?;
         let store = Self::connect(path, true, connections).await?;
         store.check().await?;
-        sqlx::migrate!("./migrations").run(&store.pool).await?;
+        upgrade::bring_up_to_date(&store, &upgrade::MIGRATOR).await?;
         Ok(store)
     }
 
-    /// Opens an existing database for reading, beside the process that owns it.
+    /// Opens an existing database for reading, beside the process that owns it: the rows of every market, until
+    /// [`Self::in_market`] names one.
     ///
     /// # Errors
-    /// The file is not there or can't be read.
+    /// The file is not there, can't be read, or is of another version.
     pub async fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        Self::connect(path, false, MAX_CONNECTIONS).await
+        let store = Self::connect(path, false, MAX_CONNECTIONS).await?;
+        upgrade::check_schema(&store).await?;
+        Ok(store)
+    }
+
+    /// The file's name, for people.
+    pub(crate) fn file(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
 
     /// Whether nothing is being read or written now. A simulation moves its clock on only then.
@@ -66,7 +85,7 @@ impl Store {
         usize::try_from(self.pool.size()).is_ok_and(|size| size == self.pool.num_idle())
     }
 
-    async fn connect(path: &Path, create: bool, connections: u32) -> Result<Self, StoreError> {
+    pub(crate) async fn connect(path: &Path, create: bool, connections: u32) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(create)
@@ -85,7 +104,7 @@ impl Store {
             .after_release(|connection, _| Box::pin(is_usable(connection)))
             .connect_with(options)
             .await?;
-        Ok(Self { pool, path: path.to_owned() })
+        Ok(Self { pool, path: path.to_owned(), market: None })
     }
 
     /// Writes everything back and closes the file.
@@ -137,5 +156,28 @@ mod tests {
         Store::open(&path).await.unwrap().close().await;
         Store::open(&path).await.unwrap().close().await;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_reader_beside_the_owner_sees_every_market_and_writes_nothing_of_jobs() {
+        let (folder, store) = crate::scene::store().await;
+        store.cursor_set("reader", 1).await.unwrap();
+        let path = folder.path().join("t4t.db");
+        let reader = Store::open_existing(&path).await.unwrap();
+        assert_eq!(reader.cursor_by_name("reader").await.unwrap(), Some(1));
+        assert!(matches!(reader.cursor_set("reader", 2).await, Err(StoreError::NoMarket)));
+        let missing = Store::open_existing(&folder.path().join("none.db")).await;
+        assert!(missing.is_err(), "nothing is made by reading");
+    }
+
+    #[tokio::test]
+    async fn in_order_there_is_one_connection_that_is_idle_between_two_tasks() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_in_order(&folder.path().join("t4t.db")).await.unwrap();
+        assert!(store.is_idle());
+        let held = store.pool.acquire().await.unwrap();
+        assert!(!store.is_idle());
+        assert!(store.pool.try_acquire().is_none(), "whoever comes second waits");
+        drop(held);
     }
 }

@@ -5,6 +5,7 @@ pub mod backend;
 pub mod chaos;
 mod eventually;
 pub mod llama;
+pub mod older;
 mod plays;
 pub mod processes;
 pub mod secrets;

@@ -13,14 +13,15 @@ use t4t_job_dispatcher::carriage::postage::Postage;
 use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
 use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_runtime::config::{
-    DataSettings, GatewaySettings, ProviderSettings, ServiceName, ServiceSettings, SwarmSettings,
+    ChainSettings, DataSettings, GatewaySettings, ProviderSettings, ServiceName, ServiceSettings,
+    SwarmSettings,
 };
 use t4t_runtime::health::Component;
 use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
 use t4t_runtime::recovery::TakenUp;
 use t4t_runtime::telemetry::{LogConfig, LogFormat};
 use t4t_runtime::{Readiness, Settings, StopSignal, wallet};
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 use t4t_types::Address;
 
 /// How long the start waits for postage; a purchase takes minutes and goes on by itself.
@@ -49,6 +50,8 @@ impl Apart {
         let services = ServiceSettings::from_settings(settings)?;
         let log_format = LogConfig::from_settings(settings)?.format;
         let data = DataSettings::from_settings(settings)?;
+        let chain = ChainSettings::from_settings(settings)?;
+        let market = Market { chain_id: chain.chain_id, escrow: chain.escrow };
         let clock = SystemClock::shared();
         let settlement = reach(&services, ServiceName::Settlement)?;
         let component = readiness.component("settlement");
@@ -61,7 +64,9 @@ impl Apart {
         let batch_file = data.file("postage-batch.json");
         let postage = Postage::start(&swarm, batch_file, clock.clone(), &notices, POSTAGE_PATIENCE);
         Ok(Self {
-            store: Store::open(&data.file("t4t.db")).await.context("the database can't be opened")?,
+            store: Store::open_for(&data.file("t4t.db"), market)
+                .await
+                .context("the database can't be opened")?,
             watcher: reach(&services, ServiceName::Watcher)?,
             settlement,
             wallet,

@@ -9,7 +9,7 @@ use t4t_runtime::config::{ChainSettings, DataSettings, ServiceName, ServiceSetti
 use t4t_runtime::http::{ServeConfig, serve};
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Readiness, StopSignal, process};
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 
 fn main() -> anyhow::Result<()> {
     process::begin();
@@ -24,11 +24,12 @@ async fn run() -> anyhow::Result<()> {
     let token = services.token()?;
     let chain = ChainSettings::from_settings(&settings)?;
     let contracts = ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
+    let market = Market { chain_id: chain.chain_id, escrow: chain.escrow };
     let database = DataSettings::from_settings(&settings)?.file("watcher.db");
     let clock = SystemClock::shared();
     let deps = WatcherDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
-        store: Store::open(&database).await.context("the database can't be opened")?,
+        store: Store::open_for(&database, market).await.context("the database can't be opened")?,
         clock: clock.clone(),
     };
     let config = WatcherConfig { poll_idle: chain.poll_interval, ..WatcherConfig::new(contracts) };

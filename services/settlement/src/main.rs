@@ -18,7 +18,7 @@ use t4t_runtime::{Readiness, StopSignal, process, wallet};
 use t4t_settlement::{
     SettlementConfig, SettlementDeps, SettlementService, StartError, settlement_routes, watch_wallet,
 };
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 
 fn main() -> anyhow::Result<()> {
     process::begin();
@@ -43,10 +43,13 @@ async fn run() -> anyhow::Result<()> {
         (Err(wallet), Err(token)) => return Err(anyhow::Error::from(wallet).context(token)),
         (opened, token) => (opened?, token?),
     };
+    let market = Market { chain_id: chain.chain_id, escrow: chain.escrow };
+    let database = folder.join("settlement.db");
+    let store = Store::open_for(&database, market);
     let clock = SystemClock::shared();
     let deps = SettlementDeps {
         rpc: Rpc::new(RpcConfig::new(chain.rpc_urls), clock.clone())?,
-        store: Store::open(&folder.join("settlement.db")).await.context("the database can't be opened")?,
+        store: store.await.context("the database can't be opened")?,
         wallet,
         clock: clock.clone(),
     };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::scene::store;
 
 const SEALED: &[u8] = &[9; 100];
 
@@ -22,12 +23,6 @@ fn planned() -> BuyingJob {
         created_at_ms: 7,
         explored: true,
     }
-}
-
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
-    (folder, store)
 }
 
 #[tokio::test]
@@ -108,4 +103,45 @@ async fn a_row_that_contradicts_its_state_is_damaged_and_never_read() {
         let read = store.buying_by_attempt((row.request_id, row.attempt)).await;
         assert!(matches!(read, Err(StoreError::Damaged { column: it }) if it == column), "{state}: {read:?}");
     }
+}
+
+#[tokio::test]
+async fn attempts_are_found_by_all_that_names_them() {
+    let (_folder, store) = store().await;
+    let first = planned();
+    let second =
+        BuyingJob { attempt: 2, request_hash: SwarmRef::new([15; 32]), created_at_ms: 20, ..planned() };
+    let other = BuyingJob {
+        request_id: RequestId::new([11; 32]),
+        request_hash: SwarmRef::new([25; 32]),
+        created_at_ms: 30,
+        ..planned()
+    };
+    for row in [&second, &first, &other] {
+        store.buying_insert(row, SEALED).await.unwrap();
+    }
+    assert_eq!(store.buying_by_request(first.request_id).await.unwrap(), [first.clone(), second.clone()]);
+    let by_routing = store.buying_by_routing_id(second.request_hash.routing_id()).await.unwrap();
+    assert_eq!(by_routing, Some(second.clone()));
+    assert_eq!(store.buying_list_since(20).await.unwrap().len(), 2, "the day before does not count");
+    assert_eq!(store.buying_list_recent(2).await.unwrap(), [other, second.clone()]);
+    assert_eq!(store.buying_list_open().await.unwrap().first(), Some(&first), "the oldest first");
+}
+
+#[tokio::test]
+async fn a_request_moves_to_another_reference_only_before_it_is_paid_for() {
+    let (_folder, store) = store().await;
+    let row = planned();
+    store.buying_insert(&row, SEALED).await.unwrap();
+    let (id, there) = ((row.request_id, row.attempt), SwarmRef::new([16; 32]));
+    store.buying_set_request(id, there).await.unwrap();
+    let moved = store.buying_by_routing_id(there.routing_id()).await.unwrap().unwrap();
+    assert_eq!((moved.attempt, moved.request_hash), (1, there));
+    assert_eq!(store.buying_by_routing_id(row.request_hash.routing_id()).await.unwrap(), None);
+    store
+        .buying_move(id, BuyingState::Planned, &BuyingStep::Posted { job: JobId::new([8; 32]) }, 8)
+        .await
+        .unwrap();
+    let late = store.buying_set_request(id, row.request_hash).await;
+    assert!(matches!(late, Err(StoreError::Conflict { .. })));
 }

@@ -1,6 +1,9 @@
 use bytes::Bytes;
+use t4t_protocol::job::SellingStep;
 
 use super::*;
+use crate::Store;
+use crate::scene::store;
 
 const USAGE: TokenUsage = TokenUsage { prompt: 5, completion: 6 };
 const PAYMENT: Xbzz = Xbzz::from_plur(9);
@@ -28,12 +31,6 @@ fn accepted() -> SellingJob {
 
 fn answered() -> SellingStep {
     SellingStep::Answered { sealed: Bytes::from_static(&[1, 2]), usage: USAGE, payment: PAYMENT }
-}
-
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
-    (folder, store)
 }
 
 /// Takes steps with the row as it is.
@@ -114,4 +111,22 @@ async fn a_row_that_contradicts_its_state_is_damaged_and_never_read() {
     let unpaid = SellingJob { state: SellingState::Claimed, job: JobId::new([5; 32]), ..row };
     let stored = store.selling_insert(&unpaid).await;
     assert!(matches!(stored, Err(StoreError::Damaged { .. })), "a claim without a payment can't be written");
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_until_its_job_is_settled_and_time_has_passed() {
+    let (_folder, store) = store().await;
+    let (settled, open) =
+        (accepted(), SellingJob { job: JobId::new([2; 32]), created_at_ms: 9, ..accepted() });
+    for row in [&settled, &open] {
+        store.selling_insert(row).await.unwrap();
+        step(&store, row, &[SellingStep::Began, answered()]).await;
+    }
+    step(&store, &settled, &[SellingStep::Lost { reason: "cancelled".into() }]).await;
+    assert_eq!(store.selling_answers_expire(2).await.unwrap(), 0, "it was touched at 2");
+    assert_eq!(store.selling_answers_expire(3).await.unwrap(), 1);
+    assert_eq!(store.selling_sealed_answer(settled.job).await.unwrap(), None);
+    assert!(store.selling_sealed_answer(open.job).await.unwrap().is_some(), "it is still to be claimed");
+    let recent = store.selling_list_recent(1).await.unwrap();
+    assert_eq!(recent.iter().map(|row| row.job).collect::<Vec<_>>(), [open.job]);
 }

@@ -81,11 +81,13 @@ impl Store {
         for name in names {
             // The same again has a number behind a colon; `;` is the character after it.
             let sql = "SELECT t.*, (SELECT count(*) FROM transaction_versions v WHERE v.transaction_id = t.id) \
-                       AS versions FROM transactions t WHERE key = ? OR (key > ? AND key < ?) ORDER BY id LIMIT ?";
+                       AS versions FROM transactions t WHERE (key = ? OR (key > ? AND key < ?)) \
+                       AND market = coalesce(?, market) ORDER BY id LIMIT ?";
             let rows = sqlx::query(sql)
                 .bind(&name)
                 .bind(format!("{name}:"))
                 .bind(format!("{name};"))
+                .bind(self.market)
                 .bind(LISTED)
                 .fetch_all(&self.pool)
                 .await?;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::Store;
+use crate::scene::store;
 
 const SCOPE: TransactionScope = TransactionScope { chain_id: 100, wallet: Address::new([7; 20]) };
 
@@ -22,12 +24,6 @@ fn inclusion(hash: TxHash) -> Inclusion {
         amount: Some(Xbzz::MAX),
         revert: None,
     }
-}
-
-async fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
-    (folder, store)
 }
 
 async fn insert(
@@ -127,4 +123,48 @@ async fn a_jobs_transactions_are_found_by_its_ids_and_by_any_of_their_hashes() {
     let found = store.transactions_about(None, Some(job)).await.unwrap();
     assert_eq!((found[0].state.as_str(), found[0].versions, found[0].block), ("mined", 2, Some(5)));
     assert_eq!(found[0].fee(), Some(u128::MAX));
+}
+
+#[tokio::test]
+async fn what_was_mined_at_a_nonce_and_what_was_left_behind_is_known() {
+    let (_folder, store) = store().await;
+    let closed = ["closed", "filled"];
+    let mined = insert(&store, "a", &version(4, 1)).await.unwrap().unwrap();
+    let moved = insert(&store, "b", &version(5, 2)).await.unwrap().unwrap();
+    assert_eq!(store.transactions_highest_mined(SCOPE, closed).await.unwrap(), None);
+    assert_eq!(store.transaction_mined_at(SCOPE, 4).await.unwrap(), None, "it is in no block");
+    assert!(store.transactions_left_behind(SCOPE, 0).await.unwrap().is_empty());
+
+    store.transaction_include(mined, &inclusion(TxHash::new([1; 32])), 2).await.unwrap();
+    assert_eq!(store.transactions_highest_mined(SCOPE, closed).await.unwrap(), None, "it may be taken back");
+    store.transactions_finalize(&[mined]).await.unwrap();
+    assert_eq!(store.transactions_highest_mined(SCOPE, closed).await.unwrap(), Some(4));
+    assert_eq!(store.transaction_mined_at(SCOPE, 4).await.unwrap(), Some(vec![1; 4]));
+
+    store.transaction_version_insert(moved, 5, &version(6, 3), 3).await.unwrap();
+    let left = store.transactions_left_behind(SCOPE, 5).await.unwrap();
+    assert_eq!(left, [(5, 10, 1)], "signed for a nonce at which it is not to be mined any more");
+    let filled = Inclusion { revert: Some("filled".into()), ..inclusion(TxHash::new([3; 32])) };
+    store.transaction_include(moved, &filled, 4).await.unwrap();
+    store.transactions_finalize(&[moved]).await.unwrap();
+    assert_eq!(store.transactions_highest_mined(SCOPE, closed).await.unwrap(), Some(4), "it did not happen");
+}
+
+#[tokio::test]
+async fn a_name_is_used_once_in_a_market_and_a_nonce_once_by_the_wallet() {
+    let (_folder, ours) = store().await;
+    let other = crate::Market { chain_id: 100, escrow: Address::new([0xe6; 20]) };
+    let other = ours.for_market(other).await.unwrap();
+    assert!(insert(&ours, "claim:7", &version(0, 1)).await.unwrap().is_some());
+    assert!(insert(&ours, "claim:7", &version(1, 2)).await.unwrap().is_none());
+    assert!(insert(&other, "claim:7", &version(0, 3)).await.is_err(), "the nonce is taken");
+    assert!(insert(&other, "claim:7", &version(1, 4)).await.unwrap().is_some(), "its job 7 is another");
+    for (store, nonce) in [(&ours, 0), (&other, 1)] {
+        assert_eq!(store.transaction_by_key(SCOPE, "claim:7").await.unwrap().unwrap().nonce, nonce);
+        assert_eq!(
+            store.transactions_open(SCOPE).await.unwrap().len(),
+            2,
+            "the wallet's nonces are one sequence"
+        );
+    }
 }

@@ -179,6 +179,7 @@ mod tests {
     };
 
     use super::*;
+    use t4t_store::Market;
 
     const NOON: u64 = 20_000 * 86_400 + 43_200;
 
@@ -213,7 +214,8 @@ mod tests {
     }
 
     async fn store(folder: &tempfile::TempDir) -> Store {
-        Store::open(&folder.path().join("t4t.db")).await.unwrap()
+        let market = Market { chain_id: 100, escrow: Address::new([9; 20]) };
+        Store::open_for(&folder.path().join("t4t.db"), market).await.unwrap()
     }
 
     #[tokio::test]

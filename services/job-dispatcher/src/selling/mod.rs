@@ -27,6 +27,8 @@ mod storefront;
 mod sweep;
 mod taking_in;
 mod telling;
+#[cfg(test)]
+mod upgraded;
 mod verify;
 mod work;
 

@@ -60,7 +60,9 @@ impl World {
     }
 
     pub(crate) async fn store(&self) -> Store {
-        Store::open(&self.folder.path().join("t4t.db")).await.unwrap()
+        let market =
+            t4t_store::Market { chain_id: self.anvil.chain_id(), escrow: self.market.addresses.escrow };
+        Store::open_for(&self.folder.path().join("t4t.db"), market).await.unwrap()
     }
 
     /// A client of the chain that counts its own calls.

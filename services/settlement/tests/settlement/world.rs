@@ -237,7 +237,10 @@ impl World {
     }
 
     pub(crate) async fn deps(&self, n: u32, rpc: Rpc) -> SettlementDeps {
-        let store = Store::open(&self.folder.path().join(format!("wallet-{n}.db"))).await.unwrap();
+        let market =
+            t4t_store::Market { chain_id: self.anvil.chain_id(), escrow: self.market.addresses.escrow };
+        let file = self.folder.path().join(format!("wallet-{n}.db"));
+        let store = Store::open_for(&file, market).await.unwrap();
         SettlementDeps { rpc, store, wallet: self.key(n), clock: SystemClock::shared() }
     }
 

@@ -1,6 +1,7 @@
 //! `t4t jobs`: what was bought and sold, read from the database.
 
 mod detail;
+mod market;
 mod meaning;
 mod row;
 
@@ -16,6 +17,7 @@ use t4t_runtime::config::DataSettings;
 use t4t_store::Store;
 use t4t_types::RoutingId;
 
+use self::market::Configured;
 use self::row::JobRow;
 use crate::output::{self, Table};
 
@@ -31,7 +33,7 @@ const SEARCHED: u32 = 10_000;
 /// Digits of an id that must be given at least.
 const MIN_DIGITS: usize = 4;
 
-/// Lists jobs, or shows one.
+/// Lists the jobs of the configured market (`ESCROW_ADDRESS` on `T4T_CHAIN_ID`), or shows one.
 #[derive(Debug, Args)]
 pub(crate) struct JobsArgs {
     #[command(subcommand)]
@@ -75,10 +77,11 @@ enum SideArg {
 /// Runs `t4t jobs`.
 pub(crate) fn run(args: JobsArgs, settings: Settings) -> anyhow::Result<ExitCode> {
     let databases = databases(&args, &settings)?;
+    let market = Configured::from_settings(&settings);
     t4t_runtime::process::run(async move {
         match &args.command {
-            None => list(&args, &databases).await,
-            Some(JobsCommand::Show { id }) => show(&args, &databases, id).await,
+            None => list(&args, market, &databases).await,
+            Some(JobsCommand::Show { id }) => show(&args, market, &databases, id).await,
         }
     })??;
     Ok(ExitCode::SUCCESS)
@@ -101,11 +104,15 @@ fn databases(args: &JobsArgs, settings: &Settings) -> anyhow::Result<Vec<PathBuf
     Ok(found)
 }
 
-async fn rows(args: &JobsArgs, databases: &[PathBuf], limit: u32) -> anyhow::Result<Vec<(PathBuf, JobRow)>> {
+async fn rows(
+    args: &JobsArgs,
+    market: Configured,
+    databases: &[PathBuf],
+    limit: u32,
+) -> anyhow::Result<Vec<(PathBuf, JobRow)>> {
     let mut rows = Vec::new();
     for path in databases {
-        let store =
-            Store::open_existing(path).await.with_context(|| format!("can't open {}", path.display()))?;
+        let store = market.open(path).await?;
         if args.side != Some(SideArg::Selling) {
             rows.extend(
                 store.buying_list_recent(limit).await?.iter().map(|job| (path.clone(), JobRow::bought(job))),
@@ -122,9 +129,9 @@ async fn rows(args: &JobsArgs, databases: &[PathBuf], limit: u32) -> anyhow::Res
     Ok(rows)
 }
 
-async fn list(args: &JobsArgs, databases: &[PathBuf]) -> anyhow::Result<()> {
+async fn list(args: &JobsArgs, market: Configured, databases: &[PathBuf]) -> anyhow::Result<()> {
     let is_filtered = args.open || args.state.is_some();
-    let found = rows(args, databases, if is_filtered { SEARCHED } else { args.limit }).await?;
+    let found = rows(args, market, databases, if is_filtered { SEARCHED } else { args.limit }).await?;
     let wanted = |row: &JobRow| {
         (!args.open || meaning::is_open(&row.state))
             && args.state.as_ref().is_none_or(|state| state.eq_ignore_ascii_case(&row.state))
@@ -144,15 +151,18 @@ async fn list(args: &JobsArgs, databases: &[PathBuf]) -> anyhow::Result<()> {
     if rows.is_empty() {
         output::line("(no jobs yet)")?;
     }
+    for note in market.notes(databases).await? {
+        output::line(format!("({note})"))?;
+    }
     Ok(())
 }
 
-async fn show(args: &JobsArgs, databases: &[PathBuf], id: &str) -> anyhow::Result<()> {
+async fn show(args: &JobsArgs, market: Configured, databases: &[PathBuf], id: &str) -> anyhow::Result<()> {
     let wanted = digits_of(id);
     if wanted.len() < MIN_DIGITS {
         bail!("{id:?} is too short: give at least {MIN_DIGITS} digits of the id");
     }
-    let all = rows(args, databases, SEARCHED).await?;
+    let all = rows(args, market, databases, SEARCHED).await?;
     let mut names: Vec<String> = vec![wanted.clone()];
     if !all.iter().any(|(_, row)| row.is_named(&wanted)) {
         names = ids_of_transaction(databases, &wanted).await?;
@@ -168,7 +178,7 @@ async fn show(args: &JobsArgs, databases: &[PathBuf], id: &str) -> anyhow::Resul
     }
     let mut details = Vec::new();
     for (path, row) in all.into_iter().filter(|(_, row)| routings.contains(&row.routing)) {
-        details.push(detail::Detail::read(&path, row).await?);
+        details.push(detail::Detail::read(market, &path, row).await?);
     }
     if args.json {
         return Ok(output::json(&details)?);

@@ -12,6 +12,7 @@ use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
 use t4t_runtime::config::{ChainSettings, WalletSettings};
 use t4t_runtime::{Settings, process, wallet};
+use t4t_store::Market;
 use t4t_types::Xbzz;
 
 use self::change::{Change, Changed};
@@ -113,6 +114,11 @@ pub(super) struct MarketView {
 }
 
 impl MarketView {
+    /// The market that its rows belong to.
+    pub(super) const fn of_rows(&self) -> Market {
+        Market { chain_id: self.chain_id, escrow: self.contracts.escrow }
+    }
+
     pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
         let chain = ChainSettings::from_settings(settings)?;
         let config = RpcConfig { deadline: standing::PATIENCE, ..RpcConfig::new(chain.rpc_urls) };

@@ -17,7 +17,7 @@ use t4t_runtime::lock::FolderLock;
 use t4t_runtime::recovery::TakenUp;
 use t4t_runtime::{Readiness, Settings, wallet};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService, StartError, watch_wallet};
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 use t4t_types::Address;
 use tokio::task::JoinHandle;
 
@@ -69,7 +69,9 @@ impl Ground {
         let swarm = SwarmSettings::from_settings(settings)?;
         let lock = FolderLock::take(&data.folder)?;
         let clock = SystemClock::shared();
-        let store = Store::open(&data.file(DATABASE)).await.context("the database can't be opened")?;
+        let market = Market { chain_id: chain.chain_id, escrow: chain.escrow };
+        let store = Store::open_for(&data.file(DATABASE), market).await;
+        let store = store.context("the database can't be opened")?;
         let on_chain = readiness.component("chain");
         let (settlement, watcher) =
             start_chain_services(&chain, &store, &clock, wallet, role, &on_chain).await?;

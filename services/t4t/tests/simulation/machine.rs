@@ -20,7 +20,7 @@ use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
 use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 use t4t_types::{Address, Overlay, RequestId, keccak256};
 use tokio::runtime::{Builder, Runtime};
 
@@ -146,7 +146,10 @@ impl Machine {
         let parking = Arc::clone(&rest);
         let runtime =
             Builder::new_current_thread().enable_all().on_thread_park(move || parking.parks()).build()?;
-        let store = runtime.block_on(Store::open_in_order(&self.body.database))?;
+        let chain_id = lock(&self.body.chain).chain_id;
+        let market = Market { chain_id, escrow: self.body.contracts.escrow };
+        let store = runtime
+            .block_on(async { Store::open_in_order(&self.body.database).await?.for_market(market).await })?;
         *lock(&rest.store) = Some(store.clone());
         let body = self.body.clone();
         runtime.spawn(async move { live(body, store).await });

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use serde::Serialize;
 use t4t_store::transactions::TransactionRecord;
-use t4t_store::{HistoryEntry, Side, Store};
+use t4t_store::{HistoryEntry, Side};
 use t4t_types::Xbzz;
 
+use super::market::Configured;
 use super::meaning;
 use super::row::JobRow;
 use crate::output::{Table, utc, xdai};
@@ -62,8 +62,8 @@ impl Cost {
 
 impl Detail {
     /// Reads what happened to a job.
-    pub(crate) async fn read(database: &Path, row: JobRow) -> anyhow::Result<Self> {
-        let store = open(database).await?;
+    pub(super) async fn read(market: Configured, database: &Path, row: JobRow) -> anyhow::Result<Self> {
+        let store = market.open(database).await?;
         let subject = match (row.request, row.job) {
             (Some(request), _) => Some(*request.as_bytes()),
             (None, job) => job.map(|job| *job.as_bytes()),
@@ -75,7 +75,7 @@ impl Detail {
         let apart = database.with_file_name(SETTLEMENT_DATABASE);
         let request = row.request.zip(row.attempt);
         let transactions = if apart.exists() {
-            let settlement = open(&apart).await?;
+            let settlement = market.open(&apart).await?;
             let transactions = settlement.transactions_about(request, row.job).await?;
             settlement.close().await;
             transactions
@@ -179,8 +179,4 @@ fn purpose_of(kind: &str) -> &str {
         "timeout" => "take back (not delivered)",
         other => other,
     }
-}
-
-async fn open(database: &Path) -> anyhow::Result<Store> {
-    Store::open_existing(database).await.with_context(|| format!("can't open {}", database.display()))
 }

@@ -93,7 +93,9 @@ pub(super) async fn make(change: Change, settings: &Settings, key: WalletKey) ->
     let _lock = take(&data)?;
     let market = MarketView::open(settings)?;
     let wallet = key.address();
-    let store = Store::open(&database(&data)).await.context("the database can't be opened")?;
+    let database = database(&data);
+    let store = Store::open_for(&database, market.of_rows()).await;
+    let store = store.context("the database can't be opened")?;
     let scope = TransactionScope { chain_id: market.chain_id, wallet };
     let key_of_change = match cut_off(&store, scope, change).await? {
         Some(earlier) => earlier,
@@ -148,6 +150,11 @@ async fn cut_off(
     for row in store.transactions_open(scope).await?.into_iter().filter(|row| row.is_pending()) {
         // What settlement decides by itself, such as an approval, is stored beside these and reads as none of them.
         let Ok(earlier) = serde_json::from_str::<RegistryIntent>(&row.intent) else { continue };
+        // Another market's is brought into its block by whoever holds the wallet, and is no answer here.
+        let ours = store.transaction_by_key(scope, &row.key).await?;
+        if ours.is_none_or(|ours| ours.id != row.id) {
+            continue;
+        }
         if earlier == wanted {
             return Ok(Some(TransactionKey::new(row.key)));
         }

@@ -179,7 +179,9 @@ async fn send(order: Order, settings: &Settings, key: WalletKey) -> anyhow::Resu
     let _lock = take(&data)?;
     let market = MarketView::open(settings)?;
     let scope = TransactionScope { chain_id: market.chain_id, wallet: key.address() };
-    let store = Store::open(&database(&data)).await.context("the database can't be opened")?;
+    let database = database(&data);
+    let store = Store::open_for(&database, market.of_rows()).await;
+    let store = store.context("the database can't be opened")?;
     let earlier = store.transactions_open(scope).await?;
     if let Some(row) = earlier.iter().find(|row| row.is_pending() && row.key.starts_with(EARLIER)) {
         bail!(

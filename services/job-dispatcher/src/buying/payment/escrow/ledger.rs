@@ -174,7 +174,7 @@ mod tests {
     use super::*;
     use crate::buying::spend::DayLimits;
     use std::time::Duration;
-    use t4t_store::Side;
+    use t4t_store::{Market, Side};
 
     fn planned(number: u8) -> BuyingJob {
         BuyingJob {
@@ -201,7 +201,8 @@ mod tests {
     #[tokio::test]
     async fn an_id_that_became_another_requests_takes_what_was_paid_for_it_along() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
+        let market = Market { chain_id: 100, escrow: Address::new([9; 20]) };
+        let store = Store::open_for(&folder.path().join("t4t.db"), market).await.unwrap();
         let clock: SharedClock = ManualClock::new(UnixSeconds::new(1_000_000));
         let chronicle = Chronicle::new(Side::Buying, store.clone(), Arc::clone(&clock));
         let spend = Spend::load(DayLimits::default(), &store, Arc::clone(&clock)).await.unwrap();

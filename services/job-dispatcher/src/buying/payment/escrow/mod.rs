@@ -23,6 +23,8 @@ mod planning;
 mod posting;
 mod ready;
 mod sweeping;
+#[cfg(test)]
+mod upgraded;
 mod uploading;
 mod wiring;
 
