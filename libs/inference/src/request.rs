@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use t4t_json::{Change, JsonText, Members};
+use t4t_json::{Edit, JsonKinds, JsonText, Layout, Scan};
 
 use crate::asked::{Asked, RequestFault};
 use crate::estimate::PromptSize;
@@ -41,6 +41,7 @@ struct Facts {
     asked: Asked,
     output: Option<u64>,
     prompt: PromptSize,
+    layout: Arc<Layout>,
 }
 
 impl InferenceRequest {
@@ -61,7 +62,11 @@ impl InferenceRequest {
             Some(limit) => Some(limit.checked_mul(asked.choices).ok_or_else(RequestFault::beyond_counting)?),
             None => None,
         };
+        let any = |scan: &mut Scan<'_>| scan.skip().map(|()| JsonKinds::default());
+        let layout = Scan::whole(json.as_str(), |scan| Layout::scan(scan, |scan, _| any(scan)));
+        let (layout, _) = layout.expect("it was read before");
         let facts = Facts {
+            layout: Arc::new(layout),
             has_tools: ["tools", "functions"].iter().any(|field| value.get(field).is_some_and(is_some_list)),
             model: value.get("model").and_then(Value::as_str).map(str::to_owned),
             prompt: PromptSize::of(json.as_str().len(), &value),
@@ -71,16 +76,20 @@ impl InferenceRequest {
         Ok(Self { kind, json, facts: Arc::new(facts) })
     }
 
+    /// The request as it is to be changed: its members are known, so that nothing is read again. A clone of what this
+    /// returns shares the text.
+    pub fn edit(&self) -> Edit {
+        Edit::of(self.json.clone(), Arc::clone(&self.facts.layout))
+    }
+
     /// The request with `stream: false` and without `stream_options`, as version 1 carries it; all else stays letter for
-    /// letter and in its order.
-    pub fn without_streaming(&self) -> JsonText {
-        let members = Members::read(self.json.as_str()).expect("it was read before");
-        let change = |name: &str, _: &RawValue| match name {
-            "stream" | "stream_options" => Change::Drop,
-            _ => Change::Keep,
-        };
-        let text = members.rewritten(change, [("stream", "false".to_owned())]);
-        JsonText::read_before(text.into()).expect("a string is text")
+    /// letter and in its order. It is written where it is sealed.
+    pub fn without_streaming(&self) -> Edit {
+        let mut edit = self.edit();
+        edit.remove("stream");
+        edit.remove("stream_options");
+        edit.set("stream", "false");
+        edit
     }
 
     /// Whether it has tools that may be called.
@@ -181,6 +190,6 @@ mod tests {
         let text = r#"{"model":"m","stream":true,"temperature":1.0,"stream_options":{"include_usage":true},"seed":12345678901234567890123}"#;
         let request = InferenceRequest::read(Kind::Chat, Bytes::from_static(text.as_bytes())).unwrap();
         let expected = r#"{"model":"m","temperature":1.0,"seed":12345678901234567890123,"stream":false}"#;
-        assert_eq!(request.without_streaming().as_str(), expected, "numbers keep their digits");
+        assert_eq!(request.without_streaming().finish().as_str(), expected, "numbers keep their digits");
     }
 }

@@ -6,12 +6,16 @@
 pub mod canonical;
 mod extent;
 mod members;
+mod object;
+mod scan;
 mod sound;
 mod splice;
 mod text;
 
 pub use extent::{Extent, MAX_JSON_DEPTH};
 pub use members::{Change, Members};
+pub use object::{Edit, Layout, Member};
+pub use scan::{JsonKind, JsonKinds, Scan, ScanError};
 pub use sound::Sound;
 pub use splice::{Splice, quoted};
 pub use text::JsonText;

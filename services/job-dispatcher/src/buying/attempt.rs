@@ -71,11 +71,11 @@ impl Buyer {
             job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
             client: self.wallet,
             model_id: model.clone(),
-            openai_request: call.request.without_streaming(),
+            openai_request: call.request.json().clone(),
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
-        let json = payload.to_json();
+        let json = payload.to_json_with(&call.request.without_streaming());
         // No provider would read it: nothing is paid for that.
         RequestPayload::check_size(&json).map_err(|error| bad_request(error.to_string()))?;
         let sealed = seal(&candidate.sealing_key, &json)
