@@ -5,13 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
-use t4t_json::{Edit, JsonKinds, JsonText, Layout, Scan};
+use t4t_json::{Edit, Extent, JsonText, Layout};
 
-use crate::asked::{Asked, RequestFault};
-use crate::estimate::PromptSize;
+use crate::fault::RequestFault;
 use crate::kind::Kind;
+use crate::reading::Reading;
+use crate::size::PromptSize;
 
 /// What of a request decides what it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,42 +37,51 @@ pub struct InferenceRequest {
 struct Facts {
     model: Option<String>,
     has_tools: bool,
-    asked: Asked,
+    choices: u64,
+    max_tokens: Option<u64>,
+    /// The limit on all answers together.
     output: Option<u64>,
     prompt: PromptSize,
+    foreign_media: Option<RequestFault>,
+    extent: Extent,
     layout: Arc<Layout>,
 }
 
 impl InferenceRequest {
-    /// Reads a request.
+    /// Reads a request, in one pass.
     ///
     /// # Errors
     /// [`RequestFault`] for what is not JSON, for what two readers could understand differently, and for numbers that
     /// are none.
     pub fn read(kind: Kind, bytes: Bytes) -> Result<Self, RequestFault> {
-        let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| RequestFault::unreadable(&error))?;
-        let json = JsonText::read_before(bytes).map_err(|_| RequestFault::not_text())?;
-        let raw: &RawValue =
-            serde_json::from_str(json.as_str()).map_err(|error| RequestFault::unreadable(&error))?;
-        let asked = Asked::read(raw)?;
-        let output = match asked.max_tokens {
+        Self::of(kind, Reading::of(bytes)?)
+    }
+
+    /// A request that was read already, once it is judged.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn of(kind: Kind, reading: Reading) -> Result<Self, RequestFault> {
+        let has_tools = reading.has_tools();
+        let judged = reading.judge()?;
+        let output = match judged.max_tokens {
             // The limit is each choice's, and all of them are paid for.
-            Some(limit) => Some(limit.checked_mul(asked.choices).ok_or_else(RequestFault::beyond_counting)?),
+            Some(limit) => Some(limit.checked_mul(judged.choices).ok_or_else(RequestFault::beyond_counting)?),
             None => None,
         };
-        let any = |scan: &mut Scan<'_>| scan.skip().map(|()| JsonKinds::default());
-        let layout = Scan::whole(json.as_str(), |scan| Layout::scan(scan, |scan, _| any(scan)));
-        let (layout, _) = layout.expect("it was read before");
+        let model = judged.layout.get("model").map(|member| &judged.json.as_str()[member.value.clone()]);
         let facts = Facts {
-            layout: Arc::new(layout),
-            has_tools: ["tools", "functions"].iter().any(|field| value.get(field).is_some_and(is_some_list)),
-            model: value.get("model").and_then(Value::as_str).map(str::to_owned),
-            prompt: PromptSize::of(json.as_str().len(), &value),
-            asked,
+            model: model.and_then(|model| serde_json::from_str(model).ok()),
+            has_tools,
+            choices: judged.choices,
+            max_tokens: judged.max_tokens,
             output,
+            prompt: judged.prompt,
+            foreign_media: judged.foreign_media,
+            extent: judged.extent,
+            layout: judged.layout,
         };
-        Ok(Self { kind, json, facts: Arc::new(facts) })
+        Ok(Self { kind, json: judged.json, facts: Arc::new(facts) })
     }
 
     /// The request as it is to be changed: its members are known, so that nothing is read again. A clone of what this
@@ -90,6 +98,11 @@ impl InferenceRequest {
         edit.remove("stream_options");
         edit.set("stream", "false");
         edit
+    }
+
+    /// How much there is in it.
+    pub fn extent(&self) -> Extent {
+        self.facts.extent
     }
 
     /// Whether it has tools that may be called.
@@ -114,12 +127,12 @@ impl InferenceRequest {
 
     /// How many answers it asks for: at least 1 and at most [`crate::MAX_CHOICES`].
     pub fn choices(&self) -> u64 {
-        self.facts.asked.choices
+        self.facts.choices
     }
 
     /// The request's own limit on each answer, in tokens.
     pub fn max_tokens(&self) -> Option<u64> {
-        self.facts.asked.max_tokens
+        self.facts.max_tokens
     }
 
     /// What decides what it may cost.
@@ -140,12 +153,8 @@ impl InferenceRequest {
     /// The first part or tool for which a backend would have to fetch something, or that nobody knows; only a backend
     /// whose operator allows it is given such a request.
     pub fn foreign_media(&self) -> Option<&RequestFault> {
-        self.facts.asked.foreign_media.as_ref()
+        self.facts.foreign_media.as_ref()
     }
-}
-
-fn is_some_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|items| !items.is_empty())
 }
 
 #[derive(Serialize, Deserialize)]

@@ -126,6 +126,14 @@ impl<'a> Scan<'a> {
         self.at
     }
 
+    /// A piece of the text that was read.
+    ///
+    /// # Panics
+    /// It lies outside.
+    pub fn slice(&self, span: Range<usize>) -> &'a str {
+        &self.text[span]
+    }
+
     /// Reads a value with `read`, and tells where it stands.
     ///
     /// # Errors

@@ -129,12 +129,16 @@ impl RequestPayload {
         })
     }
 
-    /// Whether a provider would read this JSON, as far as its size goes. To be asked before anything is paid.
+    /// Whether a provider would read a payload of so many bytes with a request of this extent. To be asked before
+    /// anything is paid.
     ///
     /// # Errors
     /// [`PayloadError`], but neither [`PayloadError::Malformed`] nor [`PayloadError::NotText`].
-    pub fn check_size(json: &[u8]) -> Result<(), PayloadError> {
-        check_size(json, MAX_REQUEST_VALUES)
+    pub fn takes(bytes: usize, openai_request: Extent) -> Result<(), PayloadError> {
+        if bytes > MAX_PAYLOAD_BYTES {
+            return Err(PayloadError::TooLarge { bytes });
+        }
+        fits_inside(openai_request, MAX_REQUEST_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
@@ -186,15 +190,7 @@ impl ResponsePayload {
         if json.len() > MAX_CONTENT_BYTES {
             return Err(PayloadError::TooLarge { bytes: json.len() });
         }
-        // The payload is one object more, with few fields.
-        let extent = Extent::of(json);
-        if extent.depth >= MAX_JSON_DEPTH {
-            return Err(PayloadError::TooDeep);
-        }
-        if extent.values + FIELDS_AROUND > MAX_RESPONSE_VALUES {
-            return Err(PayloadError::TooMany { limit: MAX_RESPONSE_VALUES });
-        }
-        Ok(())
+        fits_inside(Extent::of(json), MAX_RESPONSE_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
@@ -204,6 +200,17 @@ impl ResponsePayload {
         let head = format!(r#"{{"v":1,"jobId":"{job}","provider":"{provider}","openaiResponse":"#);
         around(response.len(), &head, |json| json.push_str(response), &format!(r#","ts":{ts}}}"#))
     }
+}
+
+/// Whether a payload with something of this extent in it would be read: it is one object more, with few fields.
+fn fits_inside(carried: Extent, most_values: usize) -> Result<(), PayloadError> {
+    if carried.depth >= MAX_JSON_DEPTH {
+        return Err(PayloadError::TooDeep);
+    }
+    if carried.values + FIELDS_AROUND > most_values {
+        return Err(PayloadError::TooMany { limit: most_values });
+    }
+    Ok(())
 }
 
 /// What is carried between the fields before and behind it: one copy.

@@ -1,71 +1,20 @@
-//! What a chat request asks for, read once for all: what routing and billing go by is what a backend can see.
-//!
-//! Backends written in Go read `Model` and `MAX_TOKENS` as `model` and `max_tokens`, and of a field that is given
-//! twice some take the first and some the last. A request that could be read in two ways is refused, by the gateway
-//! before it is paid and by the runner before it is served. Media are taken inline and in known shapes only, unless an
-//! operator lets a backend fetch them.
-
-mod media;
-mod members;
-mod names;
+//! What a request asks for, read from a tree: what the scan is compared with.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
+use t4t_json::Members;
 
-use crate::Refusal;
-use crate::limits::{NoWholeNumber, choices_of, max_tokens_of};
-use members::{is_plain, read, refuse_twice};
-use names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_names};
+use super::limits::{choices_of, max_tokens_of};
+use super::media;
+use super::members::{is_plain, read, refuse_twice, unreadable};
+use crate::fault::RequestFault;
+use crate::limits::{MAX_CHOICES, MAX_STOP_BYTES, MAX_STOPS, limit_fault};
+use crate::names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_spelling};
 
-pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
-
-/// Answers per request; OpenAI's own limit.
-pub const MAX_CHOICES: u64 = 128;
-
-/// Texts at which an answer may be told to stop; OpenAI takes four.
-const MAX_STOPS: usize = 16;
-
-/// The longest of them, in bytes. A backend holds back as much of the answer, to see whether the text comes.
-const MAX_STOP_BYTES: usize = 1024;
-
-/// A request that could not be served as it was paid. The text names what to change.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
-pub struct RequestFault {
-    /// The field, as a path such as `messages[0].content[1]`; `None` if it is the whole.
-    pub param: Option<String>,
-    /// A short code: `invalid_json`, `invalid_type`, `invalid_value` or `ambiguous_parameter`.
-    pub code: &'static str,
-    /// What is wrong and what to write.
-    pub problem: String,
-}
-
-impl RequestFault {
-    fn new(param: impl Into<String>, code: &'static str, problem: impl Into<String>) -> Self {
-        Self { param: Some(param.into()), code, problem: problem.into() }
-    }
-
-    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
-        // The error's own text may quote the request.
-        let problem =
-            format!("the request can't be read at line {}, column {}", error.line(), error.column());
-        Self { param: None, code: "invalid_json", problem }
-    }
-
-    /// What is no Unicode.
-    pub(crate) fn not_text() -> Self {
-        Self { param: None, code: "invalid_json", problem: "the request is not UTF-8 text".into() }
-    }
-
-    /// A limit whose answers together are more than can be counted.
-    pub(crate) fn beyond_counting() -> Self {
-        Self::new("max_tokens", "invalid_value", "the request costs more than any amount")
-    }
-
-    /// The same as an error for the app: status 400.
-    pub fn into_refusal(self) -> Refusal {
-        Refusal { param: self.param, code: Some(self.code.into()), ..Refusal::of_request(self.problem) }
-    }
+/// Refuses a field that is given twice, and one that is another spelling of a field that is read.
+fn check_names(fields: &Members<'_>, at: &str, read: &[&str]) -> Result<(), RequestFault> {
+    refuse_twice(fields, at)?;
+    fields.iter().try_for_each(|(name, _)| check_spelling(name, at, read))
 }
 
 /// What a chat request asks for.
@@ -108,17 +57,13 @@ impl Asked {
             }
         }
         let numbers = Value::Object(numbers);
-        let max_tokens = max_tokens_of(&numbers).map_err(|error| limit_fault(&error))?;
+        let max_tokens = max_tokens_of(&numbers).map_err(|error| limit_fault(error.0))?;
         let choices = choices_of(&numbers).filter(|choices| (1..=MAX_CHOICES).contains(choices));
         let choices = choices.ok_or_else(|| {
             RequestFault::new("n", "invalid_value", format!("n is a whole number from 1 to {MAX_CHOICES}"))
         })?;
         Ok(Self { choices, max_tokens, foreign_media })
     }
-}
-
-fn limit_fault(NoWholeNumber(field): &NoWholeNumber) -> RequestFault {
-    RequestFault::new(*field, "invalid_type", format!("{field} is not a whole number of tokens"))
 }
 
 /// Refuses texts to stop at that are too many or too long.
@@ -138,7 +83,7 @@ fn check_stop(stop: &Value) -> Result<(), RequestFault> {
 }
 
 fn value(raw: &RawValue) -> Result<Value, RequestFault> {
-    serde_json::from_str(raw.get()).map_err(|error| RequestFault::unreadable(&error))
+    serde_json::from_str(raw.get()).map_err(unreadable)
 }
 
 /// Checks the messages' names and shapes; returns the first thing that a backend would have to fetch.
@@ -169,8 +114,7 @@ fn check_parts(content: &RawValue, at: &str) -> Result<(), RequestFault> {
     if !content.get().starts_with('[') {
         return Ok(());
     }
-    let parts: Vec<&RawValue> =
-        serde_json::from_str(content.get()).map_err(|error| RequestFault::unreadable(&error))?;
+    let parts: Vec<&RawValue> = serde_json::from_str(content.get()).map_err(unreadable)?;
     for (index, part) in parts.into_iter().enumerate() {
         check_objects(part, &format!("{at}[{index}]"))?;
     }
@@ -186,6 +130,3 @@ fn check_objects(value: &RawValue, at: &str) -> Result<(), RequestFault> {
     refuse_twice(&fields, &format!("{at}."))?;
     fields.iter().try_for_each(|(name, inner)| check_objects(inner, &format!("{at}.{name}")))
 }
-
-#[cfg(test)]
-mod tests;

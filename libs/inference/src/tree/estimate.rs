@@ -3,26 +3,10 @@
 //! In integers: characters of the messages, never a tokenizer. A provider that counted otherwise would answer more than
 //! it is paid for.
 
-use serde_json::{Number, Value};
-use t4t_json::canonical::{Json, canonicalize};
+use crate::media::{COUNTED_MEDIA as MEDIA, MEDIUM_DATA};
+use crate::size::*;
+use serde_json::Value;
 
-/// The least a prompt is estimated at, in tokens.
-pub const MIN_PROMPT_TOKENS: u64 = 256;
-/// Characters (UTF-16 code units) that count as one token.
-const CHARS_PER_TOKEN: u64 = 4;
-/// Characters that a message costs beside its content.
-const CHARS_PER_MESSAGE: u64 = 16;
-/// Characters that an image, a sound or any other part without text counts as.
-const CHARS_PER_OPAQUE_PART: u64 = 4096;
-/// Fields under which a part of a message holds a picture, a sound or a file.
-const MEDIA: [&str; 7] =
-    ["image_url", "input_image", "input_audio", "audio_url", "video_url", "file", "file_data"];
-/// Fields of such a medium that hold the picture itself, or where it lies: of that the length says nothing.
-const MEDIUM_DATA: [&str; 3] = ["url", "data", "file_data"];
-/// Bytes of a request beside its messages' content that count as nothing: the tools of a usual agent. The reference counts
-/// none at all, so that a provider which charged for all of it would turn its gateways away; one that charged for none
-/// would read a book for the price of a word.
-const UNCOUNTED_BYTES: u64 = 16 << 10;
 /// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message and 4,096 for each
 /// picture among them, and of the bytes beyond 16 KiB that stand elsewhere (in tools, in calls of them, in a part beside
 /// its text), at least [`MIN_PROMPT_TOKENS`].
@@ -33,17 +17,6 @@ pub(crate) fn estimate_prompt_tokens(request: &Value) -> u64 {
     let elsewhere = bytes_elsewhere(request).saturating_sub(UNCOUNTED_BYTES);
     (chars + elsewhere).div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
 }
-
-/// Tokens that a prompt may have beyond its request's bytes: what a chat template adds once.
-const TEMPLATE_TOKENS: u64 = 512;
-/// The same for each message.
-const TEMPLATE_TOKENS_PER_MESSAGE: u64 = 64;
-/// Tokens that a part which is not text may have, however few bytes name it.
-const TOKENS_PER_OPAQUE_PART: u64 = 4096;
-/// Tokens of an answer that show no text: the ends of each choice.
-const TOKENS_PER_CHOICE: u64 = 16;
-/// The same for each tool call: its frame.
-const TOKENS_PER_TOOL_CALL: u64 = 32;
 
 /// The most tokens that a prompt can have: its request's bytes, since a token has one at least, and what templates and
 /// pictures add. A provider bills no more, and a gateway takes no more for honest.
@@ -59,14 +32,6 @@ pub(crate) fn most_prompt_tokens(request_bytes: usize, messages: &Value) -> u64 
         .saturating_add(TEMPLATE_TOKENS)
         .saturating_add(TEMPLATE_TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64))
         .saturating_add(TOKENS_PER_OPAQUE_PART.saturating_mul(opaque))
-}
-
-/// The most tokens that an answer can have: the bytes of its texts and calls, and what shows no text. Hidden reasoning is
-/// not among them: what is not delivered is not billed.
-pub const fn most_completion_tokens(bytes: u64, choices: u64, tool_calls: u64) -> u64 {
-    bytes
-        .saturating_add(TOKENS_PER_CHOICE.saturating_mul(choices))
-        .saturating_add(TOKENS_PER_TOOL_CALL.saturating_mul(tool_calls))
 }
 
 /// Bytes of a request that [`chars_of`] does not see: of its JSON everything but the counted texts, the media and a
@@ -151,26 +116,6 @@ fn bytes_in(value: &Value) -> u64 {
     }
 }
 
-/// The most digits that a number had: an integer too large for 64 bits was read as a float, and backends that know
-/// longer integers show the model each of its digits.
-fn digits_of(number: &Number) -> u64 {
-    let text = match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float}"),
-        _ => number.to_string(),
-    };
-    text.len() as u64
-}
-
-/// The length of a text in JSON: quoted, and with what has to be escaped.
-fn bytes_of_text(text: &str) -> u64 {
-    let escaped = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
-        0..0x20 => 6,
-        _ => 1,
-    });
-    2 + escaped.sum::<u64>()
-}
-
 fn chars_of(content: Option<&Value>) -> u64 {
     match content {
         None | Some(Value::Null) => 0,
@@ -184,36 +129,18 @@ fn chars_of_part(part: &Value) -> u64 {
     text_of(part).map_or(0, utf16_length) + CHARS_PER_OPAQUE_PART * opaque_in_part(part)
 }
 
-/// The length of what `JSON.stringify` gives.
-fn chars_of_json(value: &Value) -> u64 {
-    let json = Json::from_serializable(value);
-    json.map_or(CHARS_PER_OPAQUE_PART, |json| utf16_length(&canonicalize(&json)))
-}
-
 fn utf16_length(text: &str) -> u64 {
     text.encode_utf16().count() as u64
 }
 
-/// How large a prompt is likely to be and can be, in tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PromptSize {
-    /// By the rule that both sides estimate by for the escrow.
-    pub(crate) estimate: u64,
-    /// By a quarter of the characters of its messages alone.
-    pub(crate) likely: u64,
-    /// The most that it can have.
-    pub(crate) most: u64,
-}
-
-impl PromptSize {
-    pub(crate) fn of(request_bytes: usize, request: &Value) -> Self {
-        let messages = request.get("messages").unwrap_or(&Value::Null);
-        let most = most_prompt_tokens(request_bytes, messages);
-        Self {
-            estimate: estimate_prompt_tokens(request),
-            likely: likely_prompt_tokens(messages).clamp(1, most),
-            most,
-        }
+/// Sizes a prompt.
+pub(crate) fn size_of(request_bytes: usize, request: &Value) -> PromptSize {
+    let messages = request.get("messages").unwrap_or(&Value::Null);
+    let most = most_prompt_tokens(request_bytes, messages);
+    PromptSize {
+        estimate: estimate_prompt_tokens(request),
+        likely: likely_prompt_tokens(messages).clamp(1, most),
+        most,
     }
 }
 
@@ -231,6 +158,3 @@ fn likely_prompt_tokens(messages: &Value) -> u64 {
     let chars: u64 = messages.iter().map(|message| CHARS_PER_MESSAGE + of_message(message)).sum();
     chars.div_ceil(CHARS_PER_TOKEN)
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,11 @@
 //! The names that routing and billing go by, and every other way in which some backend reads them.
 
-use super::RequestFault;
-use super::members::refuse_twice;
-use t4t_json::Members;
+use std::fmt;
+
+use crate::fault::RequestFault;
 
 /// Fields of a request that decide which model answers, how long and how often.
-pub(super) const OF_REQUESTS: [&str; 16] = [
+pub(crate) const OF_REQUESTS: [&str; 16] = [
     "model",
     "messages",
     "stop",
@@ -25,7 +25,7 @@ pub(super) const OF_REQUESTS: [&str; 16] = [
 ];
 
 /// Fields of a message that are counted, or that media hide in.
-pub(super) const IN_MESSAGES: [&str; 8] = [
+pub(crate) const IN_MESSAGES: [&str; 8] = [
     "role",
     "content",
     "tool_calls",
@@ -37,7 +37,7 @@ pub(super) const IN_MESSAGES: [&str; 8] = [
 ];
 
 /// The one field of `stream_options` that billing needs.
-pub(super) const IN_STREAM_OPTIONS: [&str; 1] = ["include_usage"];
+pub(crate) const IN_STREAM_OPTIONS: [&str; 1] = ["include_usage"];
 
 /// Fields with which a request would overrule, at some backend or proxy, the model, the address, the key or the number
 /// of answers that were paid for. No backend is given them.
@@ -91,27 +91,22 @@ pub const SPENDING_FIELDS: [&str; 17] = [
     "cached_content",
 ];
 
-/// Refuses a field that is given twice, and one that is another spelling of a field that is read.
-pub(super) fn check_names(fields: &Members<'_>, at: &str, read: &[&str]) -> Result<(), RequestFault> {
-    refuse_twice(fields, at)?;
-    for (name, _) in fields.iter() {
-        if read.contains(&name) {
-            continue;
-        }
-        let bare = bare(name);
-        if let Some(meant) = read.iter().find(|known| self::bare(known) == bare) {
-            let problem =
-                format!("{at}{name} is not a field, and some backends take it for {meant}: write {meant}");
-            return Err(RequestFault::new(format!("{at}{name}"), "ambiguous_parameter", problem));
-        }
+/// Refuses a field that is another spelling of a field that is read; `at` is what stands before its name in a path.
+pub(crate) fn check_spelling(name: &str, at: impl fmt::Display, read: &[&str]) -> Result<(), RequestFault> {
+    if read.contains(&name) {
+        return Ok(());
     }
-    Ok(())
+    let bare = bare(name);
+    let is_meant = |known: &&&str| known.bytes().filter(|byte| *byte != b'_').eq(bare.bytes());
+    let Some(meant) = read.iter().find(is_meant) else { return Ok(()) };
+    let problem = format!("{at}{name} is not a field, and some backends take it for {meant}: write {meant}");
+    Err(RequestFault::new(format!("{at}{name}"), "ambiguous_parameter", problem))
 }
 
 /// A name without what some reader overlooks: the case of its letters, as Unicode folds it, and what joins its words.
 /// Go takes `ſ` (U+017F) for `s` and `K` (U+212A) for `k`; readers that lower or raise all letters take `İ` and `ı`
 /// for `i`; readers of protocol buffers take `maxTokens` for `max_tokens`.
-fn bare(name: &str) -> String {
+pub(crate) fn bare(name: &str) -> String {
     let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-' | '.' | ' '));
     letters
         .flat_map(char::to_lowercase)

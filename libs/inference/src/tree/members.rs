@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-use super::RequestFault;
 use t4t_json::Members;
+
+use crate::fault::RequestFault;
 
 /// Reads an object of a request.
 pub(super) fn read(object: &RawValue) -> Result<Members<'_>, RequestFault> {
-    Members::read(object.get()).map_err(|error| RequestFault::unreadable(&error))
+    Members::read(object.get()).map_err(unreadable)
 }
 
 /// Whether it is a message with a role and a text, and no more.
@@ -28,4 +29,8 @@ pub(super) fn refuse_twice(members: &Members<'_>, at: &str) -> Result<(), Reques
             Err(RequestFault::new(format!("{at}{name}"), "ambiguous_parameter", problem))
         }
     }
+}
+
+pub(super) fn unreadable(error: serde_json::Error) -> RequestFault {
+    RequestFault { param: None, code: "invalid_json", problem: error.to_string() }
 }

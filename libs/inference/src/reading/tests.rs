@@ -1,12 +1,12 @@
 //! Every other spelling is refused, and nothing passes that would have to be fetched.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
-fn read(request: &str) -> Result<Asked, RequestFault> {
-    Asked::read(&RawValue::from_string(request.to_owned()).unwrap())
+fn read(request: &str) -> Result<Judged, RequestFault> {
+    Reading::of(request.to_owned().into())?.judge()
 }
 
 fn with(field: &str) -> String {
@@ -23,7 +23,8 @@ fn what_a_request_asks_for_is_read() {
     assert_eq!(asked(r#""n":3.0,"top_k":1"#), (3, Some(10), false));
     assert_eq!(asked(r#""n":null,"max_completion_tokens":99"#), (1, Some(10), false));
     assert_eq!(read(r#"{"max_tokens":-1,"max_completion_tokens":64.0}"#).unwrap().max_tokens, Some(64));
-    assert_eq!(read("{}").unwrap(), Asked { choices: 1, max_tokens: None, foreign_media: None });
+    let nothing = read("{}").unwrap();
+    assert_eq!((nothing.choices, nothing.max_tokens, nothing.foreign_media), (1, None, None));
 }
 
 #[test]
@@ -232,9 +233,7 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
         for request in [text.clone(), format!("{{{text}}}"), format!(r#"{{"messages":[{{"content":{text}}}]}}"#)] {
-            if let Ok(raw) = RawValue::from_string(request) {
-                let _: Result<Asked, RequestFault> = Asked::read(&raw);
-            }
+            let _: Result<Judged, RequestFault> = read(&request);
         }
     }
 }

@@ -5,95 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::RequestFault;
-
-/// Fields of a part that hold text, or small things that nobody fetches.
-const TEXTS: [&str; 22] = [
-    "type",
-    "text",
-    "refusal",
-    "thinking",
-    "reasoning",
-    "reasoning_content",
-    "summary",
-    "signature",
-    "encrypted_content",
-    "cache_control",
-    "annotations",
-    "citations",
-    "id",
-    "name",
-    "title",
-    "index",
-    "detail",
-    "format",
-    "status",
-    "tool_use_id",
-    "tool_call_id",
-    "is_error",
-];
-
-/// Fields of a part that hold a medium.
-const MEDIA: [&str; 14] = [
-    "image_url",
-    "input_image",
-    "image",
-    "audio_url",
-    "input_audio",
-    "audio",
-    "video_url",
-    "input_video",
-    "video",
-    "file",
-    "file_url",
-    "input_file",
-    "file_data",
-    "source",
-];
-
-/// Fields of a medium that hold its bytes in base64.
-const BYTES: [&str; 4] = ["data", "file_data", "b64_json", "base64"];
-
-/// Fields of a medium that hold it, or its address.
-const ADDRESSES: [&str; 7] = ["url", "image_url", "audio_url", "video_url", "image", "audio", "video"];
-
-/// Fields of a medium that describe it.
-const DESCRIPTIONS: [&str; 12] = [
-    "detail",
-    "format",
-    "media_type",
-    "mime_type",
-    "type",
-    "filename",
-    "name",
-    "fps",
-    "width",
-    "height",
-    "max_pixels",
-    "min_pixels",
-];
-
-/// Fields of a message that hold no media.
-const OF_MESSAGES: [&str; 18] = [
-    "role",
-    "name",
-    "tool_calls",
-    "tool_call_id",
-    "tool_name",
-    "tool_plan",
-    "function_call",
-    "refusal",
-    "reasoning",
-    "reasoning_content",
-    "reasoning_details",
-    "thinking",
-    "annotations",
-    "cache_control",
-    "extra_content",
-    "provider_specific_fields",
-    "metadata",
-    "prefix",
-];
+use crate::fault::RequestFault;
+use crate::media::*;
 
 /// The first part of a message that is not inline.
 pub(super) fn foreign_in_message(message: &Value, at: &str) -> Option<RequestFault> {
@@ -131,14 +44,6 @@ fn foreign_part(part: &Value, at: &str) -> Option<RequestFault> {
     })
 }
 
-fn foreign(at: &str) -> RequestFault {
-    let problem = format!(
-        "{at} is not inside the request: send pictures, sounds and files inline, as data: URLs such as \
-         {{\"type\":\"image_url\",\"image_url\":{{\"url\":\"data:image/png;base64,…\"}}}}"
-    );
-    RequestFault::new(at, "invalid_value", problem)
-}
-
 fn is_inline(medium: &Value) -> bool {
     match medium {
         Value::Null => true,
@@ -161,30 +66,18 @@ fn describes_inline(fields: &Map<String, Value>) -> bool {
 }
 
 fn is_bytes(value: &Value) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_\r\n ".contains(&byte);
-    value.as_str().is_some_and(|text| is_data(text) || text.bytes().all(is_digit))
-}
-
-fn is_data(text: &str) -> bool {
-    text.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+    value.as_str().is_some_and(holds_bytes)
 }
 
 /// Whether some text in it could be an address or a path.
 fn holds_address(value: &Value) -> bool {
     match value {
-        Value::String(text) => {
-            let text = text.trim_start();
-            !is_data(text)
-                && (text.contains("://") || text.starts_with(['/', '\\', '~']) || text.starts_with("file:"))
-        }
+        Value::String(text) => is_address(text),
         Value::Array(items) => items.iter().any(holds_address),
         Value::Object(fields) => fields.values().any(holds_address),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
-
-/// Fields of a tool that is a function of the app's.
-const OF_TOOLS: [&str; 5] = ["type", "function", "custom", "strict", "cache_control"];
 
 /// The first tool that is no function of the app's: a backend that knew it would search, dial or run something.
 pub(super) fn foreign_tool(tools: &Value) -> Option<RequestFault> {
@@ -211,8 +104,4 @@ pub(super) fn foreign_tool(tools: &Value) -> Option<RequestFault> {
         let (other, _) = others.find(|(_, value)| does_something(value))?;
         Some(no_function(&format!("{at}.{other}"), "is not a field of a function"))
     })
-}
-
-fn no_function(at: &str, why: &str) -> RequestFault {
-    RequestFault::new(at, "invalid_value", format!("{at} {why}: only functions of the app are served"))
 }
