@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use t4t_json::{Extent, JsonKind, JsonKinds, JsonText, Layout, Scan, ScanError};
+use t4t_json::{Edit, Extent, JsonKind, JsonKinds, JsonText, Layout, Scan, ScanError};
 
 use crate::fault::RequestFault;
 use crate::limits::{MAX_REQUEST_VALUES, Numbers};
@@ -127,6 +127,11 @@ impl Reading {
     /// Where its members lie in it.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The request as it is to be changed.
+    pub fn edit(&self) -> Edit {
+        Edit::of(self.json.clone(), Arc::clone(&self.layout))
     }
 
     /// The shapes of its messages; none if `messages` is not an array.

@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 4096;
 
 /// What has to stand in the place of a usage, as JSON; `None` if it can stay. A usage without possible counts is `null`,
 /// which apps take for one that was not stated.
-pub(crate) fn mended(usage: &str) -> Option<String> {
+pub(crate) fn corrected(usage: &str) -> Option<String> {
     if usage == "null" {
         return None;
     }
@@ -18,15 +18,15 @@ pub(crate) fn mended(usage: &str) -> Option<String> {
         .filter(|usage| usage.len() <= MAX_BYTES)
         .and_then(|usage| serde_json::from_str(usage).ok());
     let Some(stated) = read else { return Some("null".to_owned()) };
-    let sound = sound(&stated);
-    if sound.as_ref() == Some(&stated) {
+    let possible = possible(&stated);
+    if possible.as_ref() == Some(&stated) {
         return None;
     }
-    Some(sound.map_or(Value::Null, Value::Object).to_string())
+    Some(possible.map_or(Value::Null, Value::Object).to_string())
 }
 
 /// The usage with nothing in it but possible counts; `None` without the two that every usage has.
-fn sound(stated: &Map<String, Value>) -> Option<Map<String, Value>> {
+fn possible(stated: &Map<String, Value>) -> Option<Map<String, Value>> {
     let of = |name: &str| stated.get(name).and_then(count);
     let (prompt, completion) = (of("prompt_tokens")?, of("completion_tokens")?);
     let total = of("total_tokens").unwrap_or(prompt + completion);
@@ -73,7 +73,7 @@ mod tests {
             r#"{"prompt_tokens":5,"completion_tokens":2,"total_tokens":9,"queue_time":-0.1,"x":"y"}"#,
             r#"{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":null}}"#,
         ] {
-            assert_eq!(mended(usage), None, "{usage}");
+            assert_eq!(corrected(usage), None, "{usage}");
         }
     }
 
@@ -89,16 +89,16 @@ mod tests {
             r#"{"prompt_tokens":1.5,"completion_tokens":2}"#,
             r#"{"prompt_tokens":1,"completion_tokens":1000000001}"#,
         ] {
-            assert_eq!(mended(usage).as_deref(), Some("null"), "{usage}");
+            assert_eq!(corrected(usage).as_deref(), Some("null"), "{usage}");
         }
         let long = format!(r#"{{"prompt_tokens":1,"completion_tokens":2,"x":{:?}}}"#, "x".repeat(MAX_BYTES));
-        assert_eq!(mended(&long).as_deref(), Some("null"));
+        assert_eq!(corrected(&long).as_deref(), Some("null"));
     }
 
     #[test]
     fn what_is_wrong_beside_possible_counts_is_left_out() {
         let usage = r#"{"prompt_tokens":1.0,"completion_tokens":2,"total_tokens":"3","prompt_tokens_details":{"cached_tokens":-1,"x":1}}"#;
-        let sound: Value = serde_json::from_str(&mended(usage).unwrap()).unwrap();
+        let sound: Value = serde_json::from_str(&corrected(usage).unwrap()).unwrap();
         let expected = serde_json::json!(
             {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "prompt_tokens_details": {"x": 1}}
         );

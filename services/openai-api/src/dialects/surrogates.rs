@@ -10,7 +10,7 @@ const REPLACEMENT: &str = "\\ufffd";
 
 /// The text with a replacement character in the place of each half that has no other half: no reader takes those. All
 /// else stays as it is, and so does the length.
-pub(crate) fn mended(text: &str) -> Cow<'_, str> {
+pub(crate) fn replaced(text: &str) -> Cow<'_, str> {
     let mut mended: Option<String> = None;
     let mut at = 0;
     while let Some(found) =
@@ -59,7 +59,7 @@ mod tests {
             ("\\é", "\\é"),
         ];
         for (text, expected) in cases {
-            assert_eq!(mended(text), expected);
+            assert_eq!(replaced(text), expected);
         }
     }
 
@@ -68,7 +68,7 @@ mod tests {
         fn what_is_mended_can_be_read(units in proptest::collection::vec(any::<u16>(), 0..20)) {
             let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
             let json = format!("[\"{escaped}\"]");
-            let read: Value = serde_json::from_str(&mended(&json)).unwrap();
+            let read: Value = serde_json::from_str(&replaced(&json)).unwrap();
             prop_assert_eq!(read[0].as_str().unwrap(), String::from_utf16_lossy(&units));
         }
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::error::Category;
 use serde_json::value::RawValue;
+
+use crate::unusable::UnusableAnswer;
 
 /// A field of an answer's message, as it came.
 type Field<'a> = &'a RawValue;
@@ -55,38 +56,6 @@ pub(crate) enum ToolCall {
     },
     /// Something else, passed on as it came.
     Other(BTreeMap<String, Box<RawValue>>),
-}
-
-/// The answer can't be read as a chat completion.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnusableAnswer {
-    /// It has the wrong shape.
-    #[error("the provider's answer is not a chat completion ({what} at line {line}, column {column})")]
-    Malformed {
-        /// What kind of fault it is. A parser's own words would quote the answer.
-        what: &'static str,
-        /// The line of the piece that was read, from 1.
-        line: usize,
-        /// The column in it.
-        column: usize,
-    },
-    /// It has no choice.
-    #[error("the provider's answer has no choices")]
-    Empty,
-    /// It has tool calls and nothing else, and the request had no tools.
-    #[error("the provider's answer calls tools that the request does not have")]
-    UnaskedCalls,
-}
-
-impl From<serde_json::Error> for UnusableAnswer {
-    fn from(error: serde_json::Error) -> Self {
-        let what = match error.classify() {
-            Category::Data => "a value of the wrong type",
-            Category::Syntax => "no JSON",
-            Category::Eof | Category::Io => "no end",
-        };
-        Self::Malformed { what, line: error.line(), column: error.column() }
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,18 +1,19 @@
 //! A chat completion as an app asks for it: only what routing and billing need is read, everything else stays as it came.
+//!
+//! A body is read once and copied nowhere. Only where something has to be changed in it (a limit that means none, half a
+//! character, our own progress) it is written anew, and read once more.
 
 use std::collections::HashSet;
 
-use serde_json::value::RawValue;
-use t4t_inference::InferenceRequest;
-use t4t_json::{Members, Sound, Splice};
+use bytes::Bytes;
+use t4t_inference::{InferenceRequest, Kind, Reading, RequestFault};
+use t4t_json::{Members, Splice};
 use t4t_types::ModelId;
 
-use super::error::Rejection;
-use super::fields::{self, Whole, field, whole};
-use super::{foreign, halves, messages};
-
-/// What some editors and shells put before a text; one is skipped.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use super::fields::{self, Whole, field, json, whole};
+use super::messages;
+use crate::dialects::body;
+use crate::wire::error::Rejection;
 
 /// An app's request.
 #[derive(Clone, Debug)]
@@ -38,62 +39,59 @@ impl ChatRequest {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-        let text = std::str::from_utf8(body).map_err(Rejection::not_json)?.trim_ascii();
-        if text.is_empty() {
-            return Err(Rejection::not_json("it is empty"));
-        }
-        let text = &*halves::mended(text);
-        let raw: &RawValue = serde_json::from_str(text).map_err(Rejection::not_json)?;
-        if !text.starts_with('{') {
-            return Err(Rejection::not_json("it is JSON, but not an object"));
-        }
-        // What passes here is read by others next, which look into every value.
-        let Sound = serde_json::from_str(text).map_err(Rejection::unreadable)?;
-        Self::read(raw)
+    pub(crate) fn read(body: Bytes) -> Result<Self, Rejection> {
+        Self::of(body::read(body)?)
     }
 
-    fn read(raw: &RawValue) -> Result<Self, Rejection> {
-        let text = raw.get();
-        let fields: Members<'_> = serde_json::from_str(text).map_err(Rejection::not_json)?;
-        fields::check(&fields)?;
-        let mut splice = Splice::of(text);
-        let model = model(&fields)?;
-        let call_ids = messages::check(fields.get("messages"), &mut splice)?;
+    fn of(reading: Reading) -> Result<Self, Rejection> {
+        fields::check(reading.layout())?;
+        let mut splice = Splice::of(reading.text());
+        let model = model(&reading)?;
+        messages::check(&reading, &mut splice)?;
         for limit in ["max_tokens", "max_completion_tokens"] {
-            if let Some(written) = token_limit(&fields, limit)? {
-                splice.replace(fields.get(limit).map_or("", RawValue::get), written);
+            if let Some(written) = token_limit(&reading, limit)? {
+                splice.replace(json(&reading, limit).unwrap_or_default(), written);
             }
         }
-        let choices = whole(&fields, "n")?;
+        let choices = whole(&reading, "n")?;
         fields::check_choices(choices.as_ref())?;
         if let Some(written) = choices.and_then(|choices| choices.rewritten) {
-            splice.replace(fields.get("n").map_or("", RawValue::get), written);
+            splice.replace(json(&reading, "n").unwrap_or_default(), written);
         }
-        let has_tools = has_tools(&fields);
-        Ok(Self {
-            model,
-            stream: field(fields.get("stream"), "stream", "a boolean")?.unwrap_or(false),
-            include_usage: include_usage(&fields)?,
-            structured: has_tools || is_structured(&fields)?,
-            has_tools,
-            call_ids,
-            request: foreign::read(splice.apply().into_owned())?,
-        })
+        let has_tools = reading.has_tools();
+        let stream = field(json(&reading, "stream"), "stream", "a boolean")?.unwrap_or(false);
+        let include_usage = include_usage(&reading)?;
+        let structured = has_tools || is_structured(&reading)?;
+        let call_ids = reading.call_ids().clone();
+        let changed = (!splice.is_empty()).then(|| splice.apply().into_owned());
+        let request = match changed {
+            None => InferenceRequest::of(Kind::Chat, reading),
+            Some(changed) => InferenceRequest::read(Kind::Chat, changed.into()),
+        };
+        let request = request.map_err(rejected)?;
+        if let Some(fault) = request.foreign_media() {
+            return Err(rejected(fault.clone()));
+        }
+        Ok(Self { model, stream, include_usage, structured, has_tools, call_ids, request })
     }
 }
 
-fn model(fields: &Members<'_>) -> Result<ModelId, Rejection> {
-    let name: Option<String> = field(fields.get("model"), "model", "a string")?;
+/// What a backend could read otherwise than routing and billing do, and what it would have to fetch: nothing of it is
+/// bought. The provider decides by the same rule.
+fn rejected(fault: RequestFault) -> Rejection {
+    Rejection { message: fault.problem, param: fault.param, code: fault.code }
+}
+
+fn model(reading: &Reading) -> Result<ModelId, Rejection> {
+    let name: Option<String> = field(json(reading, "model"), "model", "a string")?;
     let name = name.ok_or_else(|| Rejection::missing("model", "a string"))?;
     name.parse().map_err(|error| Rejection::invalid_value("model", error))
 }
 
 /// Reads a limit on the answer; returns what has to be written for it, if that is something else. Frameworks send -1 and
 /// 0 for "no limit", which some backends refuse and none needs.
-fn token_limit(fields: &Members<'_>, param: &str) -> Result<Option<String>, Rejection> {
-    match whole(fields, param)? {
+fn token_limit(reading: &Reading, param: &str) -> Result<Option<String>, Rejection> {
+    match whole(reading, param)? {
         Some(Whole { value: -1 | 0, .. }) => Ok(Some("null".to_owned())),
         Some(Whole { value, .. }) if value < 0 => {
             Err(Rejection::invalid_value(param, "expected a number of tokens, or -1, 0 or null for no limit"))
@@ -103,26 +101,20 @@ fn token_limit(fields: &Members<'_>, param: &str) -> Result<Option<String>, Reje
     }
 }
 
-fn include_usage(fields: &Members<'_>) -> Result<bool, Rejection> {
-    let Some(options) = fields.get("stream_options").and_then(|raw| Members::read(raw.get()).ok()) else {
+fn include_usage(reading: &Reading) -> Result<bool, Rejection> {
+    let Some(options) = json(reading, "stream_options").and_then(|json| Members::read(json).ok()) else {
         return Ok(false);
     };
-    let asked = field(options.get("include_usage"), "stream_options.include_usage", "a boolean")?;
-    Ok(asked.unwrap_or(false))
+    let asked = options.get("include_usage").map(|asked| asked.get());
+    Ok(field(asked, "stream_options.include_usage", "a boolean")?.unwrap_or(false))
 }
 
-fn has_tools(fields: &Members<'_>) -> bool {
-    ["tools", "functions"].into_iter().filter_map(|name| fields.get(name)).any(|tools| {
-        let tools: Result<Vec<&RawValue>, _> = serde_json::from_str(tools.get());
-        tools.is_ok_and(|tools| !tools.is_empty())
-    })
-}
-
-fn is_structured(fields: &Members<'_>) -> Result<bool, Rejection> {
-    let Some(format) = fields.get("response_format").and_then(|raw| Members::read(raw.get()).ok()) else {
+fn is_structured(reading: &Reading) -> Result<bool, Rejection> {
+    let Some(format) = json(reading, "response_format").and_then(|json| Members::read(json).ok()) else {
         return Ok(false);
     };
-    let kind: Option<String> = field(format.get("type"), "response_format.type", "a string")?;
+    let kind = format.get("type").map(|kind| kind.get());
+    let kind: Option<String> = field(kind, "response_format.type", "a string")?;
     Ok(kind.is_some_and(|kind| kind != "text"))
 }
 
@@ -131,6 +123,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<ChatRequest, Rejection> {
+        ChatRequest::read(Bytes::copy_from_slice(body))
+    }
 
     /// A good request with one field set to `value`.
     fn with(field: &str, value: &str) -> String {
@@ -142,7 +138,7 @@ mod tests {
     }
 
     fn rejection(body: &str) -> (Option<String>, &'static str) {
-        let rejection = ChatRequest::parse(body.as_bytes()).unwrap_err();
+        let rejection = parse(body.as_bytes()).unwrap_err();
         assert!(!rejection.message.is_empty());
         (rejection.param, rejection.code)
     }
@@ -151,7 +147,7 @@ mod tests {
     fn the_body_is_kept_to_the_letter() {
         let body = r#" {"model":"a/b", "messages":[{"role":"user","content":[]}],"top_k":4.50,"x":{"z":1,"a":"\u00e9"} }
 "#;
-        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let request = parse(body.as_bytes()).unwrap();
         assert_eq!(request.request.json().as_str(), body.trim());
         assert_eq!(request.model.as_str(), "a/b");
         assert!(!request.stream && !request.include_usage && !request.structured);
@@ -209,11 +205,11 @@ mod tests {
             [("-1", "null"), ("0", "null"), ("-1.0", "null"), ("null", "null"), ("64.0", "64"), ("64", "64")]
         {
             for field in ["max_tokens", "max_completion_tokens"] {
-                let request = ChatRequest::parse(with(field, limit).as_bytes()).unwrap();
+                let request = parse(with(field, limit).as_bytes()).unwrap();
                 assert_eq!(request.request.json().as_str(), with(field, sent), "{field}: {limit}");
             }
         }
-        let request = ChatRequest::parse(with("n", "2.0").as_bytes()).unwrap();
+        let request = parse(with("n", "2.0").as_bytes()).unwrap();
         assert_eq!(request.request.json().as_str(), with("n", "2"));
     }
 
@@ -222,7 +218,7 @@ mod tests {
         let body = with("messages", r#"[{"role":"user","content":"a\ud83d b\ud83d\ude00"}]"#);
         let expected = with("messages", r#"[{"role":"user","content":"a\ufffd b\ud83d\ude00"}]"#);
         for body in [body.clone(), format!("\u{feff}{body}"), format!("\u{feff}\n{body}")] {
-            assert_eq!(ChatRequest::parse(body.as_bytes()).unwrap().request.json().as_str(), expected);
+            assert_eq!(parse(body.as_bytes()).unwrap().request.json().as_str(), expected);
         }
     }
 
@@ -249,7 +245,7 @@ mod tests {
             let (param, code) = rejection(body);
             assert_eq!((param, code), (None, "invalid_json"), "{}", &body[..body.len().min(40)]);
         }
-        assert!(ChatRequest::parse(b"{\"model\":\"\xff\"}").is_err());
+        assert!(parse(b"{\"model\":\"\xff\"}").is_err());
     }
 
     #[test]
@@ -263,7 +259,7 @@ mod tests {
             ("functions", "[{}]", true),
         ];
         for (field, value, structured) in cases {
-            let request = ChatRequest::parse(with(field, value).as_bytes()).unwrap();
+            let request = parse(with(field, value).as_bytes()).unwrap();
             assert_eq!(request.structured, structured, "{field}: {value}");
         }
     }
@@ -271,20 +267,48 @@ mod tests {
     #[test]
     fn usage_is_included_only_when_asked_for() {
         for (value, asked) in [("{}", false), ("null", false), (r#"{"include_usage":true}"#, true)] {
-            let request = ChatRequest::parse(with("stream_options", value).as_bytes()).unwrap();
+            let request = parse(with("stream_options", value).as_bytes()).unwrap();
             assert_eq!(request.include_usage, asked, "{value}");
         }
+    }
+
+    #[test]
+    fn a_body_that_needs_no_change_is_copied_nowhere() {
+        let body = Bytes::from(format!(" {}\n", with("messages", &format!(r#"[{{"role":"user","content":"{}"}}]"#, "x".repeat(1 << 20)))));
+        let bought = ChatRequest::read(body.clone()).unwrap().request;
+        let (sent, streaming) = (bought.json().bytes().clone(), bought.without_streaming());
+        assert_eq!(sent.as_ptr(), body[1..].as_ptr(), "what is bought is what came from the app");
+        assert!(streaming.finish().as_str().ends_with(r#","stream":false}"#), "and is written once, where it is sealed");
+    }
+
+    #[test]
+    fn a_field_that_some_readers_take_for_one_that_counts_is_refused() {
+        for name in ["Model", "MAX_TOKENS", "max_to\u{212a}ens", "me\u{17f}sages", "N", "Max_Completion_Tokens"] {
+            assert_eq!(rejection(&with(name, "1")), (Some(name.into()), "ambiguous_parameter"));
+        }
+        for name in ["top_k", "Temperature", "\u{17f}"] {
+            assert!(parse(with(name, "1").as_bytes()).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_medium_that_lies_elsewhere_is_named_by_its_place() {
+        let messages = r#"[{"role":"user","content":"https://a.example"},
+            {"role":"user","content":["https://a.example",{"type":"image_url","image_url":"https://a.example"}]}]"#;
+        let rejection = parse(with("messages", messages).as_bytes()).unwrap_err();
+        assert_eq!(rejection.param.as_deref(), Some("messages[1].content[1]"));
+        assert!(rejection.message.contains("data:"), "{}", rejection.message);
     }
 
     proptest! {
         #[test]
         fn any_bytes_parse_or_are_refused(body: Vec<u8>) {
-            let _: Result<ChatRequest, Rejection> = ChatRequest::parse(&body);
+            let _: Result<ChatRequest, Rejection> = parse(&body);
         }
 
         #[test]
         fn any_value_anywhere_parses_or_is_refused(field in "[a-z_]{1,20}", value in "\\PC{0,40}") {
-            let _: Result<ChatRequest, Rejection> = ChatRequest::parse(with(&field, &value).as_bytes());
+            let _: Result<ChatRequest, Rejection> = parse(with(&field, &value).as_bytes());
         }
     }
 }

@@ -1,16 +1,11 @@
 //! The types of a request's fields: what has the wrong one is refused here, before it is paid for.
 
-use std::collections::HashSet;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use t4t_json::Members;
+use t4t_inference::{MAX_CHOICES, Reading};
+use t4t_json::{JsonKind, Layout, Member};
 
-use super::error::Rejection;
-
-/// The most choices an app may ask for, as OpenAI has it.
-const MAX_CHOICES: i64 = 128;
+use crate::wire::error::Rejection;
 
 /// Numbers beyond it are not whole in a double, which is what most readers make of them.
 const MAX_WHOLE: i64 = 1 << 53;
@@ -62,37 +57,38 @@ impl Kind {
         }
     }
 
-    fn takes(self, json: &str) -> bool {
-        let first = json.as_bytes().first().copied().unwrap_or_default();
+    fn takes(self, value: &Member) -> bool {
+        let is = |kind| value.kind == kind;
+        let lists = |kind| is(JsonKind::Array) && value.items.are_all(kind);
         match self {
-            Self::Boolean => matches!(first, b't' | b'f'),
-            Self::Number => matches!(first, b'-' | b'0'..=b'9'),
-            Self::Text => first == b'"',
-            Self::Object => first == b'{',
-            Self::TextOrObject => matches!(first, b'"' | b'{'),
-            Self::TextOrTexts => first == b'"' || all_begin_with(json, '"'),
-            Self::Objects => all_begin_with(json, '{'),
+            Self::Boolean => is(JsonKind::Bool),
+            Self::Number => is(JsonKind::Number),
+            Self::Text => is(JsonKind::Text),
+            Self::Object => is(JsonKind::Object),
+            Self::TextOrObject => is(JsonKind::Text) || is(JsonKind::Object),
+            Self::TextOrTexts => is(JsonKind::Text) || lists(JsonKind::Text),
+            Self::Objects => lists(JsonKind::Object),
         }
     }
 }
 
-fn all_begin_with(array: &str, first: char) -> bool {
-    let items: Result<Vec<&RawValue>, _> = serde_json::from_str(array);
-    items.is_ok_and(|items| items.iter().all(|item| item.get().starts_with(first)))
+/// A member that is there; `null` is as good as absent.
+fn given<'a>(layout: &'a Layout, name: &str) -> Option<&'a Member> {
+    layout.get(name).filter(|member| member.kind != JsonKind::Null)
+}
+
+/// A field's JSON; `null` is as good as absent.
+pub(crate) fn json<'a>(reading: &'a Reading, name: &str) -> Option<&'a str> {
+    given(reading.layout(), name).map(|member| &reading.text()[member.value.clone()])
 }
 
 /// Checks that a request's fields are there once and of their types.
-pub(crate) fn check(fields: &Members<'_>) -> Result<(), Rejection> {
-    let mut seen = HashSet::new();
-    for (name, _) in fields.iter() {
-        if !seen.insert(name) {
-            return Err(Rejection::not_json(format!("it has the field {name:?} twice")));
-        }
+pub(crate) fn check(layout: &Layout) -> Result<(), Rejection> {
+    if let Some(name) = layout.repeated() {
+        return Err(Rejection::not_json(format!("it has the field {name:?} twice")));
     }
     for (name, kind) in KINDS {
-        if let Some(value) = fields.get(name)
-            && !kind.takes(value.get())
-        {
+        if given(layout, name).is_some_and(|value| !kind.takes(value)) {
             return Err(Rejection::wrong_type(name, kind.expected()));
         }
     }
@@ -101,12 +97,12 @@ pub(crate) fn check(fields: &Members<'_>) -> Result<(), Rejection> {
 
 /// Reads one field; `null` is as good as absent.
 pub(crate) fn field<T: DeserializeOwned>(
-    raw: Option<&RawValue>,
+    json: Option<&str>,
     param: &str,
     expected: &str,
 ) -> Result<Option<T>, Rejection> {
-    let Some(raw) = raw else { return Ok(None) };
-    serde_json::from_str(raw.get()).map(Some).map_err(|_| Rejection::wrong_type(param, expected))
+    let Some(json) = json else { return Ok(None) };
+    serde_json::from_str(json).map(Some).map_err(|_| Rejection::wrong_type(param, expected))
 }
 
 /// A whole number, and how it has to be written where `64.0` was.
@@ -119,14 +115,14 @@ pub(crate) struct Whole {
 }
 
 /// Reads a whole number; `64.0` and `6.4e1` are ones.
-pub(crate) fn whole(fields: &Members<'_>, param: &str) -> Result<Option<Whole>, Rejection> {
-    let Some(raw) = fields.get(param) else { return Ok(None) };
+pub(crate) fn whole(reading: &Reading, param: &str) -> Result<Option<Whole>, Rejection> {
+    let Some(json) = json(reading, param) else { return Ok(None) };
     let wrong = || Rejection::wrong_type(param, "an integer");
-    if let Ok(value) = i64::deserialize(&mut serde_json::Deserializer::from_str(raw.get())) {
+    if let Ok(value) = i64::deserialize(&mut serde_json::Deserializer::from_str(json)) {
         let value = (-MAX_WHOLE..=MAX_WHOLE).contains(&value).then_some(value).ok_or_else(wrong)?;
         return Ok(Some(Whole { value, rewritten: None }));
     }
-    let number: f64 = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let number: f64 = serde_json::from_str(json).map_err(|_| wrong())?;
     let text = format!("{number:.0}");
     let value: i64 = text.parse().map_err(|_| wrong())?;
     let is_whole = number.fract() == 0.0 && (-MAX_WHOLE..=MAX_WHOLE).contains(&value);
@@ -136,7 +132,7 @@ pub(crate) fn whole(fields: &Members<'_>, param: &str) -> Result<Option<Whole>, 
 /// Checks how many choices are asked for.
 pub(crate) fn check_choices(choices: Option<&Whole>) -> Result<(), Rejection> {
     match choices {
-        Some(choices) if !(1..=MAX_CHOICES).contains(&choices.value) => {
+        Some(choices) if !u64::try_from(choices.value).is_ok_and(|choices| (1..=MAX_CHOICES).contains(&choices)) => {
             Err(Rejection::invalid_value("n", format!("expected 1 to {MAX_CHOICES}")))
         }
         _ => Ok(()),
@@ -147,16 +143,21 @@ pub(crate) fn check_choices(choices: Option<&Whole>) -> Result<(), Rejection> {
 mod tests {
     use super::*;
 
+    fn reading(body: &str) -> Reading {
+        Reading::of(body.to_owned().into()).unwrap()
+    }
+
     fn checked(body: &str) -> Result<(), Rejection> {
-        check(&Members::read(body).unwrap())
+        check(reading(body).layout())
     }
 
     #[test]
     fn every_known_field_has_its_type() {
         for (name, kind) in KINDS {
             for value in ["true", "1.5", "\"x\"", "{}", "[\"x\"]", "[{}]", "null", "[1]"] {
-                let refused = checked(&format!("{{{name:?}:{value}}}")).is_err();
-                assert_eq!(refused, value != "null" && !kind.takes(value), "{name}: {value}");
+                let body = format!("{{{name:?}:{value}}}");
+                let is_taken = kind.takes(reading(&body).layout().get(name).unwrap());
+                assert_eq!(checked(&body).is_err(), value != "null" && !is_taken, "{name}: {value}");
             }
         }
         let hot = checked(r#"{"temperature":"hot"}"#).unwrap_err();
@@ -167,7 +168,7 @@ mod tests {
     fn a_number_without_a_fraction_is_whole() {
         let read = |text: &str| {
             let body = format!("{{\"n\":{text}}}");
-            whole(&Members::read(&body).unwrap(), "n")
+            whole(&reading(&body), "n")
                 .map(|read| read.map(|read| (read.value, read.rewritten)))
         };
         assert_eq!(read("64"), Ok(Some((64, None))));

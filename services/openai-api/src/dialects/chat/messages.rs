@@ -1,17 +1,11 @@
 //! The messages of a request: roles, parts, and what of an earlier stream came back with them.
 
-use std::collections::HashSet;
-
 use serde_json::value::RawValue;
-use t4t_json::{Change, Members};
+use t4t_inference::{MessageShape, Reading, Role};
+use t4t_json::{Change, JsonKind, Members, Splice, quoted};
 
-use super::error::Rejection;
-use super::fields::field;
 use super::progress;
-use t4t_json::{Splice, quoted};
-
-/// Who may speak.
-const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
+use crate::wire::error::Rejection;
 
 /// The role whose messages are earlier answers.
 const ASSISTANT: &str = "assistant";
@@ -19,70 +13,60 @@ const ASSISTANT: &str = "assistant";
 /// Fields in which apps send a model's reasoning back.
 const REASONING: [&str; 3] = ["reasoning_content", "reasoning", "thinking"];
 
-/// Checks the messages and takes our progress out of those that are earlier answers; returns the ids of the tool calls
-/// in them.
+/// Checks the messages and takes our progress out of those that are earlier answers.
 ///
 /// # Errors
 /// The first thing that is wrong with them.
-pub(crate) fn check(raw: Option<&RawValue>, splice: &mut Splice<'_>) -> Result<HashSet<String>, Rejection> {
-    let raw = raw.ok_or_else(|| Rejection::missing("messages", "an array of messages"))?;
-    let messages: Vec<&RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| Rejection::wrong_type("messages", "an array of messages"))?;
-    if messages.is_empty() {
+pub(crate) fn check<'a>(reading: &'a Reading, splice: &mut Splice<'a>) -> Result<(), Rejection> {
+    let expected = "an array of messages";
+    let kind = reading.layout().get("messages").map(|messages| messages.kind);
+    match kind {
+        None | Some(JsonKind::Null) => return Err(Rejection::missing("messages", expected)),
+        Some(JsonKind::Array) => {}
+        Some(_) => return Err(Rejection::wrong_type("messages", expected)),
+    }
+    if reading.messages().is_empty() {
         return Err(Rejection::invalid_value("messages", "it is empty, expected at least one message"));
     }
-    let mut calls = HashSet::new();
-    for (index, raw) in messages.into_iter().enumerate() {
-        let at = format!("messages[{index}]");
-        let message = Members::read(raw.get()).map_err(|_| Rejection::wrong_type(&at, "an object"))?;
-        let role = check_role(&message, &at)?;
-        check_content(&message, &at)?;
-        calls.extend(call_ids(&message, &at)?);
+    for (index, message) in reading.messages().iter().enumerate() {
+        let role = check_shape(message, index)?;
+        let text = &reading.text()[message.span.clone()];
+        // Most answers hold no progress; only those that do are read once more.
         if role == ASSISTANT
-            && let Some(mended) = without_progress(&message)
+            && text.contains(progress::TITLE)
+            && let Some(without) = Members::read(text).ok().and_then(|message| without_progress(&message))
         {
-            splice.replace(raw.get(), mended);
-        }
-    }
-    Ok(calls)
-}
-
-fn check_role(message: &Members<'_>, at: &str) -> Result<String, Rejection> {
-    let param = format!("{at}.role");
-    let role: Option<String> = field(message.get("role"), &param, "a string")?;
-    let role = role.ok_or_else(|| Rejection::missing(&param, "a string"))?;
-    if ROLES.contains(&role.as_str()) {
-        return Ok(role);
-    }
-    Err(Rejection::invalid_value(&param, format!("expected one of {}", ROLES.join(", "))))
-}
-
-fn check_content(message: &Members<'_>, at: &str) -> Result<(), Rejection> {
-    let Some(content) = message.get("content").map(RawValue::get) else { return Ok(()) };
-    let at = format!("{at}.content");
-    if content.starts_with('"') {
-        return Ok(());
-    }
-    let wrong = |_| Rejection::wrong_type(&at, "a string or an array of parts");
-    let parts: Vec<&RawValue> = serde_json::from_str(content).map_err(wrong)?;
-    for (index, part) in parts.into_iter().enumerate() {
-        // Some apps send bare texts as parts, and backends take them.
-        if part.get().starts_with('"') {
-            continue;
-        }
-        if !part.get().starts_with('{') {
-            return Err(Rejection::wrong_type(&format!("{at}[{index}]"), "an object"));
+            splice.replace(text, without);
         }
     }
     Ok(())
 }
 
-fn call_ids(message: &Members<'_>, at: &str) -> Result<Vec<String>, Rejection> {
-    let Some(calls) = message.get("tool_calls") else { return Ok(Vec::new()) };
-    let wrong = || Rejection::wrong_type(&format!("{at}.tool_calls"), "an array of objects");
-    let calls: Vec<Members<'_>> = serde_json::from_str(calls.get()).map_err(|_| wrong())?;
-    let ids = calls.iter().filter_map(|call| serde_json::from_str(call.get("id")?.get()).ok());
-    Ok(ids.collect())
+/// Checks one message; returns who speaks.
+fn check_shape(message: &MessageShape, index: usize) -> Result<&'static str, Rejection> {
+    let at = |field: &str| format!("messages[{index}]{field}");
+    if message.kind != JsonKind::Object {
+        return Err(Rejection::wrong_type(&at(""), "an object"));
+    }
+    let role = match message.role {
+        Some(Role::Known(role)) => role,
+        Some(Role::Unknown) => {
+            let expected = format!("expected one of {}", Role::NAMES.join(", "));
+            return Err(Rejection::invalid_value(&at(".role"), expected));
+        }
+        Some(Role::NoText) => return Err(Rejection::wrong_type(&at(".role"), "a string")),
+        None => return Err(Rejection::missing(&at(".role"), "a string")),
+    };
+    if !matches!(message.content, None | Some(JsonKind::Text | JsonKind::Array)) {
+        return Err(Rejection::wrong_type(&at(".content"), "a string or an array of parts"));
+    }
+    if let Some(part) = message.odd_part {
+        return Err(Rejection::wrong_type(&at(&format!(".content[{part}]")), "an object"));
+    }
+    if message.has_odd_calls {
+        return Err(Rejection::wrong_type(&at(".tool_calls"), "an array of objects"));
+    }
+    Ok(role)
 }
 
 /// The message without the progress that we showed before it; `None` if there is none in it. All else is as it was.
@@ -163,12 +147,17 @@ mod tests {
 
     const OURS: &str = r"t4t network:\n- provider 0x70 chosen: 1 / 2\n- the provider has begun\n";
 
+    fn reading(messages: &str) -> Reading {
+        Reading::of(format!(r#"{{"messages":{messages}}}"#).into()).unwrap()
+    }
+
     /// The messages as they leave.
     fn sent(messages: &str) -> String {
-        let raw: &RawValue = serde_json::from_str(messages).unwrap();
-        let mut splice = Splice::of(messages);
-        check(Some(raw), &mut splice).unwrap();
-        splice.apply().into_owned()
+        let reading = reading(messages);
+        let mut splice = Splice::of(reading.text());
+        check(&reading, &mut splice).unwrap();
+        let sent = splice.apply();
+        sent.strip_prefix(r#"{"messages":"#).and_then(|sent| sent.strip_suffix('}')).unwrap().to_owned()
     }
 
     #[test]
@@ -213,8 +202,8 @@ mod tests {
     fn a_role_that_nobody_knows_is_refused() {
         for role in ["User", "ipython", "model", ""] {
             let messages = format!(r#"[{{"role":"user"}},{{"role":{role:?}}}]"#);
-            let raw: &RawValue = serde_json::from_str(&messages).unwrap();
-            let rejection = check(Some(raw), &mut Splice::of(&messages)).unwrap_err();
+            let reading = reading(&messages);
+            let rejection = check(&reading, &mut Splice::of(reading.text())).unwrap_err();
             let told = (rejection.param.as_deref(), rejection.code);
             assert_eq!(told, (Some("messages[1].role"), "invalid_value"), "{role}");
         }
@@ -224,8 +213,8 @@ mod tests {
     fn the_ids_of_earlier_calls_are_known() {
         let messages =
             r#"[{"role":"assistant","tool_calls":[{"id":"a"},{"id":null},{"id":"b"}]},{"role":"tool"}]"#;
-        let raw: &RawValue = serde_json::from_str(messages).unwrap();
-        let mut ids: Vec<_> = check(Some(raw), &mut Splice::of(messages)).unwrap().into_iter().collect();
+        let reading = reading(messages);
+        let mut ids: Vec<_> = reading.call_ids().iter().collect();
         ids.sort();
         assert_eq!(ids, ["a", "b"]);
     }

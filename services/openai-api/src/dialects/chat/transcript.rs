@@ -5,10 +5,10 @@ use t4t_api::job_dispatcher::BuyingProgress;
 use t4t_types::TokenPrices;
 
 use crate::config::ProgressMode;
-use crate::error::GatewayError;
-use crate::wire::answer::{Answer, Choice};
-use crate::wire::chunk::{self, ChunkHead, Delta};
-use crate::wire::progress::{END, MODEL, THINK, TITLE};
+
+use super::answer::{Answer, Choice};
+use super::chunk::{ChunkHead, Delta};
+use super::progress::{END, MODEL, THINK, TITLE};
 
 /// The longest reason of another party that is shown, in characters.
 const MAX_REASON: usize = 200;
@@ -75,9 +75,15 @@ impl Transcript {
         }
     }
 
-    /// How a stream that broke off ends.
-    pub(crate) fn error(error: &GatewayError) -> Bytes {
-        error.with_body(chunk::error)
+    /// What all its chunks share.
+    pub(crate) fn head(&self) -> &ChunkHead {
+        &self.head
+    }
+
+    /// What leads from the progress shown to an answer that comes in chunks.
+    pub(crate) fn lead_to_chunks(&mut self) -> Option<Vec<u8>> {
+        let thinks = std::mem::take(&mut self.told) && self.mode == ProgressMode::Think;
+        thinks.then(|| self.head.delta(0, Delta::content(&format!("{END}\n\n"))))
     }
 }
 
@@ -90,7 +96,7 @@ fn close_thoughts(content: &mut String) -> String {
     lead
 }
 
-/// One line about a step; `None` for the answer itself. Each begins as `wire::progress` knows our
+/// One line about a step; `None` for the answer itself. Each begins as `progress` knows our
 /// lines by.
 fn describe(step: &BuyingProgress) -> Option<String> {
     Some(match step {
@@ -153,13 +159,13 @@ mod tests {
         let shown = |lines: &[String]| format!("{TITLE}\n{}", lines.concat());
         for line in &lines {
             assert_eq!(
-                crate::wire::progress::without(&shown(std::slice::from_ref(line))),
+                crate::dialects::chat::progress::without(&shown(std::slice::from_ref(line))),
                 Some(""),
                 "{line}"
             );
         }
         let all = format!("{}\n{MODEL}\nhm", shown(&lines));
-        assert_eq!(crate::wire::progress::without(&all), Some("hm"));
+        assert_eq!(crate::dialects::chat::progress::without(&all), Some("hm"));
     }
 
     #[test]

@@ -2,20 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use t4t_types::{ModelId, UnixSeconds};
 
-use crate::wire::answer::{Answer, Choice, ToolCall};
-use crate::wire::error::ErrorBody;
-use crate::wire::pieces::pieces;
-
-/// What keeps a silent connection open.
-pub(crate) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keepalive\n\n");
-
-/// The end of a stream that went well.
-const DONE: &[u8] = b"data: [DONE]\n\n";
+use super::answer::{Answer, Choice, ToolCall};
+use crate::dialects::events::{DONE, event};
+use crate::dialects::pieces::pieces;
 
 /// What all chunks of one stream share.
 #[derive(Clone, Debug)]
@@ -107,14 +100,6 @@ impl<'a> Delta<'a> {
     }
 }
 
-/// One event.
-fn event(data: &impl Serialize) -> Vec<u8> {
-    let mut bytes = b"data: ".to_vec();
-    serde_json::to_writer(&mut bytes, data).expect("chunks have text keys and vectors take every write");
-    bytes.extend_from_slice(b"\n\n");
-    bytes
-}
-
 impl ChunkHead {
     /// One chunk with one delta of one choice.
     pub(crate) fn delta(&self, index: u64, delta: Delta<'_>) -> Vec<u8> {
@@ -185,17 +170,25 @@ impl ChunkHead {
     }
 
     fn finish(&self, choice: &Choice) -> Vec<u8> {
-        let finish_reason = Some(choice.finish_reason.as_str());
-        let delta = Delta::default();
-        self.chunk(&[ChunkChoice { index: choice.index, delta, logprobs: None, finish_reason }], None)
+        self.finished(choice.index, &choice.finish_reason)
+    }
+
+    /// The end of a choice.
+    pub(crate) fn finished(&self, index: u64, reason: &str) -> Vec<u8> {
+        let (finish_reason, delta) = (Some(reason), Delta::default());
+        self.chunk(&[ChunkChoice { index, delta, logprobs: None, finish_reason }], None)
     }
 
     /// What follows the last choice.
     pub(crate) fn end(&self, answer: &Answer) -> Vec<u8> {
-        let usage = answer.usage.as_deref().filter(|_| self.include_usage);
-        let mut bytes = usage.map(|usage| self.chunk(&[], Some(usage))).unwrap_or_default();
+        let mut bytes = answer.usage.as_deref().map(|usage| self.usage(usage)).unwrap_or_default();
         bytes.extend_from_slice(DONE);
         bytes
+    }
+
+    /// The usage, if it was asked for.
+    pub(crate) fn usage(&self, usage: &RawValue) -> Vec<u8> {
+        if self.include_usage { self.chunk(&[], Some(usage)) } else { Vec::new() }
     }
 
     fn chunk(&self, choices: &[ChunkChoice<'_>], usage: Option<&RawValue>) -> Vec<u8> {
@@ -208,9 +201,4 @@ impl ChunkHead {
             usage: self.include_usage.then_some(usage),
         })
     }
-}
-
-/// What a stream that broke off ends with.
-pub(crate) fn error(body: &ErrorBody<'_>) -> Bytes {
-    event(body).into()
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use t4t_json::{Change, Members};
 use t4t_types::{RequestId, keccak256};
 
-use super::answer::UnusableAnswer;
+use crate::unusable::UnusableAnswer;
 use super::usage;
 use t4t_json::{Splice, quoted};
 
@@ -42,27 +42,27 @@ struct Whole<'a> {
 ///
 /// # Errors
 /// It is no chat completion, or has nothing but calls that nobody asked for.
-pub(crate) fn mended<'a>(answer: &'a str, asked: Asked) -> Result<Cow<'a, str>, UnusableAnswer> {
+pub(crate) fn repaired<'a>(answer: &'a str, asked: Asked) -> Result<Cow<'a, str>, UnusableAnswer> {
     let whole: Whole<'_> = serde_json::from_str(answer)?;
     let mut splice = Splice::of(answer);
     if let Some(raw) = whole.usage
-        && let Some(stated) = usage::mended(raw.get())
+        && let Some(stated) = usage::corrected(raw.get())
     {
         splice.replace(raw.get(), stated);
     }
-    let mut mending = Mending { asked, taken: HashSet::new(), dropped: false, says_something: false };
+    let mut repair = Repair { asked, taken: HashSet::new(), dropped: false, says_something: false };
     for (place, raw) in whole.choices.iter().enumerate() {
-        if let Some(choice) = mending.choice(place, raw)? {
+        if let Some(choice) = repair.choice(place, raw)? {
             splice.replace(raw.get(), choice);
         }
     }
-    if mending.dropped && !mending.says_something {
+    if repair.dropped && !repair.says_something {
         return Err(UnusableAnswer::UnaskedCalls);
     }
     Ok(splice.apply())
 }
 
-struct Mending {
+struct Repair {
     asked: Asked,
     /// The ids in this answer.
     taken: HashSet<String>,
@@ -72,7 +72,7 @@ struct Mending {
     says_something: bool,
 }
 
-impl Mending {
+impl Repair {
     /// A choice as it has to be; `None` if it is that already.
     fn choice(&mut self, place: usize, raw: &RawValue) -> Result<Option<String>, UnusableAnswer> {
         let choice: Members<'_> = serde_json::from_str(raw.get())?;
@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn mend(answer: &str, asked: Asked) -> Value {
-        serde_json::from_str(&mended(answer, asked).unwrap()).unwrap()
+        serde_json::from_str(&repaired(answer, asked).unwrap()).unwrap()
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
             choice(call, r#""length""#),
             r#"{"choices":[{"message":{"tool_calls":[]},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"#.into(),
         ] {
-            assert_eq!(mended(&answer, asked(true, &[])).unwrap(), answer);
+            assert_eq!(repaired(&answer, asked(true, &[])).unwrap(), answer);
         }
     }
 
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(message, &json!({"content": "the answer", "reasoning_content": "hmm"}));
         let picture =
             choice(r#"{"content":[{"type":"image_url","image_url":{"url":"data:,"}}]}"#, r#""stop""#);
-        assert_eq!(mended(&picture, asked(false, &[])).unwrap(), picture);
+        assert_eq!(repaired(&picture, asked(false, &[])).unwrap(), picture);
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
         ] {
             let answer = choice(&only, r#""tool_calls""#);
             assert!(
-                matches!(mended(&answer, asked(false, &[])), Err(UnusableAnswer::UnaskedCalls)),
+                matches!(repaired(&answer, asked(false, &[])), Err(UnusableAnswer::UnaskedCalls)),
                 "{only}"
             );
         }
