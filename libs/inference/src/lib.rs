@@ -9,6 +9,7 @@ mod kind;
 mod limits;
 mod media;
 mod names;
+mod numbers;
 mod piece;
 mod reading;
 mod refusal;

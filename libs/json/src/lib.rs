@@ -5,6 +5,7 @@
 
 pub mod canonical;
 mod extent;
+mod kind;
 mod members;
 mod object;
 mod scan;
@@ -13,9 +14,10 @@ mod splice;
 mod text;
 
 pub use extent::{Extent, MAX_JSON_DEPTH};
+pub use kind::{JsonKind, JsonKinds};
 pub use members::{Change, Members};
 pub use object::{Edit, Layout, Member};
-pub use scan::{JsonKind, JsonKinds, Scan, ScanError};
+pub use scan::{Scan, ScanError};
 pub use sound::Sound;
 pub use splice::{Splice, quoted};
 pub use text::JsonText;

@@ -123,7 +123,8 @@ impl Catalogue {
     async fn was_heard_of(&self, model: &ModelId) -> bool {
         let mut heard_of = self.heard_of.lock().await;
         let now_ms = self.clock.unix_millis();
-        let is_young = |at_ms: u64| u128::from(now_ms.saturating_sub(at_ms)) < self.config.models_ttl.as_millis();
+        let is_young =
+            |at_ms: u64| u128::from(now_ms.saturating_sub(at_ms)) < self.config.models_ttl.as_millis();
         if let Some((_, models)) = heard_of.as_ref().filter(|(at_ms, _)| is_young(*at_ms)) {
             return models.contains(model);
         }
@@ -146,11 +147,8 @@ impl Catalogue {
     }
 
     async fn fetch(&self) -> Result<Vec<ModelListing>, WatcherError> {
-        let listed = timeout(
-            &*self.clock,
-            WATCHER_LIMIT,
-            Serve::<ListModels>::ask(&*self.watcher, ListModels {}),
-        );
+        let listed =
+            timeout(&*self.clock, WATCHER_LIMIT, Serve::<ListModels>::ask(&*self.watcher, ListModels {}));
         let too_slow = |_| TransportError::TimedOut {
             service: "registry-watcher".into(),
             after_ms: u64::try_from(WATCHER_LIMIT.as_millis()).unwrap_or(u64::MAX),
@@ -160,7 +158,12 @@ impl Catalogue {
 }
 
 impl Listed {
-    fn of(config: &OpenAiConfig, all: Vec<ModelListing>, before: Arc<HashMap<ModelId, u64>>, now_ms: u64) -> Self {
+    fn of(
+        config: &OpenAiConfig,
+        all: Vec<ModelListing>,
+        before: Arc<HashMap<ModelId, u64>>,
+        now_ms: u64,
+    ) -> Self {
         let mut seen_ms = Arc::unwrap_or_clone(before);
         seen_ms.retain(|_, seen_ms| is_recent(*seen_ms, now_ms));
         for listing in &all {

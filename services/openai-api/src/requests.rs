@@ -173,7 +173,13 @@ fn streamed(edge: &Edge, id: RequestId, stream: Stream, takes_chunks: bool) -> H
 }
 
 /// A whole answer.
-fn whole(id: RequestId, answer: JsonText, bought: &Bought, kept: Kept, waiting: Option<Waiting>) -> HttpResponse {
+fn whole(
+    id: RequestId,
+    answer: JsonText,
+    bought: &Bought,
+    kept: Kept,
+    waiting: Option<Waiting>,
+) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "application/json"))

@@ -31,10 +31,8 @@ pub(crate) fn routes(routes: &mut web::ServiceConfig) {
                 .default_service(web::to(only_get)),
         );
     }
-    routes
-        .service(web::resource("/health").route(read().to(live)).default_service(web::to(only_get)));
-    routes
-        .service(web::resource("/ready").route(read().to(ready)).default_service(web::to(only_get)));
+    routes.service(web::resource("/health").route(read().to(live)).default_service(web::to(only_get)));
+    routes.service(web::resource("/ready").route(read().to(ready)).default_service(web::to(only_get)));
 }
 
 /// A route for GET and HEAD.

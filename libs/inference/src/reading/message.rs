@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use t4t_json::{JsonKind, Scan, ScanError};
 
+use super::found::{Found, MessageShape, Role};
 use super::names::Names;
 use super::part::{First, part};
 use super::path::At;
-use super::value::{Care, bytes_of_read, weigh};
-use super::{Found, MessageShape, Role};
+use super::value::{Care, ReadText, weigh};
 use crate::fault::RequestFault;
 use crate::media::{OF_MESSAGES, foreign};
 use crate::names::{IN_MESSAGES, check_spelling};
@@ -47,7 +47,7 @@ fn object(scan: &mut Scan<'_>, at: At<'_>, found: &mut Found) -> Result<MessageS
         (Names::default(), Faults::default(), First::default(), 0);
     scan.object(|scan, name, _| {
         let inside = At::Of(&at, &name);
-        if names.repeats(&name) {
+        if names.repeats(name.clone()) {
             faults.twice.get_or_insert_with(|| RequestFault::twice(inside));
         }
         if faults.spelling.is_none() {
@@ -64,7 +64,7 @@ fn object(scan: &mut Scan<'_>, at: At<'_>, found: &mut Found) -> Result<MessageS
             ("role", JsonKind::Text) => {
                 let role = scan.text()?;
                 shape.role = Some(Role::of(&role));
-                bytes_of_read(&role)
+                role.written_bytes()
             }
             ("role", kind) => {
                 shape.role = (kind != JsonKind::Null).then_some(Role::NoText);
@@ -82,7 +82,7 @@ fn object(scan: &mut Scan<'_>, at: At<'_>, found: &mut Found) -> Result<MessageS
                 value.bytes
             }
         };
-        beside += bytes_of_read(&name) + bytes + 2;
+        beside += name.written_bytes() + bytes + 2;
         Ok(())
     })?;
     found.tally.elsewhere += u64::saturating_sub(beside, CHARS_PER_MESSAGE);
@@ -181,7 +181,7 @@ fn tool_calls(scan: &mut Scan<'_>, shape: &mut MessageShape, found: &mut Found) 
         bytes += 3;
         let mut id = None;
         scan.object(|scan, name, _| {
-            bytes += bytes_of_read(&name) + 2;
+            bytes += name.written_bytes() + 2;
             if name != "id" {
                 bytes += weigh(scan, Care::Length, None)?.bytes;
                 return Ok(());
@@ -189,7 +189,7 @@ fn tool_calls(scan: &mut Scan<'_>, shape: &mut MessageShape, found: &mut Found) 
             id = None;
             if scan.kind()? == JsonKind::Text {
                 let text = scan.text()?;
-                bytes += bytes_of_read(&text);
+                bytes += text.written_bytes();
                 id = Some(text.into_owned());
             } else {
                 bytes += weigh(scan, Care::Length, None)?.bytes;

@@ -5,6 +5,8 @@
 //! before it is paid and by the runner before it is served. Media are taken inline and in known shapes only, unless an
 //! operator lets a backend fetch them.
 
+mod fields;
+mod found;
 mod message;
 mod names;
 mod part;
@@ -12,77 +14,19 @@ mod path;
 mod tools;
 mod value;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use t4t_json::{Edit, Extent, JsonKind, JsonKinds, JsonText, Layout, Scan, ScanError};
+use t4t_json::{Edit, Extent, JsonKind, JsonText, Layout, Scan};
 
 use crate::fault::RequestFault;
-use crate::limits::{MAX_REQUEST_VALUES, Numbers};
-use crate::names::{IN_STREAM_OPTIONS, OF_REQUESTS, check_spelling};
-use crate::size::{PromptSize, Tally};
-use tools::Read;
-use value::{Care, bytes_of_field, weigh};
-
-/// Who speaks in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// One of [`Role::NAMES`].
-    Known(&'static str),
-    /// A name that nobody knows.
-    Unknown,
-    /// Not even a text.
-    NoText,
-}
-
-impl Role {
-    /// Who may speak.
-    pub const NAMES: [&'static str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];
-
-    fn of(name: &str) -> Self {
-        Self::NAMES.into_iter().find(|known| *known == name).map_or(Self::Unknown, Self::Known)
-    }
-}
-
-/// The shape of a message: the kinds of what stands in it.
-#[derive(Clone, Debug)]
-pub struct MessageShape {
-    /// Where it lies in the request's text.
-    pub span: Range<usize>,
-    /// What it is.
-    pub kind: JsonKind,
-    /// Who speaks, if it says so.
-    pub role: Option<Role>,
-    /// What its content is, if it has one.
-    pub content: Option<JsonKind>,
-    /// The first part of the content that is neither a text nor an object.
-    pub odd_part: Option<usize>,
-    /// Whether its tool calls are something else than objects in an array.
-    pub has_odd_calls: bool,
-}
-
-impl MessageShape {
-    fn of(kind: JsonKind) -> Self {
-        Self { span: 0..0, kind, role: None, content: None, odd_part: None, has_odd_calls: false }
-    }
-}
-
-/// What the pass finds on its way.
-#[derive(Debug, Default)]
-struct Found {
-    tally: Tally,
-    messages: Vec<MessageShape>,
-    /// The ids of tool calls in earlier answers.
-    call_ids: HashSet<String>,
-    stream_options_fault: Option<RequestFault>,
-    stop_fault: Option<RequestFault>,
-    messages_fault: Option<RequestFault>,
-    foreign_message: Option<RequestFault>,
-    foreign_tool: Option<RequestFault>,
-}
+use crate::limits::MAX_REQUEST_VALUES;
+use crate::names::{OF_REQUESTS, check_spelling};
+use crate::numbers::Numbers;
+use crate::size::PromptSize;
+use found::Found;
+pub use found::{MessageShape, Role};
 
 /// A request that was read, before it is judged.
 #[derive(Debug)]
@@ -190,68 +134,9 @@ impl Reading {
     }
 }
 
-impl Found {
-    /// Reads the value of one of the request's fields.
-    fn field<'a>(&mut self, scan: &mut Scan<'a>, name: &Cow<'a, str>) -> Result<JsonKinds, ScanError> {
-        let kind = scan.kind()?;
-        let read = match (&**name, kind) {
-            ("messages", JsonKind::Array) => {
-                let mut items = JsonKinds::default();
-                scan.array(|scan, index| {
-                    items.add(scan.kind()?);
-                    message::message(scan, index, self)
-                })?;
-                return Ok(items);
-            }
-            ("tools", _) => {
-                let read = tools::tools(scan)?;
-                self.foreign_tool = read.fault;
-                Read { fault: None, ..read }
-            }
-            ("stop", _) => {
-                let read = tools::stop(scan)?;
-                self.stop_fault = read.fault;
-                Read { fault: None, ..read }
-            }
-            ("stream_options", JsonKind::Object) => self.stream_options(scan)?,
-            (_, JsonKind::Array) => items(scan)?,
-            _ => Read { bytes: weigh(scan, Care::Length, None)?.bytes, ..Read::default() },
-        };
-        self.tally.elsewhere += bytes_of_field(name, read.bytes);
-        Ok(read.items)
-    }
-
-    fn stream_options(&mut self, scan: &mut Scan<'_>) -> Result<Read, ScanError> {
-        let (mut bytes, mut names, mut spelling, mut twice) = (2, names::Names::default(), None, None);
-        scan.object(|scan, name, _| {
-            if names.repeats(&name) {
-                twice.get_or_insert_with(|| RequestFault::twice(format_args!("stream_options.{name}")));
-            }
-            if spelling.is_none() {
-                spelling = check_spelling(&name, "stream_options.", &IN_STREAM_OPTIONS).err();
-            }
-            bytes += bytes_of_field(&name, weigh(scan, Care::Length, None)?.bytes);
-            Ok(())
-        })?;
-        self.stream_options_fault = twice.or(spelling);
-        Ok(Read { bytes, ..Read::default() })
-    }
-}
-
-/// Reads an array whose items' kinds may be asked for.
-fn items(scan: &mut Scan<'_>) -> Result<Read, ScanError> {
-    let mut read = Read { bytes: 2, ..Read::default() };
-    scan.array(|scan, _| {
-        read.items.add(scan.kind()?);
-        read.bytes += weigh(scan, Care::Length, None)?.bytes + 1;
-        Ok(())
-    })?;
-    Ok(read)
-}
-
 #[cfg(test)]
 pub(crate) fn bytes_in(json: &str) -> u64 {
-    Scan::whole(json, |scan| weigh(scan, Care::Length, None)).unwrap().0.bytes
+    Scan::whole(json, |scan| value::weigh(scan, value::Care::Length, None)).unwrap().0.bytes
 }
 
 #[cfg(test)]

@@ -15,12 +15,12 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     /// Takes a name in; tells whether it was there before.
-    pub(super) fn repeats(&mut self, name: &Cow<'a, str>) -> bool {
+    pub(super) fn repeats(&mut self, name: Cow<'a, str>) -> bool {
         if self.few.len() < MANY {
-            let repeats = self.few.contains(name);
-            self.few.push(name.clone());
+            let repeats = self.few.contains(&name);
+            self.few.push(name);
             return repeats;
         }
-        self.few.contains(name) || !self.many.insert(name.clone())
+        self.few.contains(&name) || !self.many.insert(name)
     }
 }

@@ -4,7 +4,7 @@ use t4t_json::{JsonKind, Scan, ScanError};
 
 use super::names::Names;
 use super::path::At;
-use super::value::{Care, Weighed, bytes_of_read, weigh};
+use super::value::{Care, ReadText, Weighed, weigh};
 use crate::fault::RequestFault;
 use crate::media::{COUNTED_MEDIA, MEDIA, TEXTS, foreign};
 use crate::size::Length;
@@ -53,7 +53,7 @@ pub(super) fn part(scan: &mut Scan<'_>, at: At<'_>) -> Result<Part, ScanError> {
             let text = scan.text()?;
             let length = Length::of(&text);
             // The comma and the quotes: a hundred thousand empty texts are no empty prompt.
-            let bytes = bytes_of_read(&text);
+            let bytes = text.written_bytes();
             let text = Some(length);
             Ok(Part { kind: JsonKind::Text, text, beside: 3, bytes, opaque: 0, foreign: None, twice: None })
         }
@@ -71,14 +71,14 @@ fn object(scan: &mut Scan<'_>, at: At<'_>) -> Result<Part, ScanError> {
     let (mut names, mut twice, mut first) = (Names::default(), None, First::default());
     scan.object(|scan, name, _| {
         let inside = At::Of(&at, &name);
-        if names.repeats(&name) {
+        if names.repeats(name.clone()) {
             twice.get_or_insert_with(|| RequestFault::twice(inside));
         }
-        let around = bytes_of_read(&name) + 2;
+        let around = name.written_bytes() + 2;
         if name == "text" && scan.kind()? == JsonKind::Text {
             let text = scan.text()?;
             part.text = Some(Length::of(&text));
-            part.bytes += around + bytes_of_read(&text);
+            part.bytes += around + text.written_bytes();
             return Ok(());
         }
         let (bytes, nested_twice) = if name == "content" {

@@ -3,7 +3,7 @@
 use t4t_json::{JsonKind, JsonKinds, Scan, ScanError};
 
 use super::part::First;
-use super::value::{Care, bytes_of_read, weigh};
+use super::value::{Care, ReadText, weigh};
 use crate::fault::RequestFault;
 use crate::limits::{MAX_STOP_BYTES, MAX_STOPS};
 use crate::media::{OF_TOOLS, no_function};
@@ -50,12 +50,12 @@ fn tool(scan: &mut Scan<'_>, index: usize) -> Result<(u64, Option<RequestFault>)
     scan.object(|scan, name, _| {
         if name == "type" && scan.kind()? == JsonKind::Text {
             let text = scan.text()?;
-            bytes += bytes_of_read(&name) + bytes_of_read(&text) + 2;
+            bytes += name.written_bytes() + text.written_bytes() + 2;
             kind = text.into_owned();
             return Ok(());
         }
         let value = weigh(scan, Care::Length, None)?;
-        bytes += bytes_of_read(&name) + value.bytes + 2;
+        bytes += name.written_bytes() + value.bytes + 2;
         match &*name {
             "type" if value.kind == JsonKind::Null => kind = "function".to_owned(),
             "type" => kind.clear(),
@@ -117,7 +117,7 @@ fn stop_text(scan: &mut Scan<'_>, kind: JsonKind, fits: &mut bool) -> Result<u64
     if kind == JsonKind::Text {
         let text = scan.text()?;
         *fits &= text.len() <= MAX_STOP_BYTES;
-        return Ok(bytes_of_read(&text));
+        return Ok(text.written_bytes());
     }
     *fits = false;
     Ok(weigh(scan, Care::Length, None)?.bytes)

@@ -62,11 +62,18 @@ pub(super) fn bytes_of_field(name: &str, value: u64) -> u64 {
     bytes_of_text(name) + value + 2
 }
 
-/// The length of a text in JSON as it was read: what came without an escape has none.
-pub(super) fn bytes_of_read(text: &Cow<'_, str>) -> u64 {
-    match text {
-        Cow::Borrowed(text) => 2 + text.len() as u64,
-        Cow::Owned(text) => bytes_of_text(text),
+/// A text as the scan reads it.
+pub(super) trait ReadText {
+    /// Its length in JSON: what came without an escape has none.
+    fn written_bytes(&self) -> u64;
+}
+
+impl ReadText for Cow<'_, str> {
+    fn written_bytes(&self) -> u64 {
+        match self {
+            Self::Borrowed(text) => 2 + text.len() as u64,
+            Self::Owned(text) => bytes_of_text(text),
+        }
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) fn weigh(scan: &mut Scan<'_>, care: Care, at: Option<At<'_>>) -> Resu
     match scan.kind()? {
         JsonKind::Object => object(scan, care, at),
         JsonKind::Array => array(scan, care),
-        JsonKind::Text => scan.text().map(|text| weigh_text(&text, care)),
+        JsonKind::Text => scan.text().map(|text| weigh_text(text, care)),
         JsonKind::Number => scan.number().map(|number| Weighed::new(JsonKind::Number, length_of(number))),
         kind @ (JsonKind::Null | JsonKind::Bool) => {
             scan.word()?;
@@ -84,13 +91,13 @@ pub(super) fn weigh(scan: &mut Scan<'_>, care: Care, at: Option<At<'_>>) -> Resu
     }
 }
 
-fn weigh_text(text: &Cow<'_, str>, care: Care) -> Weighed {
+fn weigh_text(text: Cow<'_, str>, care: Care) -> Weighed {
     Weighed {
-        holds_address: care != Care::Length && is_address(text),
-        is_bytes: care == Care::Medium && holds_bytes(text),
-        is_inline: care == Care::Medium && is_data(text),
+        holds_address: care != Care::Length && is_address(&text),
+        is_bytes: care == Care::Medium && holds_bytes(&text),
+        is_inline: care == Care::Medium && is_data(&text),
         has_content: !text.is_empty(),
-        ..Weighed::new(JsonKind::Text, bytes_of_read(text))
+        ..Weighed::new(JsonKind::Text, text.written_bytes())
     }
 }
 
@@ -121,13 +128,13 @@ fn object(scan: &mut Scan<'_>, care: Care, at: Option<At<'_>>) -> Result<Weighed
     scan.object(|scan, name, _| {
         let inside = at.as_ref().map(|at| At::Of(at, &name));
         if let Some(inside) = inside
-            && names.repeats(&name)
+            && names.repeats(name.clone())
         {
             twice.get_or_insert_with(|| RequestFault::twice(inside));
         }
         let value = weigh(scan, care, inside)?;
         whole.has_content = true;
-        let bytes = bytes_of_read(&name) + value.bytes + 2;
+        let bytes = name.written_bytes() + value.bytes + 2;
         whole.bytes += bytes;
         if value.kind != JsonKind::Text || !MEDIUM_DATA.contains(&&*name) {
             whole.beside_data += bytes;

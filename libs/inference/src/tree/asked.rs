@@ -8,8 +8,9 @@ use super::limits::{choices_of, max_tokens_of};
 use super::media;
 use super::members::{is_plain, read, refuse_twice, unreadable};
 use crate::fault::RequestFault;
-use crate::limits::{MAX_CHOICES, MAX_STOP_BYTES, MAX_STOPS, limit_fault};
+use crate::limits::{MAX_CHOICES, MAX_STOP_BYTES, MAX_STOPS};
 use crate::names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_spelling};
+use crate::numbers::limit_fault;
 
 /// Refuses a field that is given twice, and one that is another spelling of a field that is read.
 fn check_names(fields: &Members<'_>, at: &str, read: &[&str]) -> Result<(), RequestFault> {

@@ -39,7 +39,9 @@ async fn a_chunk_is_written_when_it_comes_and_under_the_streams_own_name() {
     let mut response = gateway.post(&streamed(json!({}))).send().await.unwrap();
     let mut text = until(&mut response, "Hel").await;
     gateway.buyer.say(0, chunk(&part(&json!({"content": "lo"}), Some("length"))));
-    gateway.buyer.say(0, chunk(&json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})));
+    gateway
+        .buyer
+        .say(0, chunk(&json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})));
     gateway.buyer.say(0, ended());
     text.push_str(&response.text().await.unwrap());
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
@@ -82,5 +84,9 @@ async fn a_chunk_that_is_none_ends_the_stream_with_an_error() {
     let text = gateway.transcript(&streamed(json!({}))).await;
     assert!(text.contains("unusable_answer") && !text.contains("[DONE]"), "{text}");
     let (status, body) = read(gateway.post(&chat()).send().await.unwrap()).await;
-    assert_eq!((status, &body["error"]["code"]), (502, &json!("no_answer")), "a plain request wants one object");
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (502, &json!("no_answer")),
+        "a plain request wants one object"
+    );
 }

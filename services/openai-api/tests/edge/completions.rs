@@ -22,9 +22,10 @@ fn sent(gateway: &Gateway) -> Value {
 async fn a_prompt_is_bought_as_a_chat_and_answered_as_a_text() {
     let gateway = Gateway::start();
     gateway.buyer.plays(vec![answered(HELLO)]);
-    for (fields, limit) in
-        [(json!({}), 16), (json!({"prompt": ["Say \"hello\"."], "max_tokens": 5, "echo": false, "suffix": null}), 5)]
-    {
+    for (fields, limit) in [
+        (json!({}), 16),
+        (json!({"prompt": ["Say \"hello\"."], "max_tokens": 5, "echo": false, "suffix": null}), 5),
+    ] {
         let response = ask(&gateway, fields).send().await.unwrap();
         assert!(response.headers().contains_key("x-t4t-provider"));
         let (status, body) = read(response).await;
@@ -42,7 +43,8 @@ async fn a_prompt_is_bought_as_a_chat_and_answered_as_a_text() {
 #[tokio::test]
 async fn a_text_comes_as_a_stream() {
     let gateway = Gateway::start();
-    let part = json!({"choices": [{"index": 0, "delta": {"content": "Hello there."}, "finish_reason": "stop"}]});
+    let part =
+        json!({"choices": [{"index": 0, "delta": {"content": "Hello there."}, "finish_reason": "stop"}]});
     for script in [vec![answered(HELLO)], vec![chunk(&part), ended()]] {
         gateway.buyer.plays(script);
         let fields = json!({"stream": true, "stream_options": {"include_usage": true}});

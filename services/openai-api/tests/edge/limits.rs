@@ -233,7 +233,8 @@ async fn a_retry_that_gets_no_slot_is_told_at_once_and_waits_for_nobody() {
     let mut answer = vec![0; 4096];
     let length = retry.read(&mut answer).await.unwrap();
     assert!(answer[..length].starts_with(b"HTTP/1.1 100"), "there was a slot when it began");
-    let first = tokio::spawn(gateway.http.post(gateway.url("/v1/chat/completions")).body(body.clone()).send());
+    let first =
+        tokio::spawn(gateway.http.post(gateway.url("/v1/chat/completions")).body(body.clone()).send());
     eventually("the first has the slot", || gateway.buyer.begun() == 1).await;
     retry.write_all(body.as_bytes()).await.unwrap();
     // The clock stands still: who waits for the first to go waits for ever.

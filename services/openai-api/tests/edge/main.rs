@@ -2,10 +2,10 @@
 
 #![cfg(test)]
 
+mod access;
 mod chunks;
 mod clients;
 mod completions;
-mod access;
 mod errors;
 mod gateway;
 mod health;

@@ -97,7 +97,8 @@ impl ServeStream<BuyAnswer> for ScriptedBuyer {
         self.calls.lock().unwrap().push(call);
         Ok(Box::pin(stream::poll_fn(move |context| {
             let item = receiver.poll_recv(context);
-            let panics = |item: &Item| matches!(item, Ok(BuyingProgress::Retrying { reason, .. }) if reason == PANICS);
+            let panics =
+                |item: &Item| matches!(item, Ok(BuyingProgress::Retrying { reason, .. }) if reason == PANICS);
             assert!(!matches!(&item, Poll::Ready(Some(item)) if panics(item)), "asked to");
             item
         })))

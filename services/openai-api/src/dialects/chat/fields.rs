@@ -132,7 +132,9 @@ pub(crate) fn whole(reading: &Reading, param: &str) -> Result<Option<Whole>, Rej
 /// Checks how many choices are asked for.
 pub(crate) fn check_choices(choices: Option<&Whole>) -> Result<(), Rejection> {
     match choices {
-        Some(choices) if !u64::try_from(choices.value).is_ok_and(|choices| (1..=MAX_CHOICES).contains(&choices)) => {
+        Some(choices)
+            if !u64::try_from(choices.value).is_ok_and(|choices| (1..=MAX_CHOICES).contains(&choices)) =>
+        {
             Err(Rejection::invalid_value("n", format!("expected 1 to {MAX_CHOICES}")))
         }
         _ => Ok(()),
@@ -168,8 +170,7 @@ mod tests {
     fn a_number_without_a_fraction_is_whole() {
         let read = |text: &str| {
             let body = format!("{{\"n\":{text}}}");
-            whole(&reading(&body), "n")
-                .map(|read| read.map(|read| (read.value, read.rewritten)))
+            whole(&reading(&body), "n").map(|read| read.map(|read| (read.value, read.rewritten)))
         };
         assert_eq!(read("64"), Ok(Some((64, None))));
         assert_eq!(read("64.0"), Ok(Some((64, Some("64".into())))));

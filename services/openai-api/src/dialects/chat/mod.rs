@@ -19,12 +19,13 @@ use serde_json::value::RawValue;
 use t4t_json::JsonText;
 use t4t_types::RequestId;
 
-use super::{Answering, Asked, Begun, Dialect, Events};
+use super::dialect::{Answering, Asked, Begun, Dialect, Events};
 use crate::config::ProgressMode;
 use crate::unusable::UnusableAnswer;
 use crate::wire::error::Rejection;
 pub(super) use answer::Answer;
 use chunk::ChunkHead;
+use repair::Judging;
 pub(super) use request::ChatRequest;
 use stream::ChatEvents;
 use transcript::Transcript;
@@ -42,23 +43,6 @@ impl Dialect for Chat {
         };
         let (model, stream, request) = (asked.model, asked.stream, asked.request);
         Ok(Asked { model, stream, request, answering: Box::new(answering) })
-    }
-}
-
-/// What was asked, as far as an answer is judged by it.
-#[derive(Debug)]
-pub(super) struct Judging {
-    /// Whether the model may call tools.
-    pub(super) has_tools: bool,
-    /// The ids of calls in the conversation so far.
-    pub(super) call_ids: HashSet<String>,
-}
-
-impl Judging {
-    /// An answer as an app can be given it.
-    pub(super) fn repaired<'a>(self, request: RequestId, answer: &'a str) -> Result<Cow<'a, str>, UnusableAnswer> {
-        let Self { has_tools, call_ids } = self;
-        repair::repaired(answer, repair::Asked { request, has_tools, call_ids })
     }
 }
 

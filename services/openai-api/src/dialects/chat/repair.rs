@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use t4t_json::{Change, Members};
 use t4t_types::{RequestId, keccak256};
 
-use crate::unusable::UnusableAnswer;
 use super::usage;
+use crate::unusable::UnusableAnswer;
 use t4t_json::{Splice, quoted};
 
 /// What a made-up id is hashed with, so that it is nothing else's hash.
@@ -21,13 +21,32 @@ const ID_BYTES: usize = 12;
 
 /// What was asked, as far as an answer is judged by it.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    /// The request, by which ids are made up: no two answers get the same.
-    pub(crate) request: RequestId,
+pub(crate) struct Judging {
     /// Whether the model may call tools.
     pub(crate) has_tools: bool,
     /// The ids of calls in the conversation so far.
     pub(crate) call_ids: HashSet<String>,
+}
+
+impl Judging {
+    /// An answer as an app can be given it.
+    pub(crate) fn repaired<'a>(
+        self,
+        request: RequestId,
+        answer: &'a str,
+    ) -> Result<Cow<'a, str>, UnusableAnswer> {
+        let Self { has_tools, call_ids } = self;
+        repaired(answer, Asked { request, has_tools, call_ids })
+    }
+}
+
+/// The same, of one request.
+#[derive(Debug)]
+struct Asked {
+    /// The request, by which ids are made up: no two answers get the same.
+    request: RequestId,
+    has_tools: bool,
+    call_ids: HashSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +61,7 @@ struct Whole<'a> {
 ///
 /// # Errors
 /// It is no chat completion, or has nothing but calls that nobody asked for.
-pub(crate) fn repaired<'a>(answer: &'a str, asked: Asked) -> Result<Cow<'a, str>, UnusableAnswer> {
+fn repaired<'a>(answer: &'a str, asked: Asked) -> Result<Cow<'a, str>, UnusableAnswer> {
     let whole: Whole<'_> = serde_json::from_str(answer)?;
     let mut splice = Splice::of(answer);
     if let Some(raw) = whole.usage

@@ -274,16 +274,24 @@ mod tests {
 
     #[test]
     fn a_body_that_needs_no_change_is_copied_nowhere() {
-        let body = Bytes::from(format!(" {}\n", with("messages", &format!(r#"[{{"role":"user","content":"{}"}}]"#, "x".repeat(1 << 20)))));
+        let body = Bytes::from(format!(
+            " {}\n",
+            with("messages", &format!(r#"[{{"role":"user","content":"{}"}}]"#, "x".repeat(1 << 20)))
+        ));
         let bought = ChatRequest::read(body.clone()).unwrap().request;
         let (sent, streaming) = (bought.json().bytes().clone(), bought.without_streaming());
         assert_eq!(sent.as_ptr(), body[1..].as_ptr(), "what is bought is what came from the app");
-        assert!(streaming.finish().as_str().ends_with(r#","stream":false}"#), "and is written once, where it is sealed");
+        assert!(
+            streaming.finish().as_str().ends_with(r#","stream":false}"#),
+            "and is written once, where it is sealed"
+        );
     }
 
     #[test]
     fn a_field_that_some_readers_take_for_one_that_counts_is_refused() {
-        for name in ["Model", "MAX_TOKENS", "max_to\u{212a}ens", "me\u{17f}sages", "N", "Max_Completion_Tokens"] {
+        for name in
+            ["Model", "MAX_TOKENS", "max_to\u{212a}ens", "me\u{17f}sages", "N", "Max_Completion_Tokens"]
+        {
             assert_eq!(rejection(&with(name, "1")), (Some(name.into()), "ambiguous_parameter"));
         }
         for name in ["top_k", "Temperature", "\u{17f}"] {

@@ -11,10 +11,10 @@ use t4t_inference::Chunk;
 use t4t_json::{Change, Edit, JsonText, Members, Splice, quoted};
 use t4t_types::{RequestId, TokenUsage};
 
-use super::Judging;
 use super::answer::Answer;
+use super::repair::Judging;
 use super::transcript::Transcript;
-use crate::dialects::Events;
+use crate::dialects::dialect::Events;
 use crate::dialects::events::{DONE, event_of};
 use crate::unusable::UnusableAnswer;
 
@@ -75,7 +75,11 @@ impl ChatEvents {
 
     /// Looks at the choices of a chunk; returns what has to stand in their places. Calls that nobody asked for reach no
     /// app.
-    fn look_at<'a>(&mut self, choices: &[&'a RawValue], splice: &mut Splice<'a>) -> Result<(), UnusableAnswer> {
+    fn look_at<'a>(
+        &mut self,
+        choices: &[&'a RawValue],
+        splice: &mut Splice<'a>,
+    ) -> Result<(), UnusableAnswer> {
         let has_tools = self.judging.as_ref().is_some_and(|judging| judging.has_tools);
         for raw in choices {
             let choice: WireChoice<'_> = serde_json::from_str(raw.get())?;

@@ -14,7 +14,8 @@ use t4t_json::{JsonKind, JsonText};
 use t4t_types::TokenUsage;
 
 use super::chat::{Answer, Chat, ChatRequest};
-use super::{Answering, Asked, Begun, Dialect, Events, body};
+use super::dialect::{Answering, Asked, Begun, Dialect, Events};
+use super::{body, events};
 use crate::unusable::UnusableAnswer;
 use crate::wire::error::Rejection;
 use text::{DEFAULT_MAX_TOKENS, TextHead};
@@ -45,13 +46,19 @@ fn as_chat(body: Bytes) -> Result<Bytes, Rejection> {
     for (name, harmless) in NOT_SERVED {
         match edit.get(name) {
             Some(value) if value != "null" && value != harmless => {
-                return Err(Rejection::invalid_value(name, "chat models, which this gateway sells, don't have it"));
+                return Err(Rejection::invalid_value(
+                    name,
+                    "chat models, which this gateway sells, don't have it",
+                ));
             }
             _ => edit.remove(name),
         }
     }
     if edit.get("messages").is_some() {
-        return Err(Rejection::invalid_value("messages", "this endpoint takes prompt; see POST /v1/chat/completions"));
+        return Err(Rejection::invalid_value(
+            "messages",
+            "this endpoint takes prompt; see POST /v1/chat/completions",
+        ));
     }
     let prompt = prompt(edit.get("prompt"))?;
     edit.set("messages", format!(r#"[{{"role":"user","content":{prompt}}}]"#));
@@ -65,7 +72,8 @@ fn as_chat(body: Bytes) -> Result<Bytes, Rejection> {
 /// The one text to be answered: JSON.
 fn prompt(given: Option<&str>) -> Result<String, Rejection> {
     let expected = "a string, or an array of one string";
-    let given = given.filter(|given| *given != "null").ok_or_else(|| Rejection::missing("prompt", expected))?;
+    let given =
+        given.filter(|given| *given != "null").ok_or_else(|| Rejection::missing("prompt", expected))?;
     if JsonKind::of(given) == JsonKind::Text {
         return Ok(given.to_owned());
     }
@@ -104,7 +112,7 @@ struct TextEvents {
 
 impl Events for TextEvents {
     fn opening(&self) -> Bytes {
-        super::KEEP_ALIVE
+        events::KEEP_ALIVE
     }
 
     fn progress(&mut self, _: &BuyingProgress) -> Option<Bytes> {

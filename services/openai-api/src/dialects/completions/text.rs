@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use t4t_types::{ModelId, TokenUsage, UnixSeconds};
 
-use crate::dialects::Begun;
 use crate::dialects::chat::Answer;
+use crate::dialects::dialect::Begun;
 use crate::dialects::events::{DONE, event};
 use crate::dialects::pieces::pieces;
 use crate::unusable::UnusableAnswer;
@@ -112,7 +112,9 @@ impl TextHead {
     pub(super) fn pieces<'a>(&'a self, answer: &'a Answer) -> impl Iterator<Item = Vec<u8>> + Send + 'a {
         let choices = answer.choices.iter().flat_map(move |choice| {
             let texts = pieces(&choice.content).map(move |piece| self.event(choice.index, piece, None));
-            texts.chain(std::iter::once_with(move || self.event(choice.index, "", Some(&choice.finish_reason))))
+            texts.chain(std::iter::once_with(move || {
+                self.event(choice.index, "", Some(&choice.finish_reason))
+            }))
         });
         choices.chain(std::iter::once_with(|| self.end(answer.usage.as_deref())))
     }
