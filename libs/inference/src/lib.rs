@@ -4,18 +4,26 @@
 //! routing, sizing and billing need is in it, and nobody else looks into the JSON. An answer is [`Piece`]s from the
 //! backend to the app.
 
-mod asked;
-mod estimate;
+mod fault;
 mod kind;
 mod limits;
+mod media;
+mod names;
+mod numbers;
 mod piece;
+mod reading;
 mod refusal;
 mod request;
+mod size;
+#[cfg(test)]
+mod tree;
 
-pub use asked::{MAX_CHOICES, OVERRULING_FIELDS, RequestFault, SPENDING_FIELDS};
-pub use estimate::{MIN_PROMPT_TOKENS, most_completion_tokens};
+pub use fault::RequestFault;
 pub use kind::Kind;
-pub use limits::{MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+pub use limits::{MAX_CHOICES, MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
 pub use piece::{Chunk, End, Piece};
+pub use reading::{MessageShape, Reading, Role};
 pub use refusal::Refusal;
 pub use request::{Demand, InferenceRequest};
+pub use size::{MIN_PROMPT_TOKENS, most_completion_tokens};

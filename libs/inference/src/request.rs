@@ -5,13 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::RawValue;
-use t4t_json::{Change, JsonText, Members};
+use t4t_json::{Edit, Extent, JsonText, Layout};
 
-use crate::asked::{Asked, RequestFault};
-use crate::estimate::PromptSize;
+use crate::fault::RequestFault;
 use crate::kind::Kind;
+use crate::reading::Reading;
+use crate::size::PromptSize;
 
 /// What of a request decides what it may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,49 +37,72 @@ pub struct InferenceRequest {
 struct Facts {
     model: Option<String>,
     has_tools: bool,
-    asked: Asked,
+    choices: u64,
+    max_tokens: Option<u64>,
+    /// The limit on all answers together.
     output: Option<u64>,
     prompt: PromptSize,
+    foreign_media: Option<RequestFault>,
+    extent: Extent,
+    layout: Arc<Layout>,
 }
 
 impl InferenceRequest {
-    /// Reads a request.
+    /// Reads a request, in one pass.
     ///
     /// # Errors
     /// [`RequestFault`] for what is not JSON, for what two readers could understand differently, and for numbers that
     /// are none.
     pub fn read(kind: Kind, bytes: Bytes) -> Result<Self, RequestFault> {
-        let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| RequestFault::unreadable(&error))?;
-        let json = JsonText::read_before(bytes).map_err(|_| RequestFault::not_text())?;
-        let raw: &RawValue =
-            serde_json::from_str(json.as_str()).map_err(|error| RequestFault::unreadable(&error))?;
-        let asked = Asked::read(raw)?;
-        let output = match asked.max_tokens {
+        Self::of(kind, Reading::of(bytes)?)
+    }
+
+    /// A request that was read already, once it is judged.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`].
+    pub fn of(kind: Kind, reading: Reading) -> Result<Self, RequestFault> {
+        let has_tools = reading.has_tools();
+        let judged = reading.judge()?;
+        let output = match judged.max_tokens {
             // The limit is each choice's, and all of them are paid for.
-            Some(limit) => Some(limit.checked_mul(asked.choices).ok_or_else(RequestFault::beyond_counting)?),
+            Some(limit) => Some(limit.checked_mul(judged.choices).ok_or_else(RequestFault::beyond_counting)?),
             None => None,
         };
+        let model = judged.layout.get("model").map(|member| &judged.json.as_str()[member.value.clone()]);
         let facts = Facts {
-            has_tools: ["tools", "functions"].iter().any(|field| value.get(field).is_some_and(is_some_list)),
-            model: value.get("model").and_then(Value::as_str).map(str::to_owned),
-            prompt: PromptSize::of(json.as_str().len(), &value),
-            asked,
+            model: model.and_then(|model| serde_json::from_str(model).ok()),
+            has_tools,
+            choices: judged.choices,
+            max_tokens: judged.max_tokens,
             output,
+            prompt: judged.prompt,
+            foreign_media: judged.foreign_media,
+            extent: judged.extent,
+            layout: judged.layout,
         };
-        Ok(Self { kind, json, facts: Arc::new(facts) })
+        Ok(Self { kind, json: judged.json, facts: Arc::new(facts) })
+    }
+
+    /// The request as it is to be changed: its members are known, so that nothing is read again. A clone of what this
+    /// returns shares the text.
+    pub fn edit(&self) -> Edit {
+        Edit::of(self.json.clone(), Arc::clone(&self.facts.layout))
     }
 
     /// The request with `stream: false` and without `stream_options`, as version 1 carries it; all else stays letter for
-    /// letter and in its order.
-    pub fn without_streaming(&self) -> JsonText {
-        let members = Members::read(self.json.as_str()).expect("it was read before");
-        let change = |name: &str, _: &RawValue| match name {
-            "stream" | "stream_options" => Change::Drop,
-            _ => Change::Keep,
-        };
-        let text = members.rewritten(change, [("stream", "false".to_owned())]);
-        JsonText::read_before(text.into()).expect("a string is text")
+    /// letter and in its order. It is written where it is sealed.
+    pub fn without_streaming(&self) -> Edit {
+        let mut edit = self.edit();
+        edit.remove("stream");
+        edit.remove("stream_options");
+        edit.set("stream", "false");
+        edit
+    }
+
+    /// How much there is in it.
+    pub fn extent(&self) -> Extent {
+        self.facts.extent
     }
 
     /// Whether it has tools that may be called.
@@ -105,12 +127,12 @@ impl InferenceRequest {
 
     /// How many answers it asks for: at least 1 and at most [`crate::MAX_CHOICES`].
     pub fn choices(&self) -> u64 {
-        self.facts.asked.choices
+        self.facts.choices
     }
 
     /// The request's own limit on each answer, in tokens.
     pub fn max_tokens(&self) -> Option<u64> {
-        self.facts.asked.max_tokens
+        self.facts.max_tokens
     }
 
     /// What decides what it may cost.
@@ -131,12 +153,8 @@ impl InferenceRequest {
     /// The first part or tool for which a backend would have to fetch something, or that nobody knows; only a backend
     /// whose operator allows it is given such a request.
     pub fn foreign_media(&self) -> Option<&RequestFault> {
-        self.facts.asked.foreign_media.as_ref()
+        self.facts.foreign_media.as_ref()
     }
-}
-
-fn is_some_list(value: &Value) -> bool {
-    value.as_array().is_some_and(|items| !items.is_empty())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,6 +199,6 @@ mod tests {
         let text = r#"{"model":"m","stream":true,"temperature":1.0,"stream_options":{"include_usage":true},"seed":12345678901234567890123}"#;
         let request = InferenceRequest::read(Kind::Chat, Bytes::from_static(text.as_bytes())).unwrap();
         let expected = r#"{"model":"m","temperature":1.0,"seed":12345678901234567890123,"stream":false}"#;
-        assert_eq!(request.without_streaming().as_str(), expected, "numbers keep their digits");
+        assert_eq!(request.without_streaming().finish().as_str(), expected, "numbers keep their digits");
     }
 }

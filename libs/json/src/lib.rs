@@ -5,13 +5,19 @@
 
 pub mod canonical;
 mod extent;
+mod kind;
 mod members;
+mod object;
+mod scan;
 mod sound;
 mod splice;
 mod text;
 
 pub use extent::{Extent, MAX_JSON_DEPTH};
+pub use kind::{JsonKind, JsonKinds};
 pub use members::{Change, Members};
+pub use object::{Edit, Layout, Member};
+pub use scan::{Scan, ScanError};
 pub use sound::Sound;
 pub use splice::{Splice, quoted};
 pub use text::JsonText;

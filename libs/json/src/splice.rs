@@ -27,6 +27,11 @@ impl<'a> Splice<'a> {
         self.changes.extend(range.map(|range| (range, with.into())));
     }
 
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// The text with all changes.
     pub fn apply(self) -> Cow<'a, str> {
         if self.changes.is_empty() {

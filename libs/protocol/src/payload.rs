@@ -3,23 +3,19 @@
 //! The app's and the backend's JSON passes through as text, untouched: no number loses digits and no key its place.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use t4t_inference::{MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
-use t4t_json::{Extent, JsonText, MAX_JSON_DEPTH, Splice, quoted};
+use t4t_json::{Edit, Extent, JsonText, MAX_JSON_DEPTH, quoted};
 use t4t_types::{Address, EncryptionKey, ModelId, RoutingId, UnixSeconds};
 
 use crate::MAX_PAYLOAD_BYTES;
 
 /// More values than a payload has beside what it carries.
 const FIELDS_AROUND: usize = 16;
-
-/// More bytes than a payload has beside what it carries.
-const ROOM_AROUND: usize = 1024;
 
 /// Version 1: the number 1, and no other, in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,30 +129,36 @@ impl RequestPayload {
         })
     }
 
-    /// Whether a provider would read this JSON, as far as its size goes. To be asked before anything is paid.
+    /// Whether a provider would read a payload of so many bytes with a request of this extent. To be asked before
+    /// anything is paid.
     ///
     /// # Errors
     /// [`PayloadError`], but neither [`PayloadError::Malformed`] nor [`PayloadError::NotText`].
-    pub fn check_size(json: &[u8]) -> Result<(), PayloadError> {
-        check_size(json, MAX_REQUEST_VALUES)
+    pub fn takes(bytes: usize, openai_request: Extent) -> Result<(), PayloadError> {
+        if bytes > MAX_PAYLOAD_BYTES {
+            return Err(PayloadError::TooLarge { bytes });
+        }
+        fits_inside(openai_request, MAX_REQUEST_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
     pub fn to_json(&self) -> Vec<u8> {
-        self.to_json_with(Splice::of(self.openai_request.as_str()))
+        let request = self.openai_request.as_str();
+        self.write_around(request.len(), |json| json.push_str(request))
     }
 
-    /// The same with changes in the app's request, which are made on the way.
-    pub fn to_json_with(&self, openai_request: Splice<'_>) -> Vec<u8> {
-        let mut json = String::with_capacity(self.openai_request.as_str().len() + ROOM_AROUND);
+    /// The same with this in the place of the app's request: changes are made on the way.
+    pub fn to_json_with(&self, openai_request: &Edit) -> Vec<u8> {
+        self.write_around(openai_request.most_bytes(), |json| openai_request.write(json))
+    }
+
+    fn write_around(&self, length: usize, write: impl FnOnce(&mut String)) -> Vec<u8> {
         let (id, client, model) = (hex::encode(self.job_id), self.client, quoted(&self.model_id));
-        let head = format_args!(
-            r#"{{"v":1,"jobId":"0x{id}","client":"{client}","modelId":{model},"openaiRequest":"#
-        );
+        let head =
+            format!(r#"{{"v":1,"jobId":"0x{id}","client":"{client}","modelId":{model},"openaiRequest":"#);
         let (key, ts) = (self.client_key, self.ts.get());
-        let tail = format_args!(r#","clientPssPubKey":"{key}","ts":{ts}}}"#);
-        write_around(&mut json, head, openai_request, tail);
-        json.into_bytes()
+        let tail = format!(r#","clientPssPubKey":"{key}","ts":{ts}}}"#);
+        around(length, &head, write, &tail)
     }
 }
 
@@ -188,32 +190,36 @@ impl ResponsePayload {
         if json.len() > MAX_CONTENT_BYTES {
             return Err(PayloadError::TooLarge { bytes: json.len() });
         }
-        // The payload is one object more, with few fields.
-        let extent = Extent::of(json);
-        if extent.depth >= MAX_JSON_DEPTH {
-            return Err(PayloadError::TooDeep);
-        }
-        if extent.values + FIELDS_AROUND > MAX_RESPONSE_VALUES {
-            return Err(PayloadError::TooMany { limit: MAX_RESPONSE_VALUES });
-        }
-        Ok(())
+        fits_inside(Extent::of(json), MAX_RESPONSE_VALUES)
     }
 
     /// The JSON to seal, field for field as the live network writes it.
     pub fn to_json(&self) -> Vec<u8> {
-        let openai_response = Splice::of(self.openai_response.as_str());
-        let mut json = String::with_capacity(self.openai_response.as_str().len() + ROOM_AROUND);
+        let response = self.openai_response.as_str();
         let (job, provider, ts) = (self.job_id, self.provider, self.ts.get());
-        let head = format_args!(r#"{{"v":1,"jobId":"{job}","provider":"{provider}","openaiResponse":"#);
-        write_around(&mut json, head, openai_response, format_args!(r#","ts":{ts}}}"#));
-        json.into_bytes()
+        let head = format!(r#"{{"v":1,"jobId":"{job}","provider":"{provider}","openaiResponse":"#);
+        around(response.len(), &head, |json| json.push_str(response), &format!(r#","ts":{ts}}}"#))
     }
 }
 
-fn write_around(json: &mut String, head: fmt::Arguments<'_>, inner: Splice<'_>, tail: fmt::Arguments<'_>) {
-    json.write_fmt(head).expect("a string takes everything");
-    inner.write(json);
-    json.write_fmt(tail).expect("a string takes everything");
+/// Whether a payload with something of this extent in it would be read: it is one object more, with few fields.
+fn fits_inside(carried: Extent, most_values: usize) -> Result<(), PayloadError> {
+    if carried.depth >= MAX_JSON_DEPTH {
+        return Err(PayloadError::TooDeep);
+    }
+    if carried.values + FIELDS_AROUND > most_values {
+        return Err(PayloadError::TooMany { limit: most_values });
+    }
+    Ok(())
+}
+
+/// What is carried between the fields before and behind it: one copy.
+fn around(length: usize, head: &str, write: impl FnOnce(&mut String), tail: &str) -> Vec<u8> {
+    let mut json = String::with_capacity(head.len() + length + tail.len());
+    json.push_str(head);
+    write(&mut json);
+    json.push_str(tail);
+    json.into_bytes()
 }
 
 impl fmt::Debug for RequestPayload {

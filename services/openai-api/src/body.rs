@@ -4,72 +4,95 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use t4t_clock::timeout;
+use t4t_panics::{Panicked, contain};
 use t4t_types::keccak256;
 
+use crate::dialects::{Asked, Dialect};
 use crate::error::GatewayError;
 use crate::limits::HeldBytes;
 use crate::state::Edge;
-use crate::wire::request::ChatRequest;
 
 /// From this length on a body is read off the server's threads, because others wait there.
 const LONG: usize = 256 << 10;
 
-/// A body that was read.
-#[derive(Debug)]
+/// A body that was taken in and read.
 pub(crate) struct ReadBody {
-    /// The request in it.
-    pub(crate) request: ChatRequest,
+    /// What it asks for.
+    pub(crate) asked: Asked,
     /// The hash of its bytes.
     pub(crate) hash: [u8; 32],
     /// The memory it takes.
     pub(crate) held: HeldBytes,
 }
 
-/// Takes in and reads a completion's body.
+/// Takes in and reads a request's body.
 pub(crate) async fn read(
     edge: &Edge,
+    dialect: &'static dyn Dialect,
     http: &HttpRequest,
     payload: Payload,
 ) -> Result<ReadBody, GatewayError> {
-    check_headers(http.headers(), edge.config.max_body_bytes)?;
+    let length = check_headers(http.headers(), edge.config.max_body_bytes)?;
     let limit = edge.config.body_timeout;
-    let collected = timeout(&*edge.clock, limit, collect(edge, payload)).await;
+    let collected = timeout(&*edge.clock, limit, collect(edge, length, payload)).await;
     let (body, held) = collected.map_err(|_| GatewayError::BodyTooSlow { after_s: limit.as_secs() })??;
-    let parse = move || ChatRequest::parse(&body).map(|request| (request, keccak256(&body)));
+    let parse = move || dialect.read(body.clone()).map(|asked| (asked, keccak256(&body)));
     let parsed = if held.is_at_least(LONG) {
-        let broken = |error: tokio::task::JoinError| GatewayError::BodyBroken { reason: error.to_string() };
-        tokio::task::spawn_blocking(parse).await.map_err(broken)?
+        // A panic there is this request's, as one here is.
+        tokio::task::spawn_blocking(|| contain_now(parse)).await.map_err(|_| Panicked).flatten()?
     } else {
         parse()
     };
-    let (request, hash) = parsed?;
-    Ok(ReadBody { request, hash, held })
+    let (asked, hash) = parsed?;
+    Ok(ReadBody { asked, hash, held })
 }
 
-fn check_headers(headers: &HeaderMap, limit: usize) -> Result<(), GatewayError> {
+/// Runs a piece of a request's work on a thread where nothing waits.
+fn contain_now<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
+    contain(async { work() }).now_or_never().unwrap_or(Err(Panicked))
+}
+
+/// Refuses what is too long or compressed; returns how long it says that it is.
+fn check_headers(headers: &HeaderMap, limit: usize) -> Result<usize, GatewayError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit)) {
+    let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).unwrap_or_default();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > limit {
         return Err(GatewayError::BodyTooLong { limit });
     }
     let encoding = text(CONTENT_ENCODING).unwrap_or("identity");
-    if encoding.eq_ignore_ascii_case("identity") { Ok(()) } else { Err(GatewayError::Compressed) }
+    if encoding.eq_ignore_ascii_case("identity") { Ok(length) } else { Err(GatewayError::Compressed) }
 }
 
-async fn collect(edge: &Edge, mut payload: Payload) -> Result<(Bytes, HeldBytes), GatewayError> {
+/// Puts the body's pieces together: what came in one piece is not copied, and anything else once.
+async fn collect(
+    edge: &Edge,
+    stated: usize,
+    mut payload: Payload,
+) -> Result<(Bytes, HeldBytes), GatewayError> {
     let limit = edge.config.max_body_bytes;
     let mut held = edge.limits.memory();
-    let mut body = BytesMut::new();
+    let (mut first, mut body) = (Bytes::new(), BytesMut::new());
     while let Some(piece) = payload.next().await {
         let piece = piece.map_err(|error| GatewayError::BodyBroken { reason: error.to_string() })?;
-        let length = body.len() + piece.len();
+        let length = first.len() + body.len() + piece.len();
         if length > limit {
             return Err(GatewayError::BodyTooLong { limit });
         }
         held.cover(length)?;
+        if length == piece.len() {
+            first = piece;
+            continue;
+        }
+        if body.is_empty() {
+            // Memory is given for what has come, whatever is said to follow.
+            body.reserve(stated.clamp(length, 2 * length.max(LONG)));
+            body.extend_from_slice(&std::mem::take(&mut first));
+        }
         body.extend_from_slice(&piece);
     }
-    Ok((body.freeze(), held))
+    let whole = if body.is_empty() { first } else { body.freeze() };
+    Ok((whole, held))
 }

@@ -1,18 +1,17 @@
 //! The models on offer, kept for a while.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use t4t_api::RegistryWatcher;
-use t4t_api::TransportError;
-use t4t_api::registry_watcher::{ListModels, ListProviders, ModelListing, WatcherError};
-use t4t_clock::timeout;
-use t4t_types::ModelId;
+use t4t_api::registry_watcher::{ListModels, ListProviders, ModelListing, ProviderListing, WatcherError};
+use t4t_api::{RegistryWatcher, Serve, TransportError};
+use t4t_clock::{SharedClock, timeout};
+use t4t_types::{ModelId, UnixSeconds};
 use tokio::sync::Mutex;
 
+use crate::config::OpenAiConfig;
 use crate::error::{GatewayError, hint};
-use crate::state::Edge;
 
 /// How long the watcher may take: apps give up on the list after 5 s.
 const WATCHER_LIMIT: Duration = Duration::from_secs(4);
@@ -32,10 +31,16 @@ const AWAY_RETRY_S: u64 = 10;
 /// The most models that are remembered after they left.
 const REMEMBERED: usize = 10_000;
 
-/// The last list seen. The lock is held while it is fetched, so that many askers cost one question.
-#[derive(Debug, Default)]
+/// The last lists seen. A lock is held while one is fetched, so that many askers cost one question.
 pub(crate) struct Catalogue {
+    watcher: Arc<dyn RegistryWatcher>,
+    clock: SharedClock,
+    config: OpenAiConfig,
     last: Mutex<Option<Listed>>,
+    /// Models whose providers gave a sign of life lately, and when they were listed.
+    heard_of: Mutex<Option<(u64, Arc<HashSet<ModelId>>)>>,
+    /// When the edge began to list models.
+    started: UnixSeconds,
 }
 
 #[derive(Clone, Debug)]
@@ -50,25 +55,36 @@ struct Listed {
 }
 
 impl Catalogue {
+    /// Nothing was listed yet.
+    pub(crate) fn new(watcher: Arc<dyn RegistryWatcher>, clock: SharedClock, config: OpenAiConfig) -> Self {
+        let started = clock.now();
+        Self { watcher, clock, config, last: Mutex::default(), heard_of: Mutex::default(), started }
+    }
+
+    /// When the edge began to list models.
+    pub(crate) fn started(&self) -> UnixSeconds {
+        self.started
+    }
+
     /// The models on offer.
     ///
     /// # Errors
     /// The watcher can't list them, and no list is young enough to be shown instead.
-    pub(crate) async fn models(&self, edge: &Edge) -> Result<Arc<[ModelListing]>, WatcherError> {
-        self.listed(edge).await.map(|listed| listed.models)
+    pub(crate) async fn models(&self) -> Result<Arc<[ModelListing]>, WatcherError> {
+        self.listed().await.map(|listed| listed.models)
     }
 
-    async fn listed(&self, edge: &Edge) -> Result<Listed, WatcherError> {
+    async fn listed(&self) -> Result<Listed, WatcherError> {
         let mut last = self.last.lock().await;
-        let now = edge.clock.unix_millis();
-        let ttl = edge.config.models_ttl;
+        let now = self.clock.unix_millis();
+        let ttl = self.config.models_ttl;
         if let Some(listed) = last.as_ref().filter(|listed| listed.is_younger(now, ttl)) {
             return Ok(listed.clone());
         }
-        match fetch(edge).await {
+        match self.fetch().await {
             Ok(models) => {
                 let before = last.take().map(|listed| listed.seen_ms).unwrap_or_default();
-                let listed = Listed::of(edge, models, before, now);
+                let listed = Listed::of(&self.config, models, before, now);
                 *last = Some(listed.clone());
                 Ok(listed)
             }
@@ -82,29 +98,72 @@ impl Catalogue {
     }
 
     /// Why a model can't be had: a setting hides it, its providers are away for a moment, or nobody has it.
-    pub(crate) async fn absence(&self, edge: &Edge, wanted: &str) -> GatewayError {
-        let listed = self.listed(edge).await.ok();
+    pub(crate) async fn absence(&self, wanted: &str) -> GatewayError {
+        let listed = self.listed().await.ok();
         let near =
             || hint(&listed.as_ref().map(|listed| nearest(&listed.models, wanted)).unwrap_or_default());
         let (model, named) = (wanted.to_owned(), wanted.parse::<ModelId>().ok());
         let Some(named) = named else { return GatewayError::UnknownModel { model, hint: near() } };
-        if !edge.config.allows(&named) {
+        if !self.config.allows(&named) {
             return GatewayError::HiddenModel { model, setting: "T4T_ALLOWED_MODELS", hint: near() };
         }
         if listed.as_ref().is_some_and(|listed| listed.few.contains(&named)) {
             return GatewayError::HiddenModel { model, setting: "T4T_MIN_PROVIDERS_PER_MODEL", hint: near() };
         }
-        let now_ms = edge.clock.unix_millis();
+        let now_ms = self.clock.unix_millis();
         let seen_ms = listed.as_ref().and_then(|listed| listed.seen_ms.get(&named));
-        if seen_ms.is_some_and(|seen_ms| is_recent(*seen_ms, now_ms)) || was_heard_of(edge, &named).await {
+        if seen_ms.is_some_and(|seen_ms| is_recent(*seen_ms, now_ms)) || self.was_heard_of(&named).await {
             return GatewayError::ModelAway { model, retry_after_s: AWAY_RETRY_S };
         }
         GatewayError::UnknownModel { model, hint: near() }
     }
+
+    /// Whether a provider that has the model gave a sign of life lately, so that it will be back. The whole directory is
+    /// asked for, so the answer is kept as long as the list of models: names that nobody knows are free to invent.
+    async fn was_heard_of(&self, model: &ModelId) -> bool {
+        let mut heard_of = self.heard_of.lock().await;
+        let now_ms = self.clock.unix_millis();
+        let is_young =
+            |at_ms: u64| u128::from(now_ms.saturating_sub(at_ms)) < self.config.models_ttl.as_millis();
+        if let Some((_, models)) = heard_of.as_ref().filter(|(at_ms, _)| is_young(*at_ms)) {
+            return models.contains(model);
+        }
+        let Some(models) = self.alive_lately().await else { return false };
+        let is_known = models.contains(model);
+        *heard_of = Some((now_ms, Arc::new(models)));
+        is_known
+    }
+
+    async fn alive_lately(&self) -> Option<HashSet<ModelId>> {
+        let ask = ListProviders { provider: None };
+        let asked = Serve::<ListProviders>::ask(&*self.watcher, ask);
+        let providers = timeout(&*self.clock, WATCHER_LIMIT, asked).await.ok()?.ok()?;
+        let now = self.clock.now();
+        let is_alive = |provider: &ProviderListing| {
+            provider.active && now.get().saturating_sub(provider.last_heartbeat.get()) < AWAY.as_secs()
+        };
+        let alive = providers.into_iter().filter(is_alive);
+        Some(alive.flat_map(|provider| provider.offerings).map(|offering| offering.model).collect())
+    }
+
+    async fn fetch(&self) -> Result<Vec<ModelListing>, WatcherError> {
+        let listed =
+            timeout(&*self.clock, WATCHER_LIMIT, Serve::<ListModels>::ask(&*self.watcher, ListModels {}));
+        let too_slow = |_| TransportError::TimedOut {
+            service: "registry-watcher".into(),
+            after_ms: u64::try_from(WATCHER_LIMIT.as_millis()).unwrap_or(u64::MAX),
+        };
+        listed.await.map_err(too_slow)?
+    }
 }
 
 impl Listed {
-    fn of(edge: &Edge, all: Vec<ModelListing>, before: Arc<HashMap<ModelId, u64>>, now_ms: u64) -> Self {
+    fn of(
+        config: &OpenAiConfig,
+        all: Vec<ModelListing>,
+        before: Arc<HashMap<ModelId, u64>>,
+        now_ms: u64,
+    ) -> Self {
         let mut seen_ms = Arc::unwrap_or_clone(before);
         seen_ms.retain(|_, seen_ms| is_recent(*seen_ms, now_ms));
         for listing in &all {
@@ -112,9 +171,9 @@ impl Listed {
                 seen_ms.insert(listing.model.clone(), now_ms);
             }
         }
-        let allowed = all.into_iter().filter(|listing| edge.config.allows(&listing.model));
+        let allowed = all.into_iter().filter(|listing| config.allows(&listing.model));
         let (models, few): (Vec<_>, Vec<_>) =
-            allowed.partition(|listing| listing.providers >= edge.config.min_providers);
+            allowed.partition(|listing| listing.providers >= config.min_providers);
         let few = few.into_iter().map(|listing| listing.model).collect();
         Self { at_ms: now_ms, models: models.into(), seen_ms: Arc::new(seen_ms), few }
     }
@@ -127,32 +186,6 @@ impl Listed {
 
 fn is_recent(seen_ms: u64, now_ms: u64) -> bool {
     u128::from(now_ms.saturating_sub(seen_ms)) < AWAY.as_millis()
-}
-
-/// Whether a provider that has the model gave a sign of life lately, so that it will be back.
-async fn was_heard_of(edge: &Edge, model: &ModelId) -> bool {
-    let ask = ListProviders { provider: None };
-    let watcher: &dyn RegistryWatcher = &*edge.watcher;
-    let asked =
-        timeout(&*edge.clock, WATCHER_LIMIT, t4t_api::Serve::<ListProviders>::ask(watcher, ask)).await;
-    let Ok(Ok(providers)) = asked else { return false };
-    let now = edge.clock.now();
-    providers.iter().any(|provider| {
-        let silent_s = now.get().saturating_sub(provider.last_heartbeat.get());
-        let has_it = || provider.offerings.iter().any(|offering| offering.model == *model);
-        provider.active && silent_s < AWAY.as_secs() && has_it()
-    })
-}
-
-async fn fetch(edge: &Edge) -> Result<Vec<ModelListing>, WatcherError> {
-    let watcher: &dyn RegistryWatcher = &*edge.watcher;
-    let listed =
-        timeout(&*edge.clock, WATCHER_LIMIT, t4t_api::Serve::<ListModels>::ask(watcher, ListModels {}));
-    let too_slow = |_| TransportError::TimedOut {
-        service: "registry-watcher".into(),
-        after_ms: u64::try_from(WATCHER_LIMIT.as_millis()).unwrap_or(u64::MAX),
-    };
-    listed.await.map_err(too_slow)?
 }
 
 fn nearest(models: &[ModelListing], wanted: &str) -> Vec<ModelId> {

@@ -21,9 +21,10 @@ use t4t_api::job_dispatcher::BuyingError;
 use t4t_api::registry_watcher::WatcherError;
 use t4t_api::{ServiceError, TransportError};
 use t4t_inference::Refusal;
+use t4t_panics::Panicked;
 use t4t_types::ModelId;
 
-use crate::wire::answer::UnusableAnswer;
+use crate::unusable::UnusableAnswer;
 use crate::wire::error::{ErrorBody, ErrorDetail, Rejection};
 
 /// When to try again where a backend that is busy does not say, in seconds.
@@ -102,6 +103,8 @@ pub(crate) enum GatewayError {
     NoAnswer,
     #[error("the system has no randomness")]
     NoRandomness,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// What an error says besides its text.
@@ -165,6 +168,8 @@ impl GatewayError {
             Self::UnusableAnswer(_) => Facts::server(502, "unusable_answer"),
             Self::NoAnswer => Facts::server(502, "no_answer"),
             Self::NoRandomness => Facts::server(500, "internal_error"),
+            // The same again would do the same again.
+            Self::Panicked(_) => Facts::server(500, "internal_error").final_word(),
         }
     }
 
@@ -284,6 +289,13 @@ impl ResponseError for GatewayError {
     }
 
     fn error_response(&self) -> HttpResponse {
+        self.response(|body| serde_json::to_vec(body).expect("an error is texts"))
+    }
+}
+
+impl GatewayError {
+    /// The answer that tells the app, with the body that `write` gives.
+    pub(crate) fn response(&self, write: impl FnOnce(&ErrorBody<'_>) -> Vec<u8>) -> HttpResponse {
         let facts = self.facts();
         let mut response = HttpResponse::build(self.status_code());
         if let Some(seconds) = facts.retry_after_s {
@@ -295,7 +307,8 @@ impl ResponseError for GatewayError {
         if let Self::WrongMethod { allowed, .. } = self {
             response.insert_header((ALLOW, *allowed));
         }
-        self.with_body(|body| response.json(body))
+        let body = self.with_body(write);
+        response.content_type("application/json").body(body)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What makes two requests the same one.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::header::HeaderMap;
+use t4t_panics::Lock;
 use t4t_types::{RequestId, keccak256};
 
 use crate::error::GatewayError;
@@ -27,7 +27,7 @@ const REMEMBERED: usize = 4096;
 /// promise, kept by the id.
 #[derive(Debug, Default)]
 pub(crate) struct Idempotency {
-    seen: Mutex<Seen>,
+    seen: Lock<Seen>,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Idempotency {
         let key_hash = keccak256([DOMAIN, key.as_bytes()].concat());
         // The body is part of it: what was forgotten here must not get another request's answer.
         let id = RequestId::new(keccak256([key_hash, body_hash].concat()));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         match seen.bodies.get(&key_hash) {
             Some(before) if *before != body_hash => Err(GatewayError::KeyReused),
             Some(_) => Ok(id),
@@ -110,7 +110,7 @@ mod tests {
         for number in 0..=REMEMBERED {
             ids.id(&number.to_string(), [0; 32]).unwrap();
         }
-        let seen = ids.seen.lock().unwrap();
+        let seen = ids.seen.lock();
         assert_eq!((seen.bodies.len(), seen.order.len()), (REMEMBERED, REMEMBERED));
         drop(seen);
         let first = Idempotency::default().id("0", [0; 32]).unwrap();

@@ -5,12 +5,13 @@
 //! joined: two equal requests whose apps both wait are two (agents ask for several samples that way).
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderMap;
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_clock::{SharedClock, timeout};
+use t4t_panics::{Lock, LockGuard};
 use t4t_types::{RequestId, keccak256};
 use tokio::sync::Notify;
 
@@ -53,7 +54,7 @@ pub(crate) struct Joining {
     /// For how long after it was begun a purchase is joined; `None` for never.
     window: Option<Duration>,
     clock: SharedClock,
-    asked: Mutex<Asked>,
+    asked: Lock<Asked>,
     left: Notify,
 }
 
@@ -75,11 +76,11 @@ struct Left {
 impl Joining {
     /// Nothing was asked yet.
     pub(crate) fn new(window: Option<Duration>, clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { window, clock, asked: Mutex::default(), left: Notify::new() })
+        Arc::new(Self { window, clock, asked: Lock::default(), left: Notify::new() })
     }
 
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> LockGuard<'_, Asked> {
+        self.asked.lock()
     }
 
     /// An app waits for an answer to this question: to one that was left, if there is one, else to a new one.

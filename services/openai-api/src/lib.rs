@@ -1,8 +1,9 @@
 //! The gateway's edge: the OpenAI wire format, server-sent events and limits; no business rules.
 //!
 //! ```text
-//! app ──HTTP──► server ► guard ► routes ► completions ► Buying          (whoever buys)
-//!                                       │      └► transcript ──SSE──► app
+//! app ──HTTP──► server ► guard ► routes ► requests ► Buying            (whoever buys)
+//!                                       │     ├► dialects             (chat, completions: what is read and written)
+//!                                       │     └► streaming ──SSE──► app
 //!                                       ├► models ► catalogue ► RegistryWatcher
 //!                                       └► health
 //! ```
@@ -13,8 +14,9 @@
 
 mod body;
 mod catalogue;
-mod completions;
 mod config;
+mod deps;
+mod dialects;
 mod error;
 mod guard;
 mod health;
@@ -24,14 +26,22 @@ mod limits;
 mod models;
 mod origins;
 mod purchase;
+mod requests;
 mod routes;
 mod server;
 mod settings;
 mod state;
 mod streaming;
-mod transcript;
+mod unusable;
 mod wire;
 
 pub use config::{AllowedOrigins, OpenAiConfig, ParseProgressModeError, ProgressMode};
+pub use deps::OpenAiDeps;
 pub use error::StartError;
-pub use server::{OpenAiApi, OpenAiDeps, Running};
+pub use server::{OpenAiApi, Running};
+
+/// Reads any bytes as what apps and providers send: for fuzzing.
+#[doc(hidden)]
+pub fn feed(data: &[u8]) {
+    dialects::feed(data);
+}

@@ -8,8 +8,9 @@ use futures_util::StreamExt;
 use t4t_api::job_dispatcher::{Bought, BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::{Buying, ItemStream, StreamCall};
 use t4t_clock::{SharedClock, timeout};
-use t4t_inference::Piece;
+use t4t_inference::{Chunk, End, Piece};
 use t4t_json::JsonText;
+use t4t_types::TokenUsage;
 
 use crate::error::GatewayError;
 use crate::limits::{HeldBytes, Slot};
@@ -19,8 +20,8 @@ pub(crate) struct Purchase {
     items: ItemStream<BuyAnswer>,
     /// Taken from `items` and not handed out yet.
     ahead: VecDeque<Step>,
-    /// The answer, until it is known what it cost.
-    whole: Option<JsonText>,
+    /// The end of the answer, until it is known what it cost.
+    end: Option<End>,
     clock: SharedClock,
     max_wait: Duration,
     give_up_at_ms: u64,
@@ -28,11 +29,13 @@ pub(crate) struct Purchase {
     held: HeldBytes,
 }
 
-/// An answer that was paid for, whole.
+/// An answer that was paid for.
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
-    /// The provider's answer: one `chat.completion` object.
-    pub(crate) whole: JsonText,
+    /// The provider's answer as one object, where it did not come in chunks.
+    pub(crate) whole: Option<JsonText>,
+    /// What is billed.
+    pub(crate) usage: TokenUsage,
     /// Whom it was bought from, and for how much.
     pub(crate) bought: Bought,
 }
@@ -42,6 +45,8 @@ pub(crate) struct Answered {
 pub(crate) enum Step {
     /// On the way.
     Progress(BuyingProgress),
+    /// A chunk of the answer.
+    Chunk(Chunk),
     /// The last one.
     Answered(Answered),
 }
@@ -76,7 +81,7 @@ impl Purchase {
         let wait_ms = u64::try_from(max_wait.as_millis()).unwrap_or(u64::MAX);
         let give_up_at_ms = clock.unix_millis().saturating_add(wait_ms);
         let ahead = VecDeque::new();
-        Ok(Self { items, ahead, whole: None, clock, max_wait, give_up_at_ms, slot, held })
+        Ok(Self { items, ahead, end: None, clock, max_wait, give_up_at_ms, slot, held })
     }
 
     /// The next step. It ends after `Answered` or the first error. Loses nothing when it is dropped before it is done.
@@ -96,11 +101,11 @@ impl Purchase {
                 Err(_) => return Err(timed_out(self.max_wait)),
             };
             match item {
-                BuyingProgress::Piece(Piece::Chunk(_)) => {}
-                BuyingProgress::Piece(Piece::End(end)) => self.whole = end.whole,
+                BuyingProgress::Piece(Piece::Chunk(chunk)) => return Ok(Step::Chunk(chunk)),
+                BuyingProgress::Piece(Piece::End(end)) => self.end = Some(end),
                 BuyingProgress::Bought(bought) => {
-                    let whole = self.whole.take().ok_or(GatewayError::NoAnswer)?;
-                    return Ok(Step::Answered(Answered { whole, bought }));
+                    let End { whole, usage } = self.end.take().ok_or(GatewayError::NoAnswer)?;
+                    return Ok(Step::Answered(Answered { whole, usage, bought }));
                 }
                 progress => return Ok(Step::Progress(progress)),
             }
@@ -114,7 +119,8 @@ impl Purchase {
         let answered = async {
             loop {
                 let item = self.receive().await?;
-                let is_last = matches!(item, Step::Answered(_));
+                // From the first chunk on there is something to be said.
+                let is_last = matches!(item, Step::Answered(_) | Step::Chunk(_));
                 let waits = |item: &Step| matches!(item, Step::Progress(BuyingProgress::Waiting { .. }));
                 // Of steps that only say to wait, one after another, the last is enough.
                 if waits(&item) && self.ahead.back().is_some_and(waits) {
@@ -145,12 +151,14 @@ impl Purchase {
         Kept { _slot: slot, _held: held }
     }
 
-    /// Waits for the answer; with it comes what it takes until it is delivered.
-    pub(crate) async fn answer(mut self) -> Result<(Answered, Kept), GatewayError> {
+    /// Waits for the answer as one object; with it comes what it takes until it is delivered. (Whoever buys for an app
+    /// that does not stream is asked for `stream: false`, so an answer in chunks alone is none.)
+    pub(crate) async fn answer(mut self) -> Result<(JsonText, Bought, Kept), GatewayError> {
         loop {
-            if let Step::Answered(answer) = self.next().await? {
-                let kept = self.release(answer.whole.as_str().len());
-                return Ok((answer, kept));
+            if let Step::Answered(Answered { whole, bought, .. }) = self.next().await? {
+                let whole = whole.ok_or(GatewayError::NoAnswer)?;
+                let kept = self.release(whole.as_str().len());
+                return Ok((whole, bought, kept));
             }
         }
     }

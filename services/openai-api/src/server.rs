@@ -1,20 +1,17 @@
 //! The HTTP server: from configuration to a running edge, and back.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, web};
-use t4t_api::{Buying, RegistryWatcher};
-use t4t_clock::SharedClock;
 use t4t_runtime::http::{self, ConnectionLimits, Serving, watch};
-use t4t_runtime::{Readiness, process};
+use t4t_runtime::process;
 use tokio::task::JoinHandle;
 
 use crate::config::OpenAiConfig;
+use crate::deps::OpenAiDeps;
 use crate::error::StartError;
 use crate::guard::guard;
 use crate::routes;
@@ -29,24 +26,6 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// After how much silence the system asks whether the client is still there: an app waits minutes for an answer, and
 /// its machine may be gone meanwhile.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
-
-/// Whom the edge needs.
-pub struct OpenAiDeps {
-    /// Whoever buys completions.
-    pub buying: Arc<dyn Buying>,
-    /// Whoever knows the models.
-    pub watcher: Arc<dyn RegistryWatcher>,
-    /// The board of the process that the edge runs in: `/ready` shows it.
-    pub readiness: Readiness,
-    /// The clock.
-    pub clock: SharedClock,
-}
-
-impl fmt::Debug for OpenAiDeps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAiDeps").field("clock", &self.clock).finish_non_exhaustive()
-    }
-}
 
 /// The gateway's edge.
 #[derive(Clone, Copy, Debug)]

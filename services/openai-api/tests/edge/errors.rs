@@ -1,5 +1,6 @@
 //! What apps are told when nothing can be bought.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -159,8 +160,22 @@ async fn a_model_of_a_provider_that_was_heard_of_lately_is_away() {
     body["model"] = json!(model);
     for (silent_s, active, status) in [(700, true, 503), (4000, true, 404), (700, false, 404)] {
         gateway.watcher.lists_away(model, silent_s, active);
+        gateway.clock.advance(Duration::from_secs(60));
         assert_eq!(told(&gateway, &body).await["status"], status, "{silent_s} s, {active}");
     }
+}
+
+#[tokio::test]
+async fn names_that_nobody_knows_cost_one_look_at_the_directory_within_its_time() {
+    let gateway = Gateway::start();
+    for number in 0..20 {
+        let response = gateway.get(&format!("/v1/models/invented-{number}")).send().await.unwrap();
+        assert_eq!(response.status(), 404);
+    }
+    assert_eq!(gateway.watcher.asked_for_providers.load(Ordering::SeqCst), 1);
+    gateway.clock.advance(Duration::from_secs(60));
+    gateway.get("/v1/models/invented").send().await.unwrap();
+    assert_eq!(gateway.watcher.asked_for_providers.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]

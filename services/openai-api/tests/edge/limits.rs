@@ -217,3 +217,29 @@ async fn a_port_in_use_is_an_error_that_names_it() {
     let error = t4t_openai_api::OpenAiApi::start(config, deps).unwrap_err();
     assert!(error.to_string().contains(&gateway.running.addr().to_string()), "{error}");
 }
+
+#[tokio::test]
+async fn a_retry_that_gets_no_slot_is_told_at_once_and_waits_for_nobody() {
+    let gateway = Gateway::configured(|config| config.max_in_flight = 1);
+    gateway.buyer.plays_and_waits(vec![selected()]);
+    let body = chat().to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\nx-stainless-retry-count: 1\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut retry = TcpStream::connect(gateway.running.addr()).await.unwrap();
+    retry.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = retry.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 100"), "there was a slot when it began");
+    let first =
+        tokio::spawn(gateway.http.post(gateway.url("/v1/chat/completions")).body(body.clone()).send());
+    eventually("the first has the slot", || gateway.buyer.begun() == 1).await;
+    retry.write_all(body.as_bytes()).await.unwrap();
+    // The clock stands still: who waits for the first to go waits for ever.
+    let length = retry.read(&mut answer).await.unwrap();
+    let answer = std::str::from_utf8(&answer[..length]).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    first.abort();
+}

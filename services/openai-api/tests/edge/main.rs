@@ -2,14 +2,17 @@
 
 #![cfg(test)]
 
+mod access;
+mod chunks;
 mod clients;
-mod doors;
+mod completions;
 mod errors;
 mod gateway;
 mod health;
 mod limits;
 mod market;
 mod models;
+mod panics;
 mod plain;
 mod requests;
 mod retries;

@@ -2,9 +2,11 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use futures_util::stream;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::{Bought, BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::{
@@ -12,11 +14,14 @@ use t4t_api::registry_watcher::{
     ModelListing, ProviderListing, WatchJobs, WatcherError,
 };
 use t4t_api::{Call, ItemStream, Serve, ServeStream};
-use t4t_inference::{End, Piece};
+use t4t_inference::{Chunk, End, Piece};
 use t4t_types::{
     Address, EncryptionKey, JobId, JobTerms, Overlay, TokenPrices, TokenUsage, TxHash, UnixSeconds, Xbzz,
 };
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// The name of a model whose purchase panics, and the reason of a retry at which one does.
+pub(crate) const PANICS: &str = "panics";
 
 /// One item of a purchase.
 pub(crate) type Item = Result<BuyingProgress, BuyingError>;
@@ -88,8 +93,15 @@ impl ServeStream<BuyAnswer> for ScriptedBuyer {
         if *self.stays_open.lock().unwrap() {
             self.streams.lock().unwrap().push(sender);
         }
+        assert_ne!(call.model.as_str(), PANICS, "asked to");
         self.calls.lock().unwrap().push(call);
-        Ok(Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context))))
+        Ok(Box::pin(stream::poll_fn(move |context| {
+            let item = receiver.poll_recv(context);
+            let panics =
+                |item: &Item| matches!(item, Ok(BuyingProgress::Retrying { reason, .. }) if reason == PANICS);
+            assert!(!matches!(&item, Poll::Ready(Some(item)) if panics(item)), "asked to");
+            item
+        })))
     }
 }
 
@@ -100,6 +112,7 @@ pub(crate) struct ScriptedWatcher {
     pub(crate) head: Mutex<Result<Head, WatcherError>>,
     pub(crate) providers: Mutex<Vec<ProviderListing>>,
     pub(crate) asked: AtomicUsize,
+    pub(crate) asked_for_providers: AtomicUsize,
 }
 
 impl Default for ScriptedWatcher {
@@ -120,6 +133,7 @@ impl Default for ScriptedWatcher {
             head: Mutex::new(Ok(head)),
             providers: Mutex::default(),
             asked: AtomicUsize::new(0),
+            asked_for_providers: AtomicUsize::new(0),
         }
     }
 }
@@ -151,6 +165,7 @@ impl ScriptedWatcher {
 #[async_trait]
 impl Serve<ListProviders> for ScriptedWatcher {
     async fn ask(&self, _: ListProviders) -> Result<Vec<ProviderListing>, WatcherError> {
+        self.asked_for_providers.fetch_add(1, Ordering::SeqCst);
         Ok(self.providers.lock().unwrap().clone())
     }
 }
@@ -209,6 +224,18 @@ pub(crate) fn answered(response: &str) -> Item {
     let whole = RawValue::from_string(response.to_owned()).unwrap();
     let usage = TokenUsage { prompt: 11, completion: 3 };
     Ok(BuyingProgress::Piece(Piece::End(End { whole: Some(whole.into()), usage })))
+}
+
+/// A chunk of an answer, as a backend made it.
+pub(crate) fn chunk(json: &Value) -> Item {
+    let json = RawValue::from_string(json.to_string()).unwrap().into();
+    Ok(BuyingProgress::Piece(Piece::Chunk(Chunk { json, counted: 1 })))
+}
+
+/// The end of an answer that came in chunks.
+pub(crate) fn ended() -> Item {
+    let usage = TokenUsage { prompt: 11, completion: 3 };
+    Ok(BuyingProgress::Piece(Piece::End(End { whole: None, usage })))
 }
 
 fn bought() -> Item {

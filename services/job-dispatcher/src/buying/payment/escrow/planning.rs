@@ -35,13 +35,14 @@ impl Planner {
             job_id: random_bytes().map_err(|error| Failed::unavailable(error))?,
             client: self.wallet,
             model_id: model.clone(),
-            openai_request: call.request.without_streaming(),
+            openai_request: call.request.json().clone(),
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
-        let json = payload.to_json();
+        let json = payload.to_json_with(&call.request.without_streaming());
         // No provider would read it: nothing is paid for that.
-        RequestPayload::check_size(&json).map_err(|error| bad_request(error.to_string()))?;
+        RequestPayload::takes(json.len(), call.request.extent())
+            .map_err(|error| bad_request(error.to_string()))?;
         let sealed = seal(&candidate.sealing_key, &json)
             .map_err(|_| Failed::Provider("its published key is not a key".into()))?;
         // Deadlines are judged by the chain's time, whatever this machine's clock shows.
