@@ -4,6 +4,7 @@
 //! routing, sizing and billing need is in it, and nobody else looks into the JSON. An answer is [`Piece`]s from the
 //! backend to the app.
 
+mod answer;
 mod asked;
 mod estimate;
 mod kind;
@@ -12,10 +13,13 @@ mod piece;
 mod refusal;
 mod request;
 
+pub use answer::{
+    Assembly, ChatChunk, Defaults, DeltaSize, MESSAGE_TEXTS, UnusableChunk, as_chunk, is_error,
+};
 pub use asked::{MAX_CHOICES, OVERRULING_FIELDS, RequestFault, SPENDING_FIELDS};
 pub use estimate::{MIN_PROMPT_TOKENS, most_completion_tokens};
 pub use kind::Kind;
-pub use limits::{MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+pub use limits::{MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES, MAX_USAGE_BYTES};
 pub use piece::{Chunk, End, Piece};
 pub use refusal::Refusal;
 pub use request::{Demand, InferenceRequest};
