@@ -4,6 +4,7 @@
 //! routing, sizing and billing need is in it, and nobody else looks into the JSON. An answer is [`Piece`]s from the
 //! backend to the app.
 
+mod answer;
 mod fault;
 mod kind;
 mod limits;
@@ -18,9 +19,14 @@ mod size;
 #[cfg(test)]
 mod tree;
 
+pub use answer::{
+    Assembly, ChatChunk, Defaults, DeltaSize, MESSAGE_TEXTS, UnusableChunk, as_chunk, is_error,
+};
 pub use fault::RequestFault;
 pub use kind::Kind;
-pub use limits::{MAX_CHOICES, MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES};
+pub use limits::{
+    MAX_CHOICES, MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES, MAX_USAGE_BYTES,
+};
 pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
 pub use piece::{Chunk, End, Piece};
 pub use reading::{MessageShape, Reading, Role};

@@ -10,6 +10,9 @@ pub const MAX_REQUEST_VALUES: usize = 50_000;
 /// Most values in an answer's JSON, which log probabilities can make long.
 pub const MAX_RESPONSE_VALUES: usize = 1_000_000;
 
+/// The longest `usage` of an answer that is read, in bytes.
+pub const MAX_USAGE_BYTES: usize = 4096;
+
 /// Answers per request; OpenAI's own limit.
 pub const MAX_CHOICES: u64 = 128;
 

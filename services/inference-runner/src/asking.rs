@@ -28,8 +28,8 @@ pub(crate) async fn ask(
     let may_spend = backend.endpoint().fetches_media;
     let mut form = Form { answer, limit: LimitForm::Usual, halved: 0, may_spend };
     loop {
-        let body = request.body(model.as_str(), form, limit).map_err(unwritten)?;
-        let failure = match backend.complete(&body).await {
+        let body = request.body(model.as_str(), form, limit);
+        let failure = match backend.complete(body).await {
             Ok(response) => return Ok(response),
             Err(failure) => failure,
         };

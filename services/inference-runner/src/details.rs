@@ -8,44 +8,16 @@
 //! What nobody tells stays unknown.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use t4t_types::ModelId;
 
-use crate::backend::{Backend, Failure};
+use crate::backend::{Backend, Failure, Program, Shown};
 use crate::listing::{CAN_NOT_CHAT, ListedModel, Listing, can_chat};
 
 /// Questions to one backend at a time.
 const AT_A_TIME: usize = 8;
-
-/// What a backend is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It was not asked, or did not answer.
-    #[default]
-    Unknown,
-    Ollama,
-    LlamaCpp,
-    /// It has none of the routes that are known.
-    Other,
-}
-
-/// What was learned of a backend.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    kind: Kind,
-    shown: HashMap<(ModelId, String), Shown>,
-}
-
-/// What Ollama shows of a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Shown {
-    num_ctx: Option<u64>,
-    trained: Option<u64>,
-    can_chat: Option<bool>,
-}
 
 impl Backend {
     /// Adds to a list what the backend's own routes tell. What they do not tell stays as it is.
@@ -53,36 +25,36 @@ impl Backend {
         if listing.models.iter().all(|model| model.max_context_tokens.is_some()) {
             return;
         }
-        match self.kind(listing).await {
-            Kind::Ollama => self.add_shown(listing).await,
-            Kind::LlamaCpp => self.add_slot_context(listing).await,
-            Kind::Unknown | Kind::Other => {}
+        match self.program(listing).await {
+            Program::Ollama => self.add_shown(listing).await,
+            Program::LlamaCpp => self.add_slot_context(listing).await,
+            Program::Unknown | Program::Other => {}
         }
     }
 
     /// Forgets what it is: after a time away, another program may answer there.
-    pub(crate) fn forget_kind(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).kind = Kind::Unknown;
+    pub(crate) fn forget_program(&self) {
+        self.known.lock().program = Program::Unknown;
     }
 
-    async fn kind(&self, listing: &Listing) -> Kind {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).kind;
-        if known != Kind::Unknown {
+    async fn program(&self, listing: &Listing) -> Program {
+        let known = self.known.lock().program;
+        if known != Program::Unknown {
             return known;
         }
-        let Some(first) = listing.models.first() else { return Kind::Unknown };
+        let Some(first) = listing.models.first() else { return Program::Unknown };
         // llama.cpp knows some of Ollama's routes as well, so its own is asked for first.
-        let kind = match self.native("props", None).await {
-            Ok(props) if slot_context(&props).is_some() => Kind::LlamaCpp,
-            Err(Failure::Away(_)) => Kind::Unknown,
+        let program = match self.native("props", None).await {
+            Ok(props) if slot_context(&props).is_some() => Program::LlamaCpp,
+            Err(Failure::Away(_)) => Program::Unknown,
             Ok(_) | Err(_) => match self.native("api/show", Some(&json!({ "model": first.id }))).await {
-                Ok(shown) if is_shown(&shown) => Kind::Ollama,
-                Err(Failure::Away(_)) => Kind::Unknown,
-                Ok(_) | Err(_) => Kind::Other,
+                Ok(shown) if is_shown(&shown) => Program::Ollama,
+                Err(Failure::Away(_)) => Program::Unknown,
+                Ok(_) | Err(_) => Program::Other,
             },
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).kind = kind;
-        kind
+        self.known.lock().program = program;
+        program
     }
 
     async fn add_slot_context(&self, listing: &mut Listing) {
@@ -118,12 +90,12 @@ impl Backend {
 
     async fn shown(&self, model: &ListedModel) -> Option<Shown> {
         let key = (model.id.clone(), model.version.clone());
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).shown.get(&key) {
+        if let Some(known) = self.known.lock().shown.get(&key) {
             return Some(*known);
         }
         let told = self.native("api/show", Some(&json!({ "model": model.id }))).await.ok()?;
         let shown = read_shown(&told);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).shown.insert(key, shown);
+        self.known.lock().shown.insert(key, shown);
         Some(shown)
     }
 

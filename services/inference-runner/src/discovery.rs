@@ -141,7 +141,7 @@ impl Discovery {
             Ok(Err(failure)) => self.tell_missing(backend, &format!("{failure:?}")),
             Err(_) => self.tell_missing(backend, "it did not answer in time"),
         }
-        backend.forget_kind();
+        backend.forget_program();
         None
     }
 

@@ -3,7 +3,10 @@
 //! What it is shows in its first character, not in its content type, which backends and what stands before them get
 //! wrong in every way.
 
-use crate::sse::SseReader;
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use crate::sse::{SseReader, text_of};
 
 /// A byte order mark in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -32,7 +35,7 @@ pub(crate) struct Feed {
 #[derive(Debug)]
 enum Reader {
     /// Nothing came that tells what it is.
-    Waiting(Vec<u8>),
+    Waiting(Bytes),
     Events(SseReader),
     Json(JsonReader),
 }
@@ -40,43 +43,37 @@ enum Reader {
 impl Feed {
     /// A reader that takes pieces of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { reader: Reader::Waiting(Vec::new()), limit }
+        Self { reader: Reader::Waiting(Bytes::new()), limit }
     }
 
-    /// Takes the next bytes and returns the texts that they complete.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
-        match &mut self.reader {
+    /// Takes the next bytes and returns the texts that they complete; a text that came in one read shares its bytes.
+    pub(crate) fn feed(&mut self, bytes: &Bytes) -> Result<Vec<ByteString>, TooLong> {
+        let waiting = match &mut self.reader {
             Reader::Events(events) => return Ok(events.feed(bytes)?),
             Reader::Json(json) => return json.feed(bytes),
-            Reader::Waiting(waiting) => waiting.extend_from_slice(bytes),
-        }
-        let Reader::Waiting(waiting) = &mut self.reader else { return Ok(Vec::new()) };
-        let is_cut_mark = waiting.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(waiting);
-        let text = waiting.strip_prefix(BYTE_ORDER_MARK).unwrap_or(waiting);
+            Reader::Waiting(waiting) if waiting.is_empty() => bytes.clone(),
+            Reader::Waiting(waiting) => [&waiting[..], &bytes[..]].concat().into(),
+        };
+        let is_cut_mark = waiting.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&waiting);
+        let text =
+            waiting.strip_prefix(BYTE_ORDER_MARK).map_or(waiting.clone(), |text| waiting.slice_ref(text));
         let first = text.iter().find(|byte| !byte.is_ascii_whitespace()).filter(|_| !is_cut_mark).copied();
         let Some(first) = first else {
-            return if waiting.len() > self.limit {
-                Err(TooLong::Piece { limit: self.limit })
-            } else {
-                Ok(Vec::new())
-            };
+            if waiting.len() > self.limit {
+                return Err(TooLong::Piece { limit: self.limit });
+            }
+            self.reader = Reader::Waiting(waiting);
+            return Ok(Vec::new());
         };
-        let text = text.to_vec();
-        if matches!(first, b'{' | b'[') {
-            let mut json = JsonReader::new(self.limit);
-            let texts = json.feed(&text);
-            self.reader = Reader::Json(json);
-            texts
-        } else {
-            let mut events = SseReader::new();
-            let texts = events.feed(&text);
-            self.reader = Reader::Events(events);
-            Ok(texts?)
-        }
+        self.reader = match first {
+            b'{' | b'[' => Reader::Json(JsonReader::new(self.limit)),
+            _ => Reader::Events(SseReader::new()),
+        };
+        self.feed(&text)
     }
 
     /// Ends it and returns what was not closed, if there is something.
-    pub(crate) fn finish(self) -> Option<String> {
+    pub(crate) fn finish(self) -> Option<ByteString> {
         match self.reader {
             Reader::Waiting(_) => None,
             Reader::Events(events) => events.finish(),
@@ -88,6 +85,7 @@ impl Feed {
 /// Reads JSON objects, however many and however they are written one after the other.
 #[derive(Debug)]
 struct JsonReader {
+    /// The start of one whose end has not come.
     text: Vec<u8>,
     depth: usize,
     in_string: bool,
@@ -100,35 +98,50 @@ impl JsonReader {
         Self { text: Vec::new(), depth: 0, in_string: false, is_escaped: false, limit }
     }
 
-    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, TooLong> {
+    fn feed(&mut self, bytes: &Bytes) -> Result<Vec<ByteString>, TooLong> {
         let mut texts = Vec::new();
-        for &byte in bytes {
+        let mut start = 0;
+        for (at, &byte) in bytes.iter().enumerate() {
+            let was_between = self.depth == 0;
+            self.follow(byte);
             let is_between = self.depth == 0;
-            match byte {
-                _ if self.is_escaped => self.is_escaped = false,
-                b'\\' if self.in_string => self.is_escaped = true,
-                b'"' if !is_between => self.in_string = !self.in_string,
-                _ if self.in_string => {}
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                _ => {}
+            if is_between && !was_between {
+                texts.push(self.ended(bytes.slice(start..=at)));
             }
-            if is_between && self.depth == 0 {
-                continue;
+            if is_between {
+                start = at + 1;
             }
-            self.text.push(byte);
-            if self.depth == 0 {
-                texts.push(String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned());
-            }
-            if self.text.len() > self.limit {
+            if self.text.len() + (at + 1 - start) > self.limit {
                 return Err(TooLong::Piece { limit: self.limit });
             }
         }
+        self.text.extend_from_slice(&bytes[start..]);
         Ok(texts)
     }
 
-    fn finish(self) -> Option<String> {
-        (!self.text.is_empty()).then(|| String::from_utf8_lossy(&self.text).into_owned())
+    fn follow(&mut self, byte: u8) {
+        match byte {
+            _ if self.is_escaped => self.is_escaped = false,
+            b'\\' if self.in_string => self.is_escaped = true,
+            b'"' if self.depth > 0 => self.in_string = !self.in_string,
+            _ if self.in_string => {}
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// The text that these bytes end.
+    fn ended(&mut self, bytes: Bytes) -> ByteString {
+        if self.text.is_empty() {
+            return text_of(bytes);
+        }
+        self.text.extend_from_slice(&bytes);
+        text_of(std::mem::take(&mut self.text).into())
+    }
+
+    fn finish(self) -> Option<ByteString> {
+        (!self.text.is_empty()).then(|| text_of(self.text.into()))
     }
 }
 
@@ -140,12 +153,12 @@ mod tests {
 
     fn read(pieces: &[&[u8]]) -> Vec<String> {
         let mut feed = Feed::new(1000);
-        let mut texts: Vec<String> = Vec::new();
+        let mut texts = Vec::new();
         for piece in pieces {
-            texts.extend(feed.feed(piece).unwrap());
+            texts.extend(feed.feed(&Bytes::copy_from_slice(piece)).unwrap());
         }
         texts.extend(feed.finish());
-        texts
+        texts.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -163,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_came_in_one_read_is_no_copy() {
+        let mut feed = Feed::new(1000);
+        let bytes = Bytes::from_static(b" {\"a\":1}{\"b\"");
+        let texts = feed.feed(&bytes).unwrap();
+        assert_eq!(texts[0].as_bytes().as_ptr(), bytes[1..].as_ptr());
+        assert_eq!(feed.feed(&Bytes::from_static(b":2}")).unwrap(), ["{\"b\":2}"]);
+    }
+
+    #[test]
     fn one_byte_order_mark_is_skipped_before_events_and_before_json() {
         assert_eq!(read(&[b"\xef", b"\xbb", b"\xbf", b"data: a\n\n"]), ["a"]);
         assert_eq!(read(&[b"\xef\xbb\xbf{\"a\":1}"]), ["{\"a\":1}"]);
@@ -171,8 +193,8 @@ mod tests {
     #[test]
     fn a_piece_without_end_is_refused() {
         let mut feed = Feed::new(100);
-        assert!(feed.feed(b"{\"a\":\"").is_ok());
-        assert_eq!(feed.feed(&[b'x'; 200]), Err(TooLong::Piece { limit: 100 }));
+        assert!(feed.feed(&Bytes::from_static(b"{\"a\":\"")).is_ok());
+        assert_eq!(feed.feed(&Bytes::from_static(&[b'x'; 200])), Err(TooLong::Piece { limit: 100 }));
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! The file that names the backends, looked at while the runner runs.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
+use t4t_panics::Lock;
 use t4t_types::keccak256;
 
 use crate::endpoints::{Endpoints, EndpointsError};
@@ -11,16 +11,16 @@ use crate::endpoints::{Endpoints, EndpointsError};
 #[derive(Debug)]
 pub(crate) struct WatchedFile {
     path: PathBuf,
-    seen: Mutex<[u8; 32]>,
+    seen: Lock<[u8; 32]>,
     /// What was wrong with it when it was last looked at, so that it is said once.
-    problem: Mutex<Option<String>>,
+    problem: Lock<Option<String>>,
 }
 
 impl WatchedFile {
     /// The file as it is now: what it holds is in use.
     pub(crate) fn new(path: PathBuf) -> Self {
         let seen = std::fs::read(&path).map(keccak256).unwrap_or_default();
-        Self { path, seen: Mutex::new(seen), problem: Mutex::default() }
+        Self { path, seen: Lock::new(seen), problem: Lock::default() }
     }
 
     /// The file's backends, if it changed since it was last looked at. A change that can't be used is an error line, and
@@ -35,12 +35,12 @@ impl WatchedFile {
             }
         };
         let hash = keccak256(&text);
-        if std::mem::replace(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner), hash) == hash {
+        if std::mem::replace(&mut *self.seen.lock(), hash) == hash {
             return None;
         }
         match Endpoints::parse(&self.path, &text) {
             Ok(endpoints) => {
-                *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *self.problem.lock() = None;
                 Some(endpoints)
             }
             Err(error) => {
@@ -51,7 +51,7 @@ impl WatchedFile {
     }
 
     fn complain(&self, error: &EndpointsError) {
-        let mut told = self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.problem.lock();
         let problem = error.to_string();
         if told.as_ref() != Some(&problem) {
             tracing::error!(error = %problem, "the changed list of backends can't be used: the last good one stays in use");

@@ -3,12 +3,9 @@
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use t4t_inference::most_completion_tokens;
+use t4t_inference::{MAX_USAGE_BYTES, MESSAGE_TEXTS, most_completion_tokens};
 use t4t_protocol::ResponsePayload;
 use t4t_types::TokenUsage;
-
-/// Texts of a message in the order in which a model writes them.
-const TEXTS: [&str; 5] = ["reasoning_content", "reasoning", "thinking", "content", "refusal"];
 
 /// Fields of a message that every app knows, beside its texts.
 const OF_MESSAGES: [&str; 3] = ["role", "tool_calls", "function_call"];
@@ -22,9 +19,6 @@ const OF_CALLS: [&str; 4] = ["id", "type", "function", "custom"];
 /// Fields of an answer that every app knows.
 const OF_ANSWERS: [&str; 6] = ["id", "object", "created", "model", "choices", "usage"];
 
-/// The longest usage that a gateway reads, in bytes.
-const MAX_USAGE_BYTES: usize = 4096;
-
 /// Details of a usage that are kept where all of it would be too long, each as long as it may be.
 const USAGE_DETAILS: [&str; 2] = ["prompt_tokens_details", "completion_tokens_details"];
 const MAX_DETAIL_BYTES: usize = 1024;
@@ -37,14 +31,14 @@ pub(crate) fn cut_to(answer: &mut Map<String, Value>, cap: u64, tokens: u64) {
         choice.insert("logprobs".into(), Value::Null);
         choice.insert("finish_reason".into(), "length".into());
         let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) else { continue };
-        message.retain(|field, _| TEXTS.contains(&field.as_str()) || OF_MESSAGES.contains(&field.as_str()));
+        keep_known(message);
         let share = u128::from(bytes_of(message)) * u128::from(cap) / u128::from(tokens.max(1));
         cut_message(message, usize::try_from(share).unwrap_or(usize::MAX));
     }
 }
 
 fn cut_message(message: &mut Map<String, Value>, mut left: usize) {
-    for field in TEXTS {
+    for field in MESSAGE_TEXTS {
         if let Some(Value::String(text)) = message.get_mut(field) {
             // At most three bytes of a character lie before its end; 0 is always a boundary.
             let end = (0..=left.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
@@ -84,7 +78,7 @@ pub(crate) fn most_tokens(answer: &mut Map<String, Value>) -> u64 {
 }
 
 fn bytes_of(message: &Map<String, Value>) -> u64 {
-    let texts = TEXTS.iter().filter_map(|field| message.get(*field)?.as_str());
+    let texts = MESSAGE_TEXTS.iter().filter_map(|field| message.get(*field)?.as_str());
     let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     texts.map(|text| text.len() as u64).sum::<u64>()
         + calls.map(bytes_of_call).sum::<u64>()
@@ -151,7 +145,7 @@ fn drop_unknown(answer: &mut Map<String, Value>) {
     for choice in choices_of(answer) {
         keep(choice, &OF_CHOICES);
         let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) else { continue };
-        message.retain(|field, _| TEXTS.contains(&field.as_str()) || OF_MESSAGES.contains(&field.as_str()));
+        keep_known(message);
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
         for call in calls.filter_map(Value::as_object_mut) {
             keep(call, &OF_CALLS);
@@ -160,6 +154,11 @@ fn drop_unknown(answer: &mut Map<String, Value>) {
             }
         }
     }
+}
+
+fn keep_known(message: &mut Map<String, Value>) {
+    message
+        .retain(|field, _| MESSAGE_TEXTS.contains(&field.as_str()) || OF_MESSAGES.contains(&field.as_str()));
 }
 
 fn keep(object: &mut Map<String, Value>, known: &[&str]) {
@@ -173,6 +172,8 @@ fn choices_of(answer: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn answer(message: &Value) -> Map<String, Value> {
@@ -231,5 +232,56 @@ mod tests {
         );
         let endless = answer(&json!({"content": "x".repeat(17 << 20)}));
         assert!(written(endless).is_err());
+    }
+
+    /// What a gateway counts in an answer's text: of arguments it sees the JSON.
+    fn most_by_a_gateway(answer: &str) -> u64 {
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        let function = |call: &Value| {
+            let name = call["name"].as_str().unwrap().len();
+            (name + call.get("arguments").map_or(0, |arguments| arguments.to_string().len())).max(1) as u64
+        };
+        let (mut bytes, mut calls) = (0, 0);
+        let choices = answer["choices"].as_array().unwrap();
+        for message in choices.iter().map(|choice| choice["message"].as_object().unwrap()) {
+            let texts = MESSAGE_TEXTS.iter().filter_map(|field| message.get(*field)?.as_str());
+            bytes += texts.map(|text| text.len() as u64).sum::<u64>();
+            for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+                (bytes, calls) = (bytes + call.get("function").map_or(1, function), calls + 1);
+            }
+            if let Some(call) = message.get("function_call") {
+                (bytes, calls) = (bytes + function(call), calls + 1);
+            }
+        }
+        most_completion_tokens(bytes, choices.len() as u64, calls)
+    }
+
+    fn message() -> impl Strategy<Value = Value> {
+        let texts = prop::collection::vec((prop::sample::select(MESSAGE_TEXTS.to_vec()), ".{0,20}"), 0..4);
+        let function = ("[a-z]{0,5}", "(\\PC|\\n|\"){0,10}");
+        let calls = prop::collection::vec(prop::option::of(function.clone()), 0..3);
+        (texts, calls, prop::option::of(function)).prop_map(|(texts, calls, old)| {
+            let mut message: Map<String, Value> =
+                texts.into_iter().map(|(field, text)| (field.to_owned(), text.into())).collect();
+            let function =
+                |(name, arguments): (String, String)| json!({"name": name, "arguments": arguments});
+            let calls = calls.into_iter().map(|call| match call {
+                Some(call) => json!({"id": "a", "type": "function", "function": function(call)}),
+                None => json!({"id": "a", "type": "custom", "custom": {"name": "c", "input": "x"}}),
+            });
+            message.insert("tool_calls".into(), calls.collect());
+            message.extend(old.map(|call| ("function_call".to_owned(), function(call))));
+            message.into()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_is_billed_than_a_gateway_believes(messages in prop::collection::vec(message(), 1..3)) {
+            let choices: Value = messages.iter().map(|message| json!({"index": 0, "message": message})).collect();
+            let mut answer = json!({ "choices": choices }).as_object().unwrap().clone();
+            let most = most_tokens(&mut answer);
+            prop_assert!(most <= most_by_a_gateway(written(answer).unwrap().get()));
+        }
     }
 }

@@ -4,43 +4,38 @@
 //! it is asked to run, within the limits it is given, and says what may be billed (the module `metering` has the rule).
 //!
 //! ```text
-//! open(RunInference) ─► slot ─► task: request ─► backend ─► feed (sse, JSON) ─► chunk (mend) ─► assembly ─► Piece::End
+//! open(RunInference) ─► slot ─► task: request ─► backend ─► feed (sse, JSON) ─► event (repair) ─► transcript ─► Piece
 //!                                             └ next backend, until the first chunk ┘          └ metering
 //! file ─► discovery (listing, details) ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
 //! ```
 
 mod asking;
-mod assembly;
 mod backend;
 mod catalogue;
-mod choice;
-mod chunk;
 mod config;
+mod deadline;
 mod details;
 mod directory;
 mod discovery;
-mod ending;
 mod endpoints;
 mod error;
+mod event;
 mod examine;
 mod feed;
 mod file;
 mod finishing;
 mod listing;
-mod mend;
 mod metering;
-mod naming;
-mod parts;
-mod patience;
-mod raw_object;
+mod model_name;
+mod refusal;
 mod registration;
+mod repair;
 mod request;
 mod run;
 mod running;
 mod service;
-mod tool_calls;
+mod slots;
 mod transcript;
-mod weight;
 
 pub mod sse;
 

@@ -22,7 +22,7 @@
 //! about the prompt either. No completion is billed above the cap that was paid for.
 
 use serde_json::Value;
-use t4t_inference::{InferenceRequest, most_completion_tokens};
+use t4t_inference::{DeltaSize, InferenceRequest, most_completion_tokens};
 use t4t_types::TokenUsage;
 
 /// Tokens that a delta may have however short it is, as long as it has as many bytes.
@@ -48,31 +48,6 @@ pub(crate) struct PromptSize {
 impl From<&InferenceRequest> for PromptSize {
     fn from(request: &InferenceRequest) -> Self {
         Self { bound: request.most_prompt_tokens(), estimate: request.likely_prompt_tokens() }
-    }
-}
-
-fn count(text: &str) -> u64 {
-    text.chars().count() as u64
-}
-
-/// What one choice's delta adds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DeltaSize {
-    /// Bytes of its texts and arguments.
-    pub(crate) bytes: u64,
-    /// Characters of the same.
-    pub(crate) chars: u64,
-    /// Whether it began a choice.
-    pub(crate) new_choice: bool,
-    /// Tool calls it began.
-    pub(crate) new_tool_calls: u64,
-}
-
-impl DeltaSize {
-    /// Adds a text.
-    pub(crate) fn add(&mut self, text: &str) {
-        self.bytes += text.len() as u64;
-        self.chars += count(text);
     }
 }
 

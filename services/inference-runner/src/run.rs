@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytestring::ByteString;
 use futures_util::StreamExt;
 use reqwest::Response;
 use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_clock::SharedClock;
-use t4t_inference::{End, Piece};
+use t4t_inference::{Defaults, End, Piece};
 use t4t_types::keccak256;
 use tokio::sync::mpsc;
 
 use crate::asking::{ask, says_no_chat};
-use crate::assembly::Defaults;
 use crate::backend::{AWAY, Backend};
 use crate::catalogue::Route;
 use crate::config::RunnerLimits;
+use crate::deadline::{Deadline, DeadlinePassed};
 use crate::directory::Directory;
 use crate::feed::Feed;
-use crate::naming::is_same_model;
-use crate::patience::{OutOfPatience, Patience};
+use crate::model_name::is_same_model;
 use crate::request::{AnswerForm, ChatRequest, of_fault};
 use crate::transcript::{Step, Terms, Transcript};
 
@@ -58,7 +58,7 @@ impl Run {
         let cap = self.call.max_completion_tokens;
         let request = ChatRequest::parse(&self.call.request, cap)?;
         let mut time_limit =
-            Patience::new(self.clock.clone(), Duration::from_millis(self.call.time_limit_ms));
+            Deadline::after(self.clock.clone(), Duration::from_millis(self.call.time_limit_ms));
         let mut last = RunnerError::UnknownModel { model: self.call.model.clone() };
         for route in &self.candidates {
             let _in_flight = route.backend.begin();
@@ -127,8 +127,8 @@ fn better_known(last: RunnerError, error: RunnerError) -> RunnerError {
     }
 }
 
-impl From<OutOfPatience> for RunnerError {
-    fn from(_: OutOfPatience) -> Self {
+impl From<DeadlinePassed> for RunnerError {
+    fn from(_: DeadlinePassed) -> Self {
         Self::TimedOut
     }
 }
@@ -140,6 +140,8 @@ struct Attempt<'a> {
     request: &'a ChatRequest,
     transcript: Transcript,
     has_begun: bool,
+    /// Whether the answer has named its model. It keeps the first one that it names.
+    is_model_known: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -149,7 +151,14 @@ impl<'a> Attempt<'a> {
             max_bytes: run.limits.max_answer_bytes,
             choices: request.choices(),
         };
-        Self { run, route, request, transcript: Transcript::new(terms), has_begun: false }
+        Self {
+            run,
+            route,
+            request,
+            transcript: Transcript::new(terms),
+            has_begun: false,
+            is_model_known: false,
+        }
     }
 
     async fn run(&mut self) -> Result<End, RunnerError> {
@@ -157,44 +166,44 @@ impl<'a> Attempt<'a> {
         if let Some(fault) = self.request.foreign_media().filter(|_| !backend.endpoint().fetches_media) {
             return Err(of_fault(fault.clone()));
         }
-        let mut patience = Patience::new(self.run.clock.clone(), self.run.limits.first_token);
-        let context = self.context(&mut patience).await?;
+        let mut deadline = Deadline::after(self.run.clock.clone(), self.run.limits.first_token);
+        let context = self.context(&mut deadline).await?;
         let asking = ask(backend, &self.route.model.id, self.request, context, AnswerForm::StreamWithUsage);
-        let response = patience.wait_for(asking).await??;
-        self.read(response, &mut patience).await?;
+        let response = deadline.wait_for(asking).await??;
+        self.read(response, &mut deadline).await?;
         self.finish()
     }
 
     /// The context that the prompt has to fit: what the backend states. Ollama, which would cut a longer prompt without
     /// a word, is made to say it before a long prompt is sent.
-    async fn context(&self, patience: &mut Patience) -> Result<Option<u64>, RunnerError> {
+    async fn context(&self, deadline: &mut Deadline) -> Result<Option<u64>, RunnerError> {
         let model = &self.route.model;
         let is_unsure = model.max_context_tokens.is_none() && model.cuts_silently;
         if is_unsure && self.request.needs() > LEAST_CONTEXT {
-            let loaded = patience.wait_for(self.route.backend.loaded_context(&model.id)).await?;
+            let loaded = deadline.wait_for(self.route.backend.loaded_context(&model.id)).await?;
             return Ok(loaded.or(model.trained_context_tokens));
         }
         Ok(model.max_context_tokens.or(model.trained_context_tokens))
     }
 
     /// Reads the answer, whatever form it has.
-    async fn read(&mut self, response: Response, patience: &mut Patience) -> Result<(), RunnerError> {
+    async fn read(&mut self, response: Response, deadline: &mut Deadline) -> Result<(), RunnerError> {
         let backend = &*self.route.backend;
         let mut pieces = response.bytes_stream();
         let mut feed = Feed::new(self.run.limits.max_answer_bytes);
         let mut left = self.run.limits.max_answer_bytes.saturating_mul(WIRE_BYTES_PER_BYTE);
         loop {
-            let piece = match patience.wait_for(pieces.next()).await {
+            let piece = match deadline.wait_for(pieces.next()).await {
                 Ok(Some(Ok(piece))) => piece,
                 Ok(None) => {
-                    let rest: Vec<String> = feed.finish().into_iter().collect();
-                    self.pass_on(rest, patience).await?;
+                    let rest = feed.finish().into_iter().collect();
+                    self.pass_on(rest, deadline).await?;
                     return Ok(());
                 }
                 // A connection that is left open or broken after the end takes nothing away.
                 Ok(Some(Err(_))) | Err(_) if self.transcript.is_finished() => return Ok(()),
                 Ok(Some(Err(error))) => return Err(backend.broken(&error).into()),
-                Err(out_of_patience) => return Err(out_of_patience.into()),
+                Err(passed) => return Err(passed.into()),
             };
             left = left.saturating_sub(piece.len());
             if left == 0 {
@@ -205,17 +214,21 @@ impl<'a> Attempt<'a> {
                 };
             }
             let texts = feed.feed(&piece).map_err(|error| refused(backend, &error))?;
-            if self.pass_on(texts, patience).await? {
+            if self.pass_on(texts, deadline).await? {
                 return Ok(());
             }
         }
     }
 
     /// Takes the events and passes them on; whether the answer is over.
-    async fn pass_on(&mut self, events: Vec<String>, patience: &mut Patience) -> Result<bool, RunnerError> {
+    async fn pass_on(
+        &mut self,
+        events: Vec<ByteString>,
+        deadline: &mut Deadline,
+    ) -> Result<bool, RunnerError> {
         let counted = self.transcript.counted();
         for event in events {
-            let step = self.transcript.take(&event)?;
+            let step = self.transcript.take(event)?;
             self.check_model()?;
             match step {
                 Step::End => return Ok(true),
@@ -227,19 +240,20 @@ impl<'a> Attempt<'a> {
             }
         }
         if self.transcript.is_finished() {
-            patience.renew(AFTER_END);
+            deadline.renew(AFTER_END);
         } else if self.transcript.counted() > counted {
-            patience.renew(self.run.limits.idle);
+            deadline.renew(self.run.limits.idle);
         }
         Ok(false)
     }
 
     /// Refuses the answer of a model that is clearly another one: it was not paid for.
-    fn check_model(&self) -> Result<(), RunnerError> {
-        let Some(answered) = self.transcript.model() else { return Ok(()) };
+    fn check_model(&mut self) -> Result<(), RunnerError> {
+        let Some(answered) = self.transcript.model().filter(|_| !self.is_model_known) else { return Ok(()) };
         let model = &self.route.model;
         let is_alias = self.route.answers_as.as_deref().is_some_and(|alias| is_same_model(alias, answered));
         if is_alias || is_same_model(model.id.as_str(), answered) {
+            self.is_model_known = true;
             return Ok(());
         }
         let shown: String = answered.chars().filter(|letter| !letter.is_control()).take(100).collect();

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -14,7 +13,7 @@ use t4t_runtime::Readiness;
 use t4t_runtime::config::Bind;
 use t4t_runtime::http::{RunningServer, ServeConfig, ServeError, serve};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -26,6 +25,7 @@ use crate::error::StartError;
 use crate::file::WatchedFile;
 use crate::registration::Registration;
 use crate::service::{SERVICE, Service};
+use crate::slots::Slots;
 
 /// Messages at the desk beside the requests that have a slot: questions for the status, and requests that are told
 /// that all slots are taken.
@@ -64,7 +64,6 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
     readiness: Readiness,
     server: Option<RunningServer>,
-    halt: watch::Sender<bool>,
 }
 
 impl fmt::Debug for Running {
@@ -97,16 +96,13 @@ impl Runner {
         });
         discovery.run_once().await;
         let slots = config.slots.max(1);
-        let (halt, halted) = watch::channel(false);
         let service = Arc::new(Service {
             directory,
             limits: config.limits,
             clock: deps.clock,
             runtime: Handle::current(),
-            slots,
-            free: Arc::new(Semaphore::new(slots as usize)),
-            is_stopping: AtomicBool::new(false),
-            halted,
+            slots: Slots::new(slots),
+            halt: watch::Sender::new(false),
         });
         Ok(Running {
             mailbox: Desk::start(SERVICE, Arc::clone(&service), slots as usize + DESK_SPARE),
@@ -117,7 +113,6 @@ impl Runner {
             registration: None,
             readiness: deps.readiness,
             server: None,
-            halt,
         })
     }
 }
@@ -172,18 +167,18 @@ impl Running {
 
     /// Takes no more requests, tells the dispatcher so, lets those that run end within the grace time, and stops.
     pub async fn stop(self) {
-        self.service.is_stopping.store(true, Ordering::SeqCst);
+        self.service.slots.close();
         let clock = self.service.clock.as_ref();
         if let Some(registration) = &self.registration {
             // A dispatcher that does not hear it learns it when the lease ends.
             let _unheard = timeout(clock, FAREWELL, registration.register()).await;
         }
-        let all_slots = self.service.free.acquire_many(self.service.slots);
-        let is_idle = timeout(clock, self.service.limits.stop_grace, all_slots).await.is_ok();
+        let all_free = self.service.slots.all_free();
+        let is_idle = timeout(clock, self.service.limits.stop_grace, all_free).await.is_ok();
         if !is_idle {
             tracing::warn!("requests were still running and are ended");
         }
-        self.halt.send_replace(true);
+        self.service.halt.send_replace(true);
         if let Some(server) = self.server {
             server.stop().await;
         }

@@ -1,7 +1,6 @@
 //! The runner as a service: slots, and a task for each request that has one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream;
@@ -9,13 +8,15 @@ use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, Runn
 use t4t_api::{ItemStream, Serve, ServeStream, TransportError};
 use t4t_clock::SharedClock;
 use t4t_inference::Piece;
+use t4t_panics::{Panicked, contain};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::config::RunnerLimits;
 use crate::directory::Directory;
 use crate::run::{Item, Run};
+use crate::slots::{NoSlot, Slot, Slots};
 
 /// The service's name, for errors and routes.
 pub(crate) const SERVICE: &str = "inference-runner";
@@ -34,38 +35,30 @@ pub(crate) struct Service {
     pub(crate) clock: SharedClock,
     /// Where requests run: not on the thread of whoever asks.
     pub(crate) runtime: Handle,
-    /// How many slots there are.
-    pub(crate) slots: u32,
-    /// The free ones.
-    pub(crate) free: Arc<Semaphore>,
-    /// Whether no more requests are taken.
-    pub(crate) is_stopping: AtomicBool,
+    /// How many of them at a time.
+    pub(crate) slots: Slots,
     /// Turns true when whatever still runs is to end.
-    pub(crate) halted: watch::Receiver<bool>,
+    pub(crate) halt: watch::Sender<bool>,
 }
 
 impl Service {
     /// What the runner can do and how busy it is. One that stops can do nothing.
     pub(crate) fn status(&self) -> RunnerStatus {
-        if self.is_stopping.load(Ordering::SeqCst) {
+        if self.slots.is_closed() {
             return RunnerStatus { slots: 0, busy: 0, models: Vec::new() };
         }
-        let free = u32::try_from(self.free.available_permits()).unwrap_or(self.slots);
-        RunnerStatus {
-            slots: self.slots,
-            busy: self.slots.saturating_sub(free),
-            models: self.directory.offered(),
-        }
+        let (slots, busy) = (self.slots.count(), self.slots.busy());
+        RunnerStatus { slots, busy, models: self.directory.offered() }
     }
 
-    fn slot(&self) -> Result<OwnedSemaphorePermit, RunnerError> {
-        if self.is_stopping.load(Ordering::SeqCst) {
-            return Err(stopped().into());
-        }
-        Arc::clone(&self.free).try_acquire_owned().map_err(|_| RunnerError::Full { slots: self.slots })
+    fn slot(&self) -> Result<Slot, RunnerError> {
+        self.slots.take().map_err(|none| match none {
+            NoSlot::Full => RunnerError::Full { slots: self.slots.count() },
+            NoSlot::Closed => stopped().into(),
+        })
     }
 
-    fn start(&self, call: RunInference, slot: OwnedSemaphorePermit) -> Result<Answer, RunnerError> {
+    fn start(&self, call: RunInference, slot: Slot) -> Result<Answer, RunnerError> {
         let candidates = self.directory.candidates(&call.model);
         if candidates.is_empty() {
             return Err(RunnerError::UnknownModel { model: call.model });
@@ -80,10 +73,10 @@ impl Service {
             items: items.clone(),
         };
         let (job, clock, began_ms) = (run.call.job.clone(), self.clock.clone(), self.clock.unix_millis());
-        let mut halted = self.halted.clone();
+        let mut halted = self.halt.subscribe();
         let task = self.runtime.spawn(async move {
             let last = tokio::select! {
-                last = run.finish() => last,
+                last = contain(run.finish()) => last.unwrap_or_else(|panicked| Err(failed(panicked))),
                 _ = halted.wait_for(|halted| *halted) => Err(stopped().into()),
             };
             // Before the last piece, which may wait for a slow reader.
@@ -95,6 +88,11 @@ impl Service {
         });
         Ok(Answer { items: answer, task: task.abort_handle(), is_over: false })
     }
+}
+
+/// A panic is no backend's fault, and says nothing that an app may be told beyond that.
+fn failed(panicked: Panicked) -> RunnerError {
+    RunnerError::Backend { reason: panicked.to_string() }
 }
 
 fn stopped() -> TransportError {

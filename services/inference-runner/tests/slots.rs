@@ -4,14 +4,21 @@
 
 mod rig;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::StreamExt;
 use rig::{BOTH, Rig, config, endpoints, eventually, impatient, say};
 use t4t_api::inference_runner::{RunInference, RunnerError, RunnerStatus};
 use t4t_api::{InferenceRunner, ItemStream};
+use t4t_clock::{Clock, SystemClock};
 use t4t_inference::Piece;
+use t4t_inference_runner::RunnerDeps;
+use t4t_runtime::Readiness;
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
+use t4t_types::UnixSeconds;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -121,4 +128,44 @@ async fn nobody_gets_in_without_the_token() {
     let refused = stranger.open(say("a")).await.err().unwrap();
     assert!(matches!(refused, RunnerError::Transport { .. }), "{refused:?}");
     assert_eq!(backend.calls(), 0);
+}
+
+/// A clock that makes the next work fail that asks it for the date, as a runner does at the end of an answer.
+#[derive(Debug, Default)]
+struct FailsOnce(AtomicBool);
+
+#[async_trait]
+impl Clock for FailsOnce {
+    fn unix_millis(&self) -> u64 {
+        SystemClock.unix_millis()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration).await;
+    }
+
+    fn now(&self) -> UnixSeconds {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a secret");
+        SystemClock.now()
+    }
+}
+
+#[actix_web::test]
+async fn a_panic_in_one_request_is_its_error_and_frees_its_slot_while_the_others_go_on() {
+    for way in BOTH {
+        let backend = slow_backend().await;
+        let clock = Arc::new(FailsOnce::default());
+        let deps = RunnerDeps { clock: clock.clone(), dispatcher: None, readiness: Readiness::new("0") };
+        let rig = Rig::start_on(way, config(&endpoints(&[backend.url()])), deps).await;
+        let mut other = opened(rig.runner.as_ref(), say("a")).await;
+        clock.0.store(true, Ordering::SeqCst);
+        let failing = RunInference { max_completion_tokens: Some(1), ..say("b") };
+        let error = rig.run(failing).await.error();
+        let RunnerError::Backend { reason } = &error else { panic!("{error:?}") };
+        assert!(reason.contains("the log says where") && !reason.contains("secret"), "{reason}");
+        eventually("a free slot", SECOND, async || rig.status().await.busy == 1).await;
+        assert!(matches!(other.next().await, Some(Ok(Piece::Chunk(_)))), "the others go on");
+        let again = RunInference { max_completion_tokens: Some(1), ..say("c") };
+        assert_eq!(rig.run(again).await.answer().2, 1);
+    }
 }

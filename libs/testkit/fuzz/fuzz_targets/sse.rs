@@ -1,6 +1,7 @@
 //! Server-sent events of a backend: where the cuts fall makes no difference.
 #![no_main]
 
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use t4t_inference_runner::sse::SseReader;
 
@@ -14,8 +15,8 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<String>> {
     let mut reader = SseReader::new();
     let mut events = Vec::new();
     for piece in pieces {
-        events.extend(reader.feed(piece).ok()?);
+        events.extend(reader.feed(&Bytes::copy_from_slice(piece)).ok()?);
     }
     events.extend(reader.finish());
-    Some(events)
+    Some(events.iter().map(ToString::to_string).collect())
 }

@@ -81,6 +81,10 @@ impl Rig {
     ) -> Self {
         let readiness = Readiness::new("0");
         let deps = RunnerDeps { clock: SystemClock::shared(), dispatcher, readiness };
+        Self::start_on(way, config, deps).await
+    }
+
+    pub(crate) async fn start_on(way: Way, config: RunnerConfig, deps: RunnerDeps) -> Self {
         let mut running = Runner::start(config, deps).await.unwrap();
         let (runner, address) = match way {
             Way::Mailbox => (running.mailbox(), None),

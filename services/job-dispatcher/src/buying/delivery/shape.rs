@@ -8,7 +8,7 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use t4t_inference::most_completion_tokens;
+use t4t_inference::{MAX_USAGE_BYTES, is_error, most_completion_tokens};
 use t4t_json::Sound;
 use t4t_types::TokenUsage;
 
@@ -16,9 +16,6 @@ use super::decline::Decline;
 
 /// More choices than any API gives; a reader has to make something of each.
 const MAX_CHOICES: usize = 1024;
-
-/// The longest usage that is read, in bytes.
-const MAX_USAGE_BYTES: usize = 4096;
 
 /// A chat completion, or an error in its place.
 #[derive(Deserialize)]
@@ -176,13 +173,10 @@ impl Function {
 /// Some backends write an error that is none into every answer.
 fn error_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decline>, D::Error> {
     let said = Value::deserialize(deserializer)?;
-    let is_none = match &said {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    };
-    if is_none { Ok(None) } else { Decline::deserialize(said).map(Some).map_err(de::Error::custom) }
+    if !is_error(&said) {
+        return Ok(None);
+    }
+    Decline::deserialize(said).map(Some).map_err(de::Error::custom)
 }
 
 /// A call that is no object is none, and no reason to take the answer for none.

@@ -2,7 +2,7 @@
 
 /// The end of a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(super) enum Ending {
     /// It has not ended: some backends write an empty reason into every chunk.
     NotYet,
     /// It ended, for one of OpenAI's reasons.
@@ -12,7 +12,7 @@ pub(crate) enum Ending {
 }
 
 /// Reads a backend's reason.
-pub(crate) fn read(reason: &str) -> Ending {
+pub(super) fn read(reason: &str) -> Ending {
     let reason = reason.trim().to_ascii_lowercase();
     let is_any = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     match reason.as_str() {

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use t4t_inference::MAX_CHOICES;
 
-use crate::choice::Choice;
-use crate::metering::DeltaSize;
-use crate::weight;
+use super::choice::Choice;
+use super::chunk::ChatChunk;
+use super::delta::ChoicePart;
+use super::footprint;
+use super::lenient::Found;
+use super::size::DeltaSize;
+use crate::asked::MAX_CHOICES;
 
-/// Fields of a chunk that belong to the stream and not to the answer. An answer has no error, not even one that is none.
-const OWN_FIELDS: [&str; 4] = ["choices", "object", "usage", "error"];
+/// Fields of which the first counts; of all others the last one does.
+const FIRST_KEPT: [&str; 3] = ["id", "created", "model"];
 
 /// Why a chunk can't belong to an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Nonsense {
+pub enum UnusableChunk {
     /// The chunk has more choices than can be asked for.
     #[error("the answer has more than {MAX_CHOICES} choices")]
     TooManyChoices,
@@ -28,7 +31,7 @@ pub(crate) enum Nonsense {
 
 /// An answer while it comes.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
+pub struct Assembly {
     fields: Map<String, Value>,
     choices: BTreeMap<u64, Choice>,
     usage: Option<Value>,
@@ -36,89 +39,95 @@ pub(crate) struct Assembly {
 }
 
 /// What an answer gets where the backend left it out.
-#[derive(Debug)]
-pub(crate) struct Defaults {
+#[derive(Clone, Debug)]
+pub struct Defaults {
     /// The answer's id.
-    pub(crate) id: String,
+    pub id: String,
     /// When it was made, in seconds since 1970.
-    pub(crate) created: u64,
+    pub created: u64,
     /// The model's name.
-    pub(crate) model: String,
+    pub model: String,
 }
 
 impl Assembly {
-    /// Adds a chunk or a whole answer, and says what each of its choices adds.
-    pub(crate) fn add(&mut self, mut chunk: Map<String, Value>) -> Result<Vec<DeltaSize>, Nonsense> {
-        let choices = chunk.remove("choices");
-        if let Some(usage) = chunk.remove("usage").filter(Value::is_object)
+    /// Adds a chunk or a whole answer; `count` is told what each of its choices adds.
+    ///
+    /// # Errors
+    /// [`UnusableChunk`]; the answer is of no use from there on.
+    pub fn add(
+        &mut self,
+        chunk: ChatChunk<'_>,
+        mut count: impl FnMut(&DeltaSize),
+    ) -> Result<(), UnusableChunk> {
+        if let Some(usage) = chunk.usage
             && tokens_of(&usage) >= self.usage.as_ref().and_then(tokens_of)
         {
             self.usage = Some(usage);
         }
-        self.keep(&chunk);
-        let choices = choices.as_ref().and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let choices = choices.iter().filter_map(Value::as_object).enumerate();
-        choices.map(|(position, choice)| self.add_choice(position, choice)).collect()
+        for (field, value) in chunk.others.into_iter() {
+            self.keep(&field, value);
+        }
+        for (position, choice) in chunk.choices.into_iter().enumerate() {
+            count(&self.add_choice(position, choice)?);
+        }
+        Ok(())
     }
 
     /// The model that the backend says it answers with.
-    pub(crate) fn model(&self) -> Option<&str> {
+    pub fn model(&self) -> Option<&str> {
         self.fields.get("model").and_then(Value::as_str).filter(|model| !model.is_empty())
     }
 
-    /// Keeps the first id and time, and the last of everything else.
-    fn keep(&mut self, chunk: &Map<String, Value>) {
-        for (field, value) in chunk {
-            let is_first_kept = matches!(field.as_str(), "id" | "created" | "model");
-            if OWN_FIELDS.contains(&field.as_str()) || (is_first_kept && self.fields.contains_key(field)) {
-                continue;
-            }
-            if !value.is_null() {
-                self.kept_bytes += weight::set(&mut self.fields, field, value);
-            }
+    fn keep(&mut self, field: &str, value: Found<'_>) {
+        let known = self.fields.get(field);
+        let is_kept = FIRST_KEPT.contains(&field) && known.is_some();
+        let is_same = known.is_some_and(|known| known.as_str().is_some() && known.as_str() == value.as_str());
+        if !is_kept && !is_same {
+            self.kept_bytes += footprint::set(&mut self.fields, field, value.into_value());
         }
     }
 
-    fn add_choice(&mut self, position: usize, choice: &Map<String, Value>) -> Result<DeltaSize, Nonsense> {
-        let index = choice.get("index").and_then(Value::as_u64).unwrap_or(position as u64);
+    fn add_choice(&mut self, position: usize, choice: ChoicePart<'_>) -> Result<DeltaSize, UnusableChunk> {
+        let index = choice.index.unwrap_or(position as u64);
         let is_new = !self.choices.contains_key(&index);
         if is_new && self.choices.len() as u64 >= MAX_CHOICES {
-            return Err(Nonsense::TooManyChoices);
+            return Err(UnusableChunk::TooManyChoices);
         }
         let mut size = DeltaSize { new_choice: is_new, ..DeltaSize::default() };
         let entry = self.choices.entry(index).or_default();
-        self.kept_bytes += entry.add(choice, &mut size).map_err(|_| Nonsense::TooManyToolCalls)?;
-        if entry.is_broken() { Err(Nonsense::Broken) } else { Ok(size) }
+        let grown = entry.add(choice, &mut size).map_err(|_| UnusableChunk::TooManyToolCalls)?;
+        self.kept_bytes = self.kept_bytes.saturating_add(grown);
+        if entry.is_broken() { Err(UnusableChunk::Broken) } else { Ok(size) }
     }
 
     /// Whether at least `expected` choices began and all of them ended.
-    pub(crate) fn is_finished(&self, expected: u64) -> bool {
+    pub fn is_finished(&self, expected: u64) -> bool {
         self.choices.len() as u64 >= expected.max(1) && self.choices.values().all(Choice::is_finished)
     }
 
     /// Whether anything was answered.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.choices.is_empty()
     }
 
     /// Whether there is anything in it that somebody could use.
-    pub(crate) fn says_something(&self) -> bool {
+    pub fn says_something(&self) -> bool {
         self.choices.values().any(Choice::says_something)
     }
 
     /// Bytes that the answer has so far.
-    pub(crate) fn kept_bytes(&self) -> usize {
+    pub fn kept_bytes(&self) -> usize {
         self.kept_bytes
     }
 
     /// The largest usage that the backend reported: some count up in each chunk, and some end with zeros.
-    pub(crate) fn usage(&self) -> Option<&Value> {
+    pub fn usage(&self) -> Option<&Value> {
         self.usage.as_ref()
     }
 
     /// The answer as one `chat.completion` object, and the usage that the backend reported. Choices without an end are
     /// given `cut` as their reason, or what fits them.
-    pub(crate) fn into_response(
+    pub fn into_response(
         self,
         cut: Option<&'static str>,
         defaults: Defaults,
@@ -139,55 +148,21 @@ fn tokens_of(usage: &Value) -> Option<u64> {
     usage.get("completion_tokens").and_then(Value::as_u64)
 }
 
-/// Whether it is a whole answer and not a stream's chunk.
-pub(crate) fn is_whole(fields: &Map<String, Value>) -> bool {
-    let choices = fields.get("choices").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    choices
-        .iter()
-        .any(|choice| choice.get("message").is_some_and(Value::is_object) && choice.get("delta").is_none())
-}
-
-/// A whole answer as the one chunk of a stream.
-pub(crate) fn as_chunk(answer: &Map<String, Value>) -> Value {
-    let mut chunk = answer.clone();
-    chunk.insert("object".into(), "chat.completion.chunk".into());
-    for choice in chunk.get_mut("choices").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(choice) = choice.as_object_mut() else { continue };
-        if choice.contains_key("delta") {
-            continue;
-        }
-        if let Some(mut message) = choice.remove("message") {
-            number_tool_calls(&mut message);
-            choice.insert("delta".into(), message);
-        }
-    }
-    Value::Object(chunk)
-}
-
-/// A stream's tool calls have an index, an answer's have none.
-fn number_tool_calls(message: &mut Value) {
-    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten();
-    for (index, call) in calls.filter_map(Value::as_object_mut).enumerate() {
-        call.insert("index".into(), index.into());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use t4t_types::TokenUsage;
 
     use super::*;
+    use crate::answer::as_chunk;
 
     fn assembled(chunks: &[Value], cut: Option<&'static str>) -> Value {
         let mut assembly = Assembly::default();
         for chunk in chunks {
-            assembly.add(chunk.as_object().unwrap().clone()).unwrap();
+            assembly.add(ChatChunk::read(&chunk.to_string()).unwrap(), |_| ()).unwrap();
         }
         let defaults = Defaults { id: "own".into(), created: 7, model: "m".into() };
         let (mut response, usage) = assembly.into_response(cut, defaults);
-        let billed = TokenUsage { prompt: 3, completion: 2 };
-        response.insert("usage".into(), crate::finishing::usage(usage, billed));
+        response.extend(usage.map(|usage| ("usage".to_owned(), usage)));
         Value::Object(response)
     }
 
@@ -206,7 +181,7 @@ mod tests {
             "timings": {"n": 1},
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello", "reasoning_content": "hm"},
                 "logprobs": {"content": [{"token": "he"}, {"token": "llo"}]}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}}});
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}}});
         assert_eq!(assembled(&chunks, None), expected);
     }
 
@@ -231,7 +206,8 @@ mod tests {
                 {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}, "logprobs": null, "finish_reason": "tool_calls"}],
             "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}});
         assert_eq!(assembled(std::slice::from_ref(&whole), None), whole);
-        let chunk = as_chunk(whole.as_object().unwrap());
+        let chunk: Value = serde_json::from_str(&as_chunk(&whole.to_string()).unwrap()).unwrap();
+        assert_eq!(chunk["object"], "chat.completion.chunk");
         assert_eq!(assembled(&[chunk], None), whole);
     }
 
@@ -239,7 +215,7 @@ mod tests {
     fn choices_without_end_are_refused() {
         let choices: Vec<Value> = (0..200).map(|index| json!({"index": index, "delta": {}})).collect();
         let chunk = json!({"choices": choices});
-        let refused = Assembly::default().add(chunk.as_object().unwrap().clone());
-        assert_eq!(refused, Err(Nonsense::TooManyChoices));
+        let refused = Assembly::default().add(ChatChunk::read(&chunk.to_string()).unwrap(), |_| ());
+        assert_eq!(refused, Err(UnusableChunk::TooManyChoices));
     }
 }

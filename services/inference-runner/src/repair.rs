@@ -16,49 +16,49 @@ const WORDS: [(&str, &str); 10] = [
 
 /// The text with `null` for numbers that are none or fit no double, U+FFFD for each half of a surrogate pair that
 /// stands alone, and escapes for control characters inside texts.
-pub(crate) fn mended(text: &str) -> String {
-    let mut mended = String::with_capacity(text.len());
+pub(crate) fn repaired(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut in_string = false;
     while let Some(character) = rest.chars().next() {
         let taken = if character == '"' {
             in_string = !in_string;
-            mended.push('"');
+            out.push('"');
             1
         } else if in_string {
-            inside_text(rest, character, &mut mended)
+            inside_text(rest, character, &mut out)
         } else {
-            outside_text(rest, character, &mut mended)
+            outside_text(rest, character, &mut out)
         };
         rest = &rest[taken..];
     }
-    mended
+    out
 }
 
-/// Mends what stands first in `rest`; returns how many bytes of it were read.
-fn inside_text(rest: &str, character: char, mended: &mut String) -> usize {
+/// Repairs what stands first in `rest`; returns how many bytes of it were read.
+fn inside_text(rest: &str, character: char, out: &mut String) -> usize {
     if character.is_control() && character.is_ascii() {
-        mended.push_str(&format!("\\u{:04x}", u32::from(character)));
+        out.push_str(&format!("\\u{:04x}", u32::from(character)));
         return 1;
     }
     if character != '\\' {
-        mended.push(character);
+        out.push(character);
         return character.len_utf8();
     }
     let Some(unit) = escaped_unit(rest) else {
         let taken = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
-        mended.push_str(&rest[..taken]);
+        out.push_str(&rest[..taken]);
         return taken;
     };
     let is_pair = (0xd800..0xdc00).contains(&unit)
         && escaped_unit(&rest[6..]).is_some_and(|second| (0xdc00..0xe000).contains(&second));
     match unit {
         _ if is_pair => {
-            mended.push_str(&rest[..12]);
+            out.push_str(&rest[..12]);
             return 12;
         }
-        0xd800..0xe000 => mended.push('\u{fffd}'),
-        _ => mended.push_str(&rest[..6]),
+        0xd800..0xe000 => out.push('\u{fffd}'),
+        _ => out.push_str(&rest[..6]),
     }
     6
 }
@@ -73,19 +73,19 @@ fn escaped_unit(text: &str) -> Option<u16> {
         .flatten()
 }
 
-fn outside_text(rest: &str, character: char, mended: &mut String) -> usize {
+fn outside_text(rest: &str, character: char, out: &mut String) -> usize {
     if let Some((word, meaning)) = WORDS.into_iter().find(|(word, _)| rest.starts_with(word)) {
-        mended.push_str(meaning);
+        out.push_str(meaning);
         return word.len();
     }
     if !(character.is_ascii_digit() || character == '-') {
-        mended.push(character);
+        out.push(character);
         return character.len_utf8();
     }
     let is_of_number = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let end = rest.bytes().position(|byte| !is_of_number(byte)).unwrap_or(rest.len());
     let fits = rest[..end].parse::<f64>().is_ok_and(f64::is_finite);
-    mended.push_str(if fits { &rest[..end] } else { "null" });
+    out.push_str(if fits { &rest[..end] } else { "null" });
     end
 }
 
@@ -100,7 +100,7 @@ mod tests {
     fn numbers_and_words_that_json_does_not_have_are_replaced() {
         let text = r#"{"a":NaN,"b":-Infinity,"c":[Infinity],"d":"NaN \" -Infinity","e":1.50,"f":1e999,"g":None,"h":-2,"i":True}"#;
         let expected = r#"{"a":null,"b":null,"c":[null],"d":"NaN \" -Infinity","e":1.50,"f":null,"g":null,"h":-2,"i":true}"#;
-        assert_eq!(mended(text), expected);
+        assert_eq!(repaired(text), expected);
     }
 
     #[test]
@@ -115,28 +115,28 @@ mod tests {
             (r#""\ud83d\u0041""#, "\"\u{fffd}\\u0041\""),
         ];
         for (text, expected) in cases {
-            assert_eq!(mended(text), expected, "{text}");
+            assert_eq!(repaired(text), expected, "{text}");
         }
     }
 
     #[test]
     fn line_ends_inside_a_text_are_escaped() {
-        assert_eq!(mended("{\"a\":\"x\ny\t\"}\n"), "{\"a\":\"x\\u000ay\\u0009\"}\n");
+        assert_eq!(repaired("{\"a\":\"x\ny\t\"}\n"), "{\"a\":\"x\\u000ay\\u0009\"}\n");
     }
 
     proptest! {
         #[test]
-        fn valid_json_means_the_same_mended(text in ".*", number: i64) {
+        fn valid_json_means_the_same_repaired(text in ".*", number: i64) {
             let json = serde_json::json!({ text.clone(): [text, number, null, true] }).to_string();
-            let read: Value = serde_json::from_str(&mended(&json)).unwrap();
+            let read: Value = serde_json::from_str(&repaired(&json)).unwrap();
             prop_assert_eq!(read.to_string(), json);
         }
 
         #[test]
         fn any_text_is_taken(text in ".*", units in proptest::collection::vec(0xd700_u16..0xe100, 0..5)) {
-            let _ = mended(&text);
+            let _ = repaired(&text);
             let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
-            let quoted = mended(&format!("\"{escaped}\""));
+            let quoted = repaired(&format!("\"{escaped}\""));
             prop_assert!(serde_json::from_str::<String>(&quoted).is_ok());
         }
     }

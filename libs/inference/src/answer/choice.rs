@@ -1,19 +1,21 @@
 //! One choice of an answer, put together from its deltas.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
-use crate::ending::{self, Ending};
-use crate::metering::DeltaSize;
-use crate::parts::{Parts, text_in};
-use crate::tool_calls::{TooManyCalls, ToolCalls};
-use crate::weight;
-
-/// Texts that come in pieces, and what the model wrote in each of them counts.
-const TEXTS: [&str; 5] = ["content", "reasoning_content", "reasoning", "refusal", "thinking"];
+use super::calls::{FunctionPart, TooManyCalls, ToolCalls};
+use super::delta::{ChoicePart, Delta};
+use super::ending::{self, Ending};
+use super::fields::MESSAGE_TEXTS;
+use super::footprint;
+use super::lenient::{Found, Others};
+use super::parts::{Parts, text_in};
+use super::size::DeltaSize;
 
 /// A choice while it comes.
 #[derive(Debug, Default)]
-pub(crate) struct Choice {
+pub(super) struct Choice {
     message: Map<String, Value>,
     tool_calls: ToolCalls,
     function_call: Option<(String, String)>,
@@ -26,66 +28,66 @@ pub(crate) struct Choice {
 impl Choice {
     /// Adds a chunk's choice (`delta`) or an answer's (`message`); measures its text into `size` and returns the bytes
     /// that the answer grew by.
-    pub(crate) fn add(
-        &mut self,
-        choice: &Map<String, Value>,
-        size: &mut DeltaSize,
-    ) -> Result<usize, TooManyCalls> {
+    pub(super) fn add(&mut self, part: ChoicePart<'_>, size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
         let mut beside_text = 0;
-        for (field, value) in choice {
-            match (field.as_str(), value) {
-                ("delta" | "message", Value::Object(delta)) => beside_text += self.add_delta(delta, size)?,
-                // The older form of a completion.
-                ("text", Value::String(text)) if !choice.contains_key("delta") => {
-                    self.add_text("content", text, size)
-                }
-                ("finish_reason", Value::String(reason)) => match ending::read(reason) {
-                    Ending::NotYet => {}
-                    Ending::Because(reason) => self.finish_reason = Some(reason),
-                    Ending::Broken => self.is_broken = true,
-                },
-                ("error", error) => self.is_broken |= is_something(error),
-                ("logprobs", Value::Object(logprobs)) => {
-                    beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
-                }
-                ("delta" | "message" | "text" | "finish_reason" | "logprobs" | "index", _)
-                | (_, Value::Null) => {}
-                (_, value) => beside_text += weight::set(&mut self.other, field, value),
-            }
+        for delta in [part.delta, part.message].into_iter().flatten() {
+            beside_text += self.add_delta(delta, size)?;
         }
-        Ok(beside_text + usize::try_from(size.bytes).unwrap_or(usize::MAX / 2))
+        if let Some(text) = part.text.filter(|_| !part.has_delta) {
+            self.add_text("content", &text, size);
+        }
+        match part.finish_reason.map_or(Ending::NotYet, |reason| ending::read(&reason)) {
+            Ending::NotYet => {}
+            Ending::Because(reason) => self.finish_reason = Some(reason),
+            Ending::Broken => self.is_broken = true,
+        }
+        self.is_broken |= part.is_error;
+        if let Some(logprobs) = part.logprobs {
+            beside_text += append_all(self.logprobs.get_or_insert_default(), logprobs);
+        }
+        for (field, value) in part.others.into_iter() {
+            beside_text += footprint::set(&mut self.other, &field, value.into_value());
+        }
+        Ok(beside_text.saturating_add(usize::try_from(size.bytes).unwrap_or(usize::MAX)))
     }
 
-    fn add_delta(&mut self, delta: &Map<String, Value>, size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
+    fn add_delta(&mut self, delta: Delta<'_>, size: &mut DeltaSize) -> Result<usize, TooManyCalls> {
+        let mut beside_text = self.tool_calls.merge(delta.tool_calls, size)?;
+        if let Some(call) = &delta.function_call {
+            self.add_function_call(call, size);
+        }
+        beside_text += self.add_texts(delta.texts, size);
+        Ok(beside_text + self.add_others(delta.others))
+    }
+
+    fn add_texts(&mut self, texts: [Found<'_>; MESSAGE_TEXTS.len()], size: &mut DeltaSize) -> usize {
         let mut beside_text = 0;
-        for (field, value) in delta {
-            match (field.as_str(), value) {
-                // What it answers is an assistant's, whatever it calls itself.
-                (_, Value::Null) | ("role", _) => {}
-                ("tool_calls", Value::Array(fragments)) => {
-                    beside_text += self.tool_calls.merge(fragments, size)?;
-                }
-                ("tool_calls", call @ Value::Object(_)) => {
-                    beside_text += self.tool_calls.merge(std::slice::from_ref(call), size)?;
-                }
-                ("tool_calls", _) => {}
-                ("function_call", Value::Object(call)) => self.add_function_call(call, size),
-                ("function_call", _) => {}
-                ("content", Value::String(text)) => self.add_text("content", text, size),
-                ("content", parts) => beside_text += self.add_parts(parts, size),
-                (text, piece) if TEXTS.contains(&text) => {
-                    // Some backends send the same reasoning under its old and its new name.
-                    let is_twice = text == "reasoning" && delta.get("reasoning_content") == Some(piece);
+        let mut thought = Found::Nothing;
+        for (field, piece) in MESSAGE_TEXTS.into_iter().zip(texts) {
+            match (field, &piece) {
+                (_, Found::Nothing) => {}
+                // Some backends send the same reasoning under its old and its new name.
+                ("reasoning", again) if *again == thought => {
                     let mut unmeasured = DeltaSize::default();
-                    let size = if is_twice { &mut unmeasured } else { &mut *size };
-                    self.add_text(text, &text_in(piece), size);
+                    self.add_text(field, &text_of(again), &mut unmeasured);
                     beside_text += usize::try_from(unmeasured.bytes).unwrap_or(usize::MAX / 4);
                 }
-                (_, Value::Array(items)) => beside_text += append_items(&mut self.message, field, items),
-                _ => beside_text += weight::set(&mut self.message, field, value),
+                ("content", Found::Other(parts)) => beside_text += self.add_parts(parts, size),
+                (field, piece) => self.add_text(field, &text_of(piece), size),
+            }
+            if field == "reasoning_content" {
+                thought = piece;
             }
         }
-        Ok(beside_text)
+        beside_text
+    }
+
+    fn add_others(&mut self, others: Others<'_>) -> usize {
+        let grown = others.into_iter().map(|(field, value)| match value.into_value() {
+            Value::Array(items) => append_items(&mut self.message, &field, items),
+            value => footprint::set(&mut self.message, &field, value),
+        });
+        grown.sum()
     }
 
     fn add_text(&mut self, field: &str, text: &str, size: &mut DeltaSize) {
@@ -100,32 +102,32 @@ impl Choice {
                 self.add_text(field, &text, size);
             }
         }
-        if others.is_empty() { 0 } else { append_items(&mut self.message, "content_parts", &others) }
+        if others.is_empty() { 0 } else { append_items(&mut self.message, "content_parts", others) }
     }
 
-    fn add_function_call(&mut self, call: &Map<String, Value>, size: &mut DeltaSize) {
+    fn add_function_call(&mut self, call: &FunctionPart<'_>, size: &mut DeltaSize) {
         let (name, arguments) = self.function_call.get_or_insert_default();
-        for (whole, field) in [(name, "name"), (arguments, "arguments")] {
-            let piece = call.get(field).and_then(Value::as_str).unwrap_or_default();
+        for (whole, piece) in [(name, &call.name), (arguments, &call.arguments)] {
+            let piece = piece.as_str().unwrap_or_default();
             size.add(piece);
             whole.push_str(piece);
         }
     }
 
     /// Whether the backend said how it ended.
-    pub(crate) fn is_finished(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.finish_reason.is_some()
     }
 
     /// Whether the backend said that it gave up.
-    pub(crate) fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.is_broken
     }
 
     /// Whether there is something in it that somebody could use.
-    pub(crate) fn says_something(&self) -> bool {
+    pub(super) fn says_something(&self) -> bool {
         let is_said = |field: &&str| self.message.get(*field).is_some_and(|text| *text != json!(""));
-        !self.tool_calls.is_empty() || self.function_call.is_some() || TEXTS.iter().any(is_said)
+        !self.tool_calls.is_empty() || self.function_call.is_some() || MESSAGE_TEXTS.iter().any(is_said)
     }
 
     /// Why it ended: what the backend said, as far as it fits what there is.
@@ -145,7 +147,7 @@ impl Choice {
     }
 
     /// The choice as an answer holds it.
-    pub(crate) fn into_json(self, index: u64, cut: Option<&'static str>) -> Value {
+    pub(super) fn into_json(self, index: u64, cut: Option<&'static str>) -> Value {
         let finish_reason = self.reason(cut);
         let has_calls = !self.tool_calls.is_empty();
         let mut message = self.message;
@@ -170,15 +172,11 @@ impl Choice {
     }
 }
 
-/// Whether an error field says that there is one.
-pub(crate) fn is_something(error: &Value) -> bool {
-    match error {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::Bool(true) => true,
+fn text_of<'a>(piece: &'a Found<'_>) -> Cow<'a, str> {
+    match piece {
+        Found::Nothing => Cow::Borrowed(""),
+        Found::Text(text) => Cow::Borrowed(text),
+        Found::Other(value) => Cow::Owned(text_in(value)),
     }
 }
 
@@ -192,41 +190,50 @@ fn append(message: &mut Map<String, Value>, field: &str, piece: &str) {
 }
 
 /// Adds the items to the list of that name; returns how many bytes they have.
-fn append_items(object: &mut Map<String, Value>, field: &str, items: &[Value]) -> usize {
+fn append_items(object: &mut Map<String, Value>, field: &str, mut items: Vec<Value>) -> usize {
+    let bytes = items.iter().map(|item| item.to_string().len()).sum();
     match object.get_mut(field) {
-        Some(Value::Array(list)) => list.extend_from_slice(items),
+        Some(Value::Array(list)) => list.append(&mut items),
         _ => {
             object.insert(field.to_owned(), items.into());
         }
     }
-    items.iter().map(|item| item.to_string().len()).sum()
+    bytes
 }
 
-fn append_all(object: &mut Map<String, Value>, pieces: &Map<String, Value>) -> usize {
-    let lists = pieces.iter().filter_map(|(field, piece)| piece.as_array().map(|items| (field, items)));
-    lists.map(|(field, items)| append_items(object, field, items)).sum()
+fn append_all(object: &mut Map<String, Value>, pieces: Map<String, Value>) -> usize {
+    let grown = pieces.into_iter().map(|(field, piece)| match piece {
+        Value::Array(items) => append_items(object, &field, items),
+        _ => 0,
+    });
+    grown.sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::ChatChunk;
+
+    fn add(choice: &mut Choice, part: &Value, size: &mut DeltaSize) {
+        let text = json!({ "choices": [part] }).to_string();
+        choice.add(ChatChunk::read(&text).unwrap().choices.remove(0), size).unwrap();
+    }
 
     fn choice(deltas: &[Value]) -> (Value, DeltaSize) {
         let (mut choice, mut size) = (Choice::default(), DeltaSize::default());
         for delta in deltas {
-            let delta = json!({"delta": delta});
-            choice.add(delta.as_object().unwrap(), &mut size).unwrap();
+            add(&mut choice, &json!({"delta": delta}), &mut size);
         }
         (choice.into_json(0, None), size)
     }
 
     #[test]
     fn every_text_of_the_model_is_kept_and_counted() {
-        let deltas = TEXTS.map(|field| json!({field: "äb"}));
+        let deltas = MESSAGE_TEXTS.map(|field| json!({field: "äb"}));
         let (_, twice) = choice(&[json!({"reasoning": "hm", "reasoning_content": "hm"})]);
         assert_eq!(twice.bytes, 2);
         let (choice, size) = choice(&[deltas.as_slice(), deltas.as_slice()].concat());
-        for field in TEXTS {
+        for field in MESSAGE_TEXTS {
             assert_eq!(choice["message"][field], "äbäb");
         }
         assert_eq!((size.bytes, size.chars), (30, 20));
@@ -237,7 +244,7 @@ mod tests {
         let ended = |deltas: &[Value], cut| {
             let (mut choice, mut size) = (Choice::default(), DeltaSize::default());
             for delta in deltas {
-                choice.add(delta.as_object().unwrap(), &mut size).unwrap();
+                add(&mut choice, delta, &mut size);
             }
             (choice.is_finished(), choice.into_json(0, cut)["finish_reason"].clone())
         };

@@ -7,18 +7,18 @@ const THOUGHTS: [&str; 4] = ["thinking", "reasoning", "reasoning_content", "summ
 
 /// A list of parts, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Parts {
+pub(super) struct Parts {
     /// What the answer says.
-    pub(crate) content: String,
+    pub(super) content: String,
     /// What the model thought.
-    pub(crate) thoughts: String,
+    pub(super) thoughts: String,
     /// Parts that are neither, such as pictures.
-    pub(crate) others: Vec<Value>,
+    pub(super) others: Vec<Value>,
 }
 
 impl Parts {
     /// Sorts the parts of a content that is no text.
-    pub(crate) fn of(content: &Value) -> Self {
+    pub(super) fn of(content: &Value) -> Self {
         let mut sorted = Self::default();
         match content {
             Value::Array(parts) => parts.iter().for_each(|part| sorted.add(part)),
@@ -49,7 +49,7 @@ impl Parts {
 }
 
 /// All text in a value, in its order.
-pub(crate) fn text_in(value: &Value) -> String {
+pub(super) fn text_in(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text_in).collect(),

@@ -1,37 +1,37 @@
-//! How long to wait for a backend's next sign of life.
+//! How long to wait for a backend's next sign of life, over several waits.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use t4t_clock::SharedClock;
 
-/// Time is up.
+/// The deadline passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OutOfPatience;
+pub(crate) struct DeadlinePassed;
 
 /// A limit that runs through several waits until it is set anew.
-pub(crate) struct Patience {
+pub(crate) struct Deadline {
     clock: SharedClock,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl Patience {
-    /// Patience that lasts for `limit` from now.
-    pub(crate) fn new(clock: SharedClock, limit: Duration) -> Self {
+impl Deadline {
+    /// A deadline `limit` from now.
+    pub(crate) fn after(clock: SharedClock, limit: Duration) -> Self {
         Self { end: sleep(clock.clone(), limit), clock }
     }
 
-    /// Makes it last for `limit` from now.
+    /// Moves it to `limit` from now.
     pub(crate) fn renew(&mut self, limit: Duration) {
         self.end = sleep(self.clock.clone(), limit);
     }
 
-    /// Waits for `work` as long as patience lasts; not to be called again once it has run out.
-    pub(crate) async fn wait_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, OutOfPatience> {
+    /// Waits for `work`, but not beyond the deadline; not to be called again once that has passed.
+    pub(crate) async fn wait_for<T>(&mut self, work: impl Future<Output = T>) -> Result<T, DeadlinePassed> {
         tokio::select! {
             biased;
             // First, or work that is always ready would never run out of time.
-            () = &mut self.end => Err(OutOfPatience),
+            () = &mut self.end => Err(DeadlinePassed),
             done = work => Ok(done),
         }
     }
