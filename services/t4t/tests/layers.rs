@@ -13,6 +13,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-clock", 1),
     ("t4t-crypto", 1),
     ("t4t-outbound", 1),
+    ("t4t-terminal", 1),
     ("t4t-protocol", 2),
     ("t4t-chain", 2),
     ("t4t-swarm", 2),
@@ -28,7 +29,10 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-job-dispatcher", SERVICE),
     ("t4t-inference-runner", SERVICE),
     ("t4t-openai-api", SERVICE),
-    ("t4t", 7),
+    ("t4t-roles", 7),
+    ("t4t-dev", 8),
+    ("t4t", 9),
+    ("t4t-trials", 10),
 ];
 
 const TESTKIT: u32 = 5;

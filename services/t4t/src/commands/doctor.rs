@@ -14,7 +14,7 @@ use t4t_crypto::WalletKey;
 use t4t_runtime::config::{DataSettings, WalletSettings};
 use t4t_runtime::{Settings, process, wallet};
 
-use crate::output::{self, Table};
+use t4t_terminal::output::{self, Table};
 
 /// Checks everything that a role needs and says what to do about what is missing.
 #[derive(Debug, Args)]

@@ -17,13 +17,7 @@ use t4t_store::Store;
 use t4t_types::RoutingId;
 
 use self::row::JobRow;
-use crate::output::{self, Table};
-
-/// The database's name in its folder.
-pub(crate) const DATABASE: &str = "t4t.db";
-
-/// The database's name where settlement is a process of its own.
-pub(crate) const SETTLEMENT_DATABASE: &str = "settlement.db";
+use t4t_terminal::output::{self, Table};
 
 /// Rows among which an id is looked for.
 const SEARCHED: u32 = 10_000;
@@ -90,11 +84,12 @@ fn databases(args: &JobsArgs, settings: &Settings) -> anyhow::Result<Vec<PathBuf
         Some(folder) => folder.clone(),
         None => DataSettings::from_settings(settings)?.folder,
     };
-    let places = ["", "gateway", "provider"].map(|role| folder.join(role).join(DATABASE));
+    let places = ["", "gateway", "provider"].map(|role| folder.join(role).join(DataSettings::DATABASE));
     let found: Vec<_> = places.into_iter().filter(|path| path.exists()).collect();
     if found.is_empty() {
         bail!(
-            "there is no {DATABASE} in {}: start a role first, or name its folder with --data",
+            "there is no {} in {}: start a role first, or name its folder with --data",
+            DataSettings::DATABASE,
             folder.display()
         );
     }
@@ -188,7 +183,7 @@ fn digits_of(id: &str) -> String {
 async fn ids_of_transaction(databases: &[PathBuf], digits: &str) -> anyhow::Result<Vec<String>> {
     let mut ids = Vec::new();
     for path in databases {
-        let apart = path.with_file_name(SETTLEMENT_DATABASE);
+        let apart = path.with_file_name(DataSettings::SETTLEMENT_DATABASE);
         for path in [path.clone(), apart].iter().filter(|path| path.exists()) {
             let store =
                 Store::open_existing(path).await.with_context(|| format!("can't open {}", path.display()))?;

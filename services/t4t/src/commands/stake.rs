@@ -17,7 +17,7 @@ use t4t_types::Xbzz;
 use self::change::{Change, Changed};
 pub(super) use self::change::{database, take};
 use self::standing::Standing;
-use crate::output;
+use t4t_terminal::output;
 
 /// Shows the stake, adds to it, or takes it back.
 #[derive(Debug, Args)]

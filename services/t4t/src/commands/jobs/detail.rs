@@ -4,16 +4,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde::Serialize;
+use t4t_runtime::config::DataSettings;
 use t4t_store::transactions::TransactionRecord;
 use t4t_store::{HistoryEntry, Side, Store};
+use t4t_terminal::output::{Table, utc, xdai};
 use t4t_types::Xbzz;
 
 use super::meaning;
 use super::row::JobRow;
-use crate::output::{Table, utc, xdai};
-
-/// Where settlement keeps its transactions when it runs apart.
-const SETTLEMENT_DATABASE: &str = "settlement.db";
 
 /// A job, what happened to it, what it cost and which transactions it took.
 #[derive(Debug, Serialize)]
@@ -72,7 +70,7 @@ impl Detail {
             Some(subject) => store.history_by_subject(row.side, &subject).await?,
             None => Vec::new(),
         };
-        let apart = database.with_file_name(SETTLEMENT_DATABASE);
+        let apart = database.with_file_name(DataSettings::SETTLEMENT_DATABASE);
         let request = row.request.zip(row.attempt);
         let transactions = if apart.exists() {
             let settlement = open(&apart).await?;

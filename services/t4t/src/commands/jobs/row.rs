@@ -6,7 +6,7 @@ use t4t_store::buying::BuyingJob;
 use t4t_store::selling::SellingJob;
 use t4t_types::{Address, JobId, RequestId, RoutingId, SwarmRef, TokenPrices, TokenUsage, Xbzz};
 
-use crate::output::age;
+use t4t_terminal::output::age;
 
 /// A job of either side.
 #[derive(Clone, Debug, Serialize)]

@@ -22,8 +22,7 @@ use t4t_types::{Address, TxHash, Xbzz};
 
 use super::MarketView;
 use super::standing::Standing;
-use crate::commands::jobs::{DATABASE, SETTLEMENT_DATABASE};
-use crate::steps::Steps;
+use t4t_terminal::Steps;
 
 /// One wait for a block, and how often it is waited: a fee that is too low is raised meanwhile.
 const WAIT_MS: u64 = 60_000;
@@ -134,7 +133,7 @@ pub(in crate::commands) fn take(data: &DataSettings) -> anyhow::Result<FolderLoc
 
 /// The wallet's transactions are in the role's database, or in settlement's where that runs on its own.
 pub(in crate::commands) fn database(data: &DataSettings) -> PathBuf {
-    let (role, apart) = (data.file(DATABASE), data.file(SETTLEMENT_DATABASE));
+    let (role, apart) = (data.file(DataSettings::DATABASE), data.file(DataSettings::SETTLEMENT_DATABASE));
     if apart.exists() && !role.exists() { apart } else { role }
 }
 
@@ -237,10 +236,10 @@ mod tests {
             folder: folder.path().to_owned(),
             sealing_key_file: folder.path().join("pss.key"),
         };
-        assert_eq!(database(&data), data.file(DATABASE));
-        std::fs::write(data.file(SETTLEMENT_DATABASE), []).unwrap();
-        assert_eq!(database(&data), data.file(SETTLEMENT_DATABASE));
-        std::fs::write(data.file(DATABASE), []).unwrap();
-        assert_eq!(database(&data), data.file(DATABASE));
+        assert_eq!(database(&data), data.file(DataSettings::DATABASE));
+        std::fs::write(data.file(DataSettings::SETTLEMENT_DATABASE), []).unwrap();
+        assert_eq!(database(&data), data.file(DataSettings::SETTLEMENT_DATABASE));
+        std::fs::write(data.file(DataSettings::DATABASE), []).unwrap();
+        assert_eq!(database(&data), data.file(DataSettings::DATABASE));
     }
 }

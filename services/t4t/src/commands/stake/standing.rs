@@ -9,7 +9,7 @@ use t4t_clock::{Clock, SystemClock};
 use t4t_types::{Address, UnixSeconds, Xbzz};
 
 use super::MarketView;
-use crate::output::{Table, age, utc};
+use t4t_terminal::output::{Table, age, utc};
 
 /// How long a person waits for one answer of the chain.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

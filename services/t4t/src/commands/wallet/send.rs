@@ -25,8 +25,8 @@ use t4t_types::{Address, Xbzz};
 
 use super::ask;
 use crate::commands::stake::{MarketView, database, take};
-use crate::output;
-use crate::steps::Steps;
+use t4t_terminal::Steps;
+use t4t_terminal::output;
 
 /// What an earlier payment's key begins with.
 const EARLIER: &str = "send:";
