@@ -7,11 +7,8 @@ use bytes::Bytes;
 use t4t_types::{Overlay, SwarmRef};
 
 use crate::chunk::Redundancy;
+use crate::keeper::NO_BATCH;
 use crate::{Message, Patience, StampKeeper, Subscription, SwarmError, SwarmTrouble, Upload};
-
-/// What to do where no postage batch can pay.
-pub(crate) const NO_BATCH: &str =
-    "give the Bee node's own wallet what `t4t doctor` names, or set POSTAGE_BATCH_ID to another batch";
 
 /// Lets content into memory by its size, which shows when it begins to come.
 #[async_trait]

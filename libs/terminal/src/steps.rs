@@ -21,7 +21,7 @@ pub struct Steps {
 
 impl Steps {
     /// Starts the clock.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self { started: Instant::now(), is_terminal: std::io::stderr().is_terminal() }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use futures_util::stream;
 use t4t_api::inference_runner::{GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerStatus};
-use t4t_api::{ItemStream, Serve, ServeStream, TransportError};
+use t4t_api::{ItemStream, Serve, ServeStream, TransportError, carried};
 use t4t_clock::SharedClock;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -80,7 +80,7 @@ impl Service {
         };
         let (job, clock, began_ms) = (run.call.job, self.clock.clone(), self.clock.unix_millis());
         let mut halted = self.halted.clone();
-        let task = self.runtime.spawn(async move {
+        let task = self.runtime.spawn(carried(async move {
             let last = tokio::select! {
                 last = run.finish() => last,
                 _ = halted.wait_for(|halted| *halted) => Err(stopped().into()),
@@ -91,7 +91,7 @@ impl Service {
             tracing::debug!(%job, held_ms, "a slot is free again");
             // An error means that nobody reads any more.
             let _unread = items.send(last).await;
-        });
+        }));
         Ok(Answer { items: answer, task: task.abort_handle(), is_over: false })
     }
 }

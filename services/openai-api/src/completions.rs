@@ -125,7 +125,7 @@ async fn answer(
     let transcript = Transcript::new(head, mode);
     let clock = Arc::clone(&edge.clock);
     let stream = Stream { purchase, reading: early, transcript, waiting };
-    let events = streaming::events(stream, clock, edge.config.keep_alive);
+    let events = t4t_api::carried(streaming::events(stream, clock, edge.config.keep_alive));
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "text/event-stream"))

@@ -8,12 +8,11 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use t4t_chain::{Rpc, RpcConfig};
 use t4t_clock::{SystemClock, timeout};
-use t4t_runtime::config::keys;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdout};
 use url::Url;
 
-use super::tools::in_path;
+use super::programs::command;
 
 /// anvil is up in about 50 ms; a loaded machine takes longer.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -107,29 +106,6 @@ impl Anvil {
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "the development chain could not be ended");
         }
-    }
-}
-
-/// A process that ends with this one even if that is killed, where the system can. Ctrl-C on the terminal is not for it:
-/// this process ends it, when nobody needs it any more.
-pub(super) fn command(program: &Path) -> Command {
-    let mut command = match in_path("setpriv", std::env::var_os("PATH").as_deref()) {
-        Some(wrapper) => {
-            let mut command = Command::new(wrapper);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    without_secrets(&mut command);
-    command.process_group(0).kill_on_drop(true);
-    command
-}
-
-/// Takes our secrets out of what a program inherits: unlike this process, it shows its environment to its user.
-pub(super) fn without_secrets(command: &mut Command) {
-    for key in keys::ALL.iter().filter(|key| key.kind.is_secret()) {
-        command.env_remove(key.name);
     }
 }
 

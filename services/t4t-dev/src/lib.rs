@@ -14,6 +14,7 @@ mod demo;
 mod folder;
 mod market;
 mod money;
+mod programs;
 mod roles;
 mod summary;
 mod tools;
@@ -60,7 +61,7 @@ struct Started {
 }
 
 async fn start(args: &DevArgs, settings: &Settings) -> anyhow::Result<Started> {
-    let steps = Steps::new();
+    let steps = Steps::begin();
     let folder = DevFolder::open(args, settings)?;
     let market = Box::pin(Market::start(args, settings, folder, &steps)).await?;
     Ok(Started { market, steps })

@@ -1,6 +1,5 @@
 //! The chain program: found, or installed.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +12,7 @@ use t4t_runtime::config::keys;
 use tokio::process::Command;
 
 use super::folder;
+use super::programs::{in_path, without_secrets};
 
 /// What npm installs: one pinned version, whose content is checked by its hash.
 const PACKAGE: &str = include_str!("../tools/package.json");
@@ -50,16 +50,6 @@ pub(super) async fn anvil(settings: &Settings, tools: &Path) -> anyhow::Result<(
     Ok((installed, format!("installed in {}", tools.display())))
 }
 
-/// The first program of that name in the folders of `path`.
-pub(super) fn in_path(program: &str, path: Option<&OsStr>) -> Option<PathBuf> {
-    std::env::split_paths(path?).map(|folder| folder.join(program)).find(|file| is_program(file))
-}
-
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
 async fn install(tools: &Path) -> anyhow::Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         bail!(
@@ -92,7 +82,7 @@ async fn lock(tools: &Path) -> anyhow::Result<File> {
 
 async fn run_npm(npm: &Path, tools: &Path) -> anyhow::Result<()> {
     let mut install = Command::new(npm);
-    super::anvil::without_secrets(&mut install);
+    without_secrets(&mut install);
     let install = install
         .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"])
         .current_dir(tools)

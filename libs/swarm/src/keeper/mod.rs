@@ -20,6 +20,7 @@ use self::journal::Journal;
 use self::memory::Remembered;
 pub use self::memory::StampSource;
 pub use self::spending::{SpendingLimits, estimate_of};
+pub(crate) use self::standing::NO_BATCH;
 pub use self::standing::Standing;
 use crate::{Bee, StampReceipt, StampState, SwarmError, SwarmTrouble};
 

@@ -47,7 +47,7 @@ const SEEDS: u64 = 1_000_000;
 
 /// Runs the market under faults until it is stopped, or for a check.
 pub(super) async fn run(args: &DevArgs, settings: &Settings, stop: &StopSignal) -> anyhow::Result<ExitCode> {
-    let steps = Steps::new();
+    let steps = Steps::begin();
     let seed = args.chaos_seed.unwrap_or_else(|| SystemClock.unix_millis() % SEEDS);
     let teller = Teller::new(args.json);
     let starting = Box::pin(ChaosMarket::start(args, settings, seed, &steps, &teller));

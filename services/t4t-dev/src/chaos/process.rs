@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::super::anvil;
+use super::super::programs;
 use super::teller::{Place, Teller};
 
 /// Settings of the operator's that these roles must not have: they have wallets of their own.
@@ -204,7 +204,7 @@ async fn end(child: &mut Child) {
 fn spawn(recipe: &Recipe, program: &Path) -> anyhow::Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(&recipe.log);
     let log = log.with_context(|| format!("can't write {}", recipe.log.display()))?;
-    let mut command: Command = anvil::command(program);
+    let mut command: Command = programs::command(program);
     command.arg(recipe.role).env_clear();
     for name in ["PATH", "HOME"] {
         command.env(name, std::env::var_os(name).unwrap_or_default());

@@ -12,17 +12,16 @@ use t4t_api::settlement::{
 use t4t_chain::{ChainEvent, events};
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::WalletKey;
+use t4t_operator::MarketView;
+use t4t_operator::stake::{StakeRefusal, Standing};
 use t4t_runtime::Settings;
 use t4t_runtime::config::DataSettings;
 use t4t_runtime::lock::{FolderLock, LockError};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
 use t4t_store::transactions::TransactionScope;
-use t4t_types::{Address, TxHash, Xbzz};
-
-use super::MarketView;
-use super::standing::Standing;
 use t4t_terminal::Steps;
+use t4t_types::{Address, TxHash, Xbzz};
 
 /// One wait for a block, and how often it is waited: a fee that is too low is raised meanwhile.
 const WAIT_MS: u64 = 60_000;
@@ -61,7 +60,7 @@ impl Change {
         TransactionKey::new(format!("{what}:{}", SystemClock.unix_millis()))
     }
 
-    fn check(self, standing: &Standing) -> anyhow::Result<()> {
+    fn check(self, standing: &Standing) -> Result<(), StakeRefusal> {
         match self {
             Self::Add(_) => standing.may_add(),
             Self::Leave { for_good } => standing.may_leave(for_good),
@@ -112,7 +111,7 @@ pub(super) async fn make(change: Change, settings: &Settings, key: WalletKey) ->
     let running = SettlementService::start(config, deps);
     let running = Box::pin(running).await.context("settlement does not start")?;
     let settlement = Arc::clone(&running.settlement);
-    let steps = Steps::new();
+    let steps = Steps::begin();
     let included = steps.step("transaction", "waiting for its block", included(&*settlement, submission));
     let included = included.await;
     running.stop().await;

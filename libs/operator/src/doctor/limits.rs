@@ -1,7 +1,7 @@
 //! What a gateway may spend at most, and the setting that says so.
 
 use t4t_runtime::Settings;
-use t4t_runtime::config::GatewaySettings;
+use t4t_runtime::config::{ConfigError, GatewaySettings};
 
 use super::Finding;
 
@@ -9,7 +9,7 @@ use super::Finding;
 const MILLION: f64 = 1e6;
 
 #[expect(clippy::cast_precision_loss, reason = "a multiple between 1 and 1000, shown to people")]
-pub(super) fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn examine(settings: &Settings) -> Result<Vec<Finding>, ConfigError> {
     let gateway = GatewaySettings::from_settings(settings)?;
     let multiple = gateway.price_multiple_ppm as f64 / MILLION;
     let bound = |what, amount, setting| Finding::good(what, format!("{amount} ({setting})"));

@@ -1,20 +1,20 @@
 //! Who may come in, and which way requests leave.
 
 use t4t_runtime::Settings;
-use t4t_runtime::config::{ChainSettings, GatewaySettings};
+use t4t_runtime::config::{ChainSettings, ConfigError, GatewaySettings};
 
-use super::Finding;
+use super::{Finding, Role};
 
-pub(super) fn examine(settings: &Settings, is_gateway: bool) -> anyhow::Result<Vec<Finding>> {
+pub(super) fn examine(settings: &Settings, role: Role) -> Result<Vec<Finding>, ConfigError> {
     let mut findings = Vec::from_iter(proxy_finding(settings)?);
-    if is_gateway {
+    if role == Role::Gateway {
         findings.push(door_finding(&GatewaySettings::from_settings(settings)?));
     }
     Ok(findings)
 }
 
 /// Names the variables that name a proxy: they are often set for a whole machine, and forgotten.
-fn proxy_finding(settings: &Settings) -> anyhow::Result<Option<Finding>> {
+fn proxy_finding(settings: &Settings) -> Result<Option<Finding>, ConfigError> {
     let set = t4t_outbound::proxies_set();
     if set.is_empty() {
         return Ok(None);

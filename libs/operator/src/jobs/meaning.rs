@@ -3,7 +3,7 @@
 use t4t_store::Side;
 
 /// What a state means; empty for one that is not known.
-pub(super) fn of(side: Side, state: &str) -> &'static str {
+pub(crate) fn of(side: Side, state: &str) -> &'static str {
     match (side, state) {
         (Side::Buying, "planned") => "the payment is not in escrow yet",
         (Side::Buying, "posted") => "the payment is in escrow, the provider has not begun",
@@ -27,7 +27,7 @@ pub(super) fn of(side: Side, state: &str) -> &'static str {
 }
 
 /// Whether the job's money has not reached its end.
-pub(super) fn is_open(state: &str) -> bool {
+pub(crate) fn is_open(state: &str) -> bool {
     matches!(
         state,
         "planned"
