@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use t4t_protocol::Refusal;
-use t4t_types::{JobId, ModelId, TokenPrices, TokenUsage};
+use t4t_inference::{InferenceRequest, Piece, Refusal};
+use t4t_types::{JobRef, ModelId, TokenPrices};
 
 use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
 
@@ -44,50 +43,27 @@ impl Call for GetRunnerStatus {
     const PATH: &'static str = "/inference-runner/v1/status";
 }
 
-/// Runs one chat request.
+/// Runs one request. The pieces end with [`Piece::End`], which has the whole answer and what is billed: the backend's
+/// usage, but never more than the runner counted plus a stated tolerance; the runner's own count where the backend tells
+/// none.
 ///
 /// The runner always streams from its backend. Dropping the answer stops the backend.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunInference {
     /// The job that pays for it.
-    pub job: JobId,
+    pub job: JobRef,
     /// The model, as offered.
     pub model: ModelId,
-    /// The app's request in OpenAI form; what the runner does not know goes to the backend untouched.
-    pub request: Box<RawValue>,
+    /// The app's request; what the runner does not know goes to the backend untouched.
+    pub request: InferenceRequest,
     /// The most completion tokens that the payment covers; `None` where completion tokens cost nothing.
     pub max_completion_tokens: Option<u64>,
     /// Until when the answer is of use, in milliseconds from now.
     pub time_limit_ms: u64,
 }
 
-/// A piece of a running request. (Not internally tagged: raw JSON inside would not survive it.)
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunEvent {
-    /// A chunk as the backend made it: one `chat.completion.chunk` object.
-    Chunk {
-        /// The chunk's JSON.
-        chunk: Box<RawValue>,
-        /// Completion tokens so far, by the runner's own count.
-        counted: u64,
-    },
-    /// The end.
-    Finished(FinishedRun),
-}
-
-/// A finished request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FinishedRun {
-    /// The whole answer as one `chat.completion` object, tool calls and usage complete.
-    pub response: Box<RawValue>,
-    /// What to bill: the backend's usage, but never more than the runner counted plus a stated tolerance; the runner's
-    /// own count where the backend tells none.
-    pub usage: TokenUsage,
-}
-
 impl StreamCall for RunInference {
-    type Item = RunEvent;
+    type Item = Piece;
     type Error = RunnerError;
     const PATH: &'static str = "/inference-runner/v1/run";
     const DEADLINE: Duration = Duration::from_secs(60);

@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use t4t_protocol::Refusal;
+use t4t_inference::{InferenceRequest, Piece, Refusal};
 use t4t_types::{Address, JobId, ModelId, RequestId, TokenPrices, TokenUsage, TxHash, Xbzz};
 use url::Url;
 
 use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
 use crate::inference_runner::RunnerStatus;
 
-/// Buys one chat completion: chooses a provider, pays it, and returns its answer.
+/// Buys the answer to one request: chooses a provider, pays it, and returns what it answers.
 ///
 /// Sent again with the same id while or after it runs, it joins the first one instead of paying twice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BuyCompletion {
+pub struct BuyAnswer {
     /// The app's request: what makes it the same one.
     pub id: RequestId,
     /// The model.
     pub model: ModelId,
-    /// The app's request in OpenAI form, as it came.
-    pub request: Box<RawValue>,
+    /// The app's request, as it came.
+    pub request: InferenceRequest,
 }
 
-/// A step towards the answer; the last item is `Answered`. (Not internally tagged: raw JSON inside would not survive.)
+/// A step towards the answer, or a piece of it; the last item is `Bought`. (Not internally tagged: raw JSON inside
+/// would not survive.)
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BuyingProgress {
@@ -58,15 +58,15 @@ pub enum BuyingProgress {
         /// What went wrong.
         reason: String,
     },
-    /// The answer.
-    Answered(BoughtAnswer),
+    /// A piece of the answer. From the first one on, nobody else is asked.
+    Piece(Piece),
+    /// The end: what it cost, and whom it was bought from.
+    Bought(Bought),
 }
 
 /// An answer that was paid for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct BoughtAnswer {
-    /// The provider's answer: one `chat.completion` object.
-    pub response: Box<RawValue>,
+pub struct Bought {
     /// Who answered.
     pub provider: Address,
     /// The job, once known.
@@ -77,7 +77,7 @@ pub struct BoughtAnswer {
     pub attempts: u32,
 }
 
-impl StreamCall for BuyCompletion {
+impl StreamCall for BuyAnswer {
     type Item = BuyingProgress;
     type Error = BuyingError;
     const PATH: &'static str = "/job-dispatcher/v1/buy";
@@ -222,9 +222,9 @@ impl ServiceError for BuyingError {
 }
 
 /// The buying side as its callers see it, wherever it runs.
-pub trait Buying: ServeStream<BuyCompletion> {}
+pub trait Buying: ServeStream<BuyAnswer> {}
 
-impl<T> Buying for T where T: ServeStream<BuyCompletion> + ?Sized {}
+impl<T> Buying for T where T: ServeStream<BuyAnswer> + ?Sized {}
 
 /// A runner says that it is there; sent again before the lease ends, it renews it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

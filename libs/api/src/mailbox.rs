@@ -7,7 +7,9 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter, Context, Handler, MailboxError, Message, ResponseFuture};
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::call::{Call, ItemStream, Serve, ServeStream, StreamCall, TransportError};
 use crate::trace::Name;
@@ -21,17 +23,24 @@ const RETRY_AFTER_S: u64 = 1;
 
 /// The actor in front of a service: it takes messages while it has a free slot and refuses them when it has none, so
 /// that neither the queue nor the work in flight can grow without bound.
+///
+/// The work itself runs on the process's runtime, on whichever core is free: the actor only lets it in.
 pub struct Desk<S: ?Sized> {
     name: &'static str,
     service: Arc<S>,
     slots: Arc<Semaphore>,
+    runtime: Handle,
 }
 
 impl<S: ?Sized + Send + Sync + 'static> Desk<S> {
-    /// Starts the actor on a thread of its own; at most `slots` messages are worked on at a time.
+    /// Starts the actor on a thread of its own; at most `slots` messages are worked on at a time, on the runtime that this
+    /// is called on.
+    ///
+    /// # Panics
+    /// It is called outside a runtime.
     pub fn start(name: &'static str, service: Arc<S>, slots: usize) -> Mailbox<S> {
         let slots = Arc::new(Semaphore::new(slots));
-        let desk = Self { name, service, slots };
+        let desk = Self { name, service, slots, runtime: Handle::current() };
         let addr = Self::start_in_arbiter(&Arbiter::new().handle(), |_| desk);
         Mailbox { name, addr }
     }
@@ -56,6 +65,15 @@ impl<S: ?Sized + Send + Sync + 'static> Actor for Desk<S> {
     }
 }
 
+/// Runs work on a runtime. It stops when nobody waits for it any more.
+async fn run_on<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    match AbortOnDropHandle::new(runtime.spawn(work)).await {
+        Ok(done) => done,
+        // A service that panics ends the process, so this is the runtime's own end: nobody is left to be answered.
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// A message, and the name of the work that it belongs to.
 struct Ask<C>(C, Name);
 
@@ -69,10 +87,15 @@ impl<C: Call, S: Serve<C> + ?Sized + 'static> Handler<Ask<C>> for Desk<S> {
     fn handle(&mut self, Ask(call, name): Ask<C>, _: &mut Self::Context) -> Self::Result {
         let slot = self.slot();
         let service = Arc::clone(&self.service);
-        Box::pin(name.of(async move {
-            let _slot = slot?;
-            service.ask(call).await
-        }))
+        let runtime = self.runtime.clone();
+        Box::pin(async move {
+            let slot = slot?;
+            let work = async move {
+                let _slot = slot;
+                service.ask(call).await
+            };
+            run_on(&runtime, name.of(work)).await
+        })
     }
 }
 
@@ -88,15 +111,19 @@ impl<C: StreamCall, S: ServeStream<C> + ?Sized + 'static> Handler<Open<C>> for D
     fn handle(&mut self, Open(call, name): Open<C>, _: &mut Self::Context) -> Self::Result {
         let slot = self.slot();
         let service = Arc::clone(&self.service);
-        Box::pin(name.of(async move {
+        let runtime = self.runtime.clone();
+        Box::pin(async move {
             let slot = slot?;
-            let items = service.open(call).await?;
-            let items: ItemStream<C> = Box::pin(items.inspect(move |_| {
-                // The slot stays taken until the stream is dropped.
-                let _held = &slot;
-            }));
-            Ok(items)
-        }))
+            let work = async move {
+                let items = service.open(call).await?;
+                let items: ItemStream<C> = Box::pin(items.inspect(move |_| {
+                    // The slot stays taken until the stream is dropped.
+                    let _held = &slot;
+                }));
+                Ok(items)
+            };
+            run_on(&runtime, name.of(work)).await
+        })
     }
 }
 

@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use t4t_operator::jobs::{Databases, GetJobHistory, JobsError, ListJobs};
-use t4t_protocol::job::BuyingState;
+use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_runtime::config::DataSettings;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_store::{HistoryEntry, NewHistoryEntry, Side, Store};
 use t4t_types::{
     Address, EncryptionKey, JobId, Overlay, RequestId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
@@ -28,7 +28,6 @@ fn bought(number: u8) -> BuyingJob {
         request_hash: SwarmRef::new([number + 100; 32]),
         max_payment: Xbzz::from_whole(5),
         delivery_deadline: UnixSeconds::new(u64::MAX / 2),
-        sealed_request: None,
         job: None,
         response_hash: None,
         paid: None,
@@ -42,13 +41,13 @@ fn bought(number: u8) -> BuyingJob {
 async fn traded(folder: &Path) {
     let store = Store::open(&folder.join(DataSettings::DATABASE)).await.unwrap();
     for number in [1, 2, 3] {
-        store.buying_insert(&bought(number)).await.unwrap();
+        store.buying_insert(&bought(number), b"sealed").await.unwrap();
     }
     let first = (RequestId::new([1; 32]), 1);
-    let posted = BuyingChange { job: Some(JobId::new([8; 32])), ..BuyingChange::default() };
-    store.buying_move(first, BuyingState::Planned, BuyingState::Posted, &posted, 8).await.unwrap();
-    let paid = BuyingChange { paid: Some(Xbzz::from_whole(4)), ..BuyingChange::default() };
-    store.buying_move(first, BuyingState::Posted, BuyingState::Claimed, &paid, 9).await.unwrap();
+    let posted = BuyingStep::Posted { job: JobId::new([8; 32]) };
+    store.buying_move(first, BuyingState::Planned, &posted, 8).await.unwrap();
+    let claimed = BuyingStep::Claimed { response_hash: None, paid: Xbzz::from_whole(4) };
+    store.buying_move(first, BuyingState::Posted, &claimed, 9).await.unwrap();
     let entry = NewHistoryEntry {
         side: Side::Buying,
         subject: [1; 32],

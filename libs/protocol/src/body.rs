@@ -5,8 +5,8 @@ use serde_json::Value;
 use t4t_types::{EncryptionKey, ModelId, Overlay, RoutingId, SwarmRef, UnixSeconds, Xbzz};
 
 use crate::FieldError;
-use crate::canonical::JsonObject;
 use crate::fields::Fields;
+use t4t_json::canonical::JsonObject;
 
 /// The messages of version 1, by their name on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

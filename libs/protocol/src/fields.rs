@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use t4t_types::UnixSeconds;
 
-use crate::canonical::{JsString, Json, JsonObject};
+use t4t_json::canonical::{JsString, Json, JsonObject};
 
 /// A field of a message that is missing or holds something else than it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,28 +3,9 @@
 //! Both sides estimate by the same rule, in integers: characters of the messages, never a tokenizer. A provider that
 //! counted otherwise would answer more than it is paid for.
 
-use serde_json::{Number, Value};
+use t4t_inference::Demand;
 use t4t_types::{TokenPrices, TokenUsage, Xbzz};
 
-use crate::canonical::{Json, canonicalize};
-
-/// The least a prompt is estimated at, in tokens.
-pub const MIN_PROMPT_TOKENS: u64 = 256;
-/// Characters (UTF-16 code units) that count as one token.
-const CHARS_PER_TOKEN: u64 = 4;
-/// Characters that a message costs beside its content.
-const CHARS_PER_MESSAGE: u64 = 16;
-/// Characters that an image, a sound or any other part without text counts as.
-const CHARS_PER_OPAQUE_PART: u64 = 4096;
-/// Fields under which a part of a message holds a picture, a sound or a file.
-const MEDIA: [&str; 7] =
-    ["image_url", "input_image", "input_audio", "audio_url", "video_url", "file", "file_data"];
-/// Fields of such a medium that hold the picture itself, or where it lies: of that the length says nothing.
-const MEDIUM_DATA: [&str; 3] = ["url", "data", "file_data"];
-/// Bytes of a request beside its messages' content that count as nothing: the tools of a usual agent. The reference counts
-/// none at all, so that a provider which charged for all of it would turn its gateways away; one that charged for none
-/// would read a book for the price of a word.
-const UNCOUNTED_BYTES: u64 = 16 << 10;
 /// The headroom's unit.
 const MILLION: u128 = 1_000_000;
 /// The largest headroom that may be configured: ten times the estimate.
@@ -52,29 +33,10 @@ pub struct EscrowSize {
     pub max_payment: Xbzz,
 }
 
-/// A request that no escrow can be sized for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SizingError {
-    /// The request's own limit on the answer is not a whole number.
-    #[error("{field} is not a whole number of tokens")]
-    InvalidLimit {
-        /// The field of the request.
-        field: &'static str,
-    },
-    /// The price times the tokens is more than the chain can count.
-    #[error("the request costs more than any amount")]
-    Overflow,
-}
-
-impl SizingError {
-    /// The field of the request that is at fault.
-    pub const fn field(&self) -> &'static str {
-        match self {
-            Self::InvalidLimit { field } => field,
-            Self::Overflow => "max_tokens",
-        }
-    }
-}
+/// The price times the tokens is more than the chain can count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the request costs more than any amount")]
+pub struct BeyondCounting;
 
 /// The live network's defaults: 16,384 tokens, a fifth of headroom.
 impl Default for EscrowSizing {
@@ -83,50 +45,16 @@ impl Default for EscrowSizing {
     }
 }
 
-/// What of a request decides its escrow, read once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demand {
-    /// Tokens the prompt is estimated at.
-    pub prompt: u64,
-    /// The request's own limit on all its answers together, in tokens.
-    pub output: Option<u64>,
-}
-
-impl Demand {
-    /// Reads a chat request.
-    ///
-    /// # Errors
-    /// [`SizingError`]
-    pub fn of(request: &Value) -> Result<Self, SizingError> {
-        let output = match max_tokens_of(request)? {
-            // The limit is each choice's, and the escrow pays for all of them.
-            Some(limit) => {
-                Some(limit.checked_mul(choices_of(request).unwrap_or(1)).ok_or(SizingError::Overflow)?)
-            }
-            None => None,
-        };
-        Ok(Self { prompt: estimate_prompt_tokens(request), output })
-    }
-}
-
 impl EscrowSizing {
-    /// Sizes the escrow for a chat request at these prices.
+    /// Sizes the escrow for a request at these prices.
     ///
     /// # Errors
-    /// [`SizingError`]
-    pub fn size(&self, request: &Value, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
-        self.size_of(Demand::of(request)?, prices)
-    }
-
-    /// The same for a request that was read before.
-    ///
-    /// # Errors
-    /// [`SizingError`]
-    pub fn size_of(&self, demand: Demand, prices: &TokenPrices) -> Result<EscrowSize, SizingError> {
+    /// [`BeyondCounting`]
+    pub fn size(&self, demand: Demand, prices: &TokenPrices) -> Result<EscrowSize, BeyondCounting> {
         let estimated_prompt = demand.prompt;
         let output = demand.output.unwrap_or(self.default_max_output);
         let budget = TokenUsage { prompt: self.budget(estimated_prompt)?, completion: self.budget(output)? };
-        let max_payment = prices.cost_rounded_up(budget).ok_or(SizingError::Overflow)?;
+        let max_payment = prices.cost_rounded_up(budget).ok_or(BeyondCounting)?;
         Ok(EscrowSize {
             estimated_prompt,
             budgeted_prompt: budget.prompt,
@@ -151,218 +79,10 @@ impl EscrowSizing {
     }
 
     /// `⌈tokens × (10^6 + headroom) / 10^6⌉`.
-    fn budget(&self, tokens: u64) -> Result<u64, SizingError> {
+    fn budget(&self, tokens: u64) -> Result<u64, BeyondCounting> {
         let factor = MILLION + u128::from(self.headroom_ppm);
-        let scaled = u128::from(tokens).checked_mul(factor).ok_or(SizingError::Overflow)?;
-        u64::try_from(scaled.div_ceil(MILLION)).map_err(|_| SizingError::Overflow)
-    }
-}
-
-/// Estimates the tokens of a chat request's prompt: a quarter of its characters, 16 for each message and 4,096 for each
-/// picture among them, and of the bytes beyond 16 KiB that stand elsewhere (in tools, in calls of them, in a part beside
-/// its text), at least [`MIN_PROMPT_TOKENS`].
-pub fn estimate_prompt_tokens(request: &Value) -> u64 {
-    let messages = request.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let chars: u64 =
-        messages.iter().map(|message| chars_of(message.get("content")) + CHARS_PER_MESSAGE).sum();
-    let elsewhere = bytes_elsewhere(request).saturating_sub(UNCOUNTED_BYTES);
-    (chars + elsewhere).div_ceil(CHARS_PER_TOKEN).max(MIN_PROMPT_TOKENS)
-}
-
-/// Tokens that a prompt may have beyond its request's bytes: what a chat template adds once.
-const TEMPLATE_TOKENS: u64 = 512;
-/// The same for each message.
-const TEMPLATE_TOKENS_PER_MESSAGE: u64 = 64;
-/// Tokens that a part which is not text may have, however few bytes name it.
-const TOKENS_PER_OPAQUE_PART: u64 = 4096;
-/// Tokens of an answer that show no text: the ends of each choice.
-const TOKENS_PER_CHOICE: u64 = 16;
-/// The same for each tool call: its frame.
-const TOKENS_PER_TOOL_CALL: u64 = 32;
-
-/// The most tokens that a prompt can have: its request's bytes, since a token has one at least, and what templates and
-/// pictures add. A provider bills no more, and a gateway takes no more for honest.
-pub fn most_prompt_tokens(request_bytes: usize, messages: &Value) -> u64 {
-    let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
-    let opaque_in = |message: &Value| {
-        let parts = message.get("content").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        parts.iter().map(opaque_in_part).sum::<u64>()
-    };
-    let opaque: u64 = messages.iter().map(opaque_in).sum();
-    let bytes = u64::try_from(request_bytes).unwrap_or(u64::MAX);
-    bytes
-        .saturating_add(TEMPLATE_TOKENS)
-        .saturating_add(TEMPLATE_TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64))
-        .saturating_add(TOKENS_PER_OPAQUE_PART.saturating_mul(opaque))
-}
-
-/// The most tokens that an answer can have: the bytes of its texts and calls, and what shows no text. Hidden reasoning is
-/// not among them: what is not delivered is not billed.
-pub const fn most_completion_tokens(bytes: u64, choices: u64, tool_calls: u64) -> u64 {
-    bytes
-        .saturating_add(TOKENS_PER_CHOICE.saturating_mul(choices))
-        .saturating_add(TOKENS_PER_TOOL_CALL.saturating_mul(tool_calls))
-}
-
-/// Bytes of a request that [`chars_of`] does not see: of its JSON everything but the counted texts, the media and a
-/// message's own 16.
-fn bytes_elsewhere(request: &Value) -> u64 {
-    let Some(fields) = request.as_object() else { return 0 };
-    let bytes = fields.iter().map(|(name, value)| match (name.as_str(), value) {
-        ("messages", Value::Array(messages)) => messages.iter().map(bytes_beside_content).sum(),
-        _ => bytes_of_field(name, value),
-    });
-    bytes.sum()
-}
-
-fn bytes_beside_content(message: &Value) -> u64 {
-    let Some(fields) = message.as_object() else { return bytes_in(message) };
-    let bytes = fields.iter().map(|(name, value)| match (name.as_str(), value) {
-        ("content", Value::Array(parts)) => parts.iter().map(bytes_of_part).sum(),
-        ("content", Value::Null | Value::String(_)) => 0,
-        ("content", other) => bytes_in(other).saturating_sub(chars_of_json(other)),
-        _ => bytes_of_field(name, value),
-    });
-    bytes.sum::<u64>().saturating_sub(CHARS_PER_MESSAGE)
-}
-
-/// What stands in a part beside its one counted text and its media. A backend may feed any of it to its model: some do
-/// so with a part's `refusal` and `thinking`.
-fn bytes_of_part(part: &Value) -> u64 {
-    let Some(fields) = part.as_object() else {
-        // The comma and the quotes: a hundred thousand empty texts are no empty prompt.
-        return if part.is_string() { 3 } else { bytes_in(part) };
-    };
-    let bytes = fields.iter().map(|(name, value)| match value {
-        Value::String(_) if name == "text" => 0,
-        medium if is_medium(name, medium) => bytes_beside_data(medium),
-        value => bytes_of_field(name, value),
-    });
-    2 + bytes.sum::<u64>()
-}
-
-/// What a medium says beside its data.
-fn bytes_beside_data(medium: &Value) -> u64 {
-    let fields = medium.as_object().into_iter().flatten();
-    let others = fields.filter(|(name, value)| !(value.is_string() && MEDIUM_DATA.contains(&name.as_str())));
-    others.map(|(name, value)| bytes_of_field(name, value)).sum()
-}
-
-/// Whether a part's field holds a picture, a sound or a file: not if it is empty.
-fn is_medium(name: &str, value: &Value) -> bool {
-    let has_content = match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        _ => false,
-    };
-    has_content && MEDIA.contains(&name)
-}
-
-/// The media of a part, one at least if it has no text.
-fn opaque_in_part(part: &Value) -> u64 {
-    let media = part.as_object().into_iter().flatten().filter(|(name, value)| is_medium(name, value)).count();
-    (media as u64).max(u64::from(text_of(part).is_none()))
-}
-
-fn text_of(part: &Value) -> Option<&str> {
-    part.as_str().or_else(|| part.get("text").and_then(Value::as_str))
-}
-
-fn bytes_of_field(name: &str, value: &Value) -> u64 {
-    // The colon and the comma.
-    bytes_of_text(name) + bytes_in(value) + 2
-}
-
-/// The length of a value as compact JSON, with every digit of its numbers.
-fn bytes_in(value: &Value) -> u64 {
-    match value {
-        Value::String(text) => bytes_of_text(text),
-        Value::Array(items) => 2 + items.iter().map(|item| bytes_in(item) + 1).sum::<u64>(),
-        Value::Object(fields) => {
-            2 + fields.iter().map(|(name, value)| bytes_of_field(name, value)).sum::<u64>()
-        }
-        Value::Number(number) => digits_of(number),
-        Value::Null | Value::Bool(_) => 5,
-    }
-}
-
-/// The most digits that a number had: an integer too large for 64 bits was read as a float, and backends that know
-/// longer integers show the model each of its digits.
-fn digits_of(number: &Number) -> u64 {
-    let text = match number.as_f64() {
-        Some(float) if number.is_f64() && float.fract() == 0.0 => format!("{float}"),
-        _ => number.to_string(),
-    };
-    text.len() as u64
-}
-
-/// The length of a text in JSON: quoted, and with what has to be escaped.
-fn bytes_of_text(text: &str) -> u64 {
-    let escaped = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
-        0..0x20 => 6,
-        _ => 1,
-    });
-    2 + escaped.sum::<u64>()
-}
-
-fn chars_of(content: Option<&Value>) -> u64 {
-    match content {
-        None | Some(Value::Null) => 0,
-        Some(Value::String(text)) => utf16_length(text),
-        Some(Value::Array(parts)) => parts.iter().map(chars_of_part).sum(),
-        Some(other) => chars_of_json(other),
-    }
-}
-
-fn chars_of_part(part: &Value) -> u64 {
-    text_of(part).map_or(0, utf16_length) + CHARS_PER_OPAQUE_PART * opaque_in_part(part)
-}
-
-/// The length of what `JSON.stringify` gives.
-fn chars_of_json(value: &Value) -> u64 {
-    let json = Json::from_serializable(value);
-    json.map_or(CHARS_PER_OPAQUE_PART, |json| utf16_length(&canonicalize(&json)))
-}
-
-fn utf16_length(text: &str) -> u64 {
-    text.encode_utf16().count() as u64
-}
-
-/// The request's own limit on the answer, in tokens: `max_tokens`, else `max_completion_tokens`. Zero, a negative
-/// number and null are no limit.
-///
-/// The reference knows `max_tokens` alone. A gateway that honours the newer name pays less into escrow; a provider that
-/// does so answers no more than it was asked for.
-///
-/// # Errors
-/// [`SizingError::InvalidLimit`] for a fraction, or for what is no number.
-pub fn max_tokens_of(request: &Value) -> Result<Option<u64>, SizingError> {
-    match limit_in(request, "max_tokens")? {
-        None => limit_in(request, "max_completion_tokens"),
-        found => Ok(found),
-    }
-}
-
-/// How many answers a request asks for: `n`, 1 if it is absent or null; `None` if it is no whole number above zero.
-pub fn choices_of(request: &Value) -> Option<u64> {
-    match request.get("n") {
-        None | Some(Value::Null) => Some(1),
-        Some(_) => limit_in(request, "n").ok().flatten(),
-    }
-}
-
-fn limit_in(request: &Value, field: &'static str) -> Result<Option<u64>, SizingError> {
-    let refused = SizingError::InvalidLimit { field };
-    match request.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(limit) => match (limit.as_u64(), limit.as_f64()) {
-            (Some(limit), _) => Ok((limit > 0).then_some(limit)),
-            (None, Some(limit)) if limit <= 0.0 => Ok(None),
-            // A whole number that was written with a point or an exponent.
-            (None, Some(limit)) if limit.fract() == 0.0 && limit < u64::MAX as f64 => Ok(Some(limit as u64)),
-            _ => Err(refused),
-        },
+        let scaled = u128::from(tokens).checked_mul(factor).ok_or(BeyondCounting)?;
+        u64::try_from(scaled.div_ceil(MILLION)).map_err(|_| BeyondCounting)
     }
 }
 

@@ -11,7 +11,7 @@ const MAX_WORKERS: usize = 8;
 const MOST_OPEN_FILES: u64 = 65_536;
 
 /// What each program calls first: keeps keys out of core files and out of other processes' sight, takes as many open
-/// files as the system gives, and makes a panic end the process.
+/// files as the system gives, and decides what a panic ends.
 ///
 /// From then on no core file is written whatever ends the process, and on Linux nobody but root can read the process's
 /// memory or environment (`/proc/PID/mem`, `/proc/PID/environ`) or trace it, not even its own user. Both hold for the
@@ -48,13 +48,18 @@ pub fn max_open_files() -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Makes a panic end the process with a line in the log that says where.
-///
-/// The panic's text is left out: it may hold what was being worked on. Release builds abort on a panic by themselves;
-/// this does the same for all others.
+/// Makes a panic end the process, unless it ends the one request in whose work it happened; with a line in the log that
+/// says where. The panic's text is left out: it may hold what was being worked on.
 fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if t4t_panics::is_contained() {
+            tracing::error!(
+                place,
+                "the program failed at one request: the request ends, everything else goes on"
+            );
+            return;
+        }
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or("unnamed");
         tracing::error!(

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, and what to do about it.
 
+use t4t_protocol::job::IllegalTransition;
+
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -50,6 +52,9 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// The step can't be taken from the state that the row is in.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
     /// The row is no longer in the state that the change starts from.
     #[error("{what} is no longer {expected}")]
     Conflict {

@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod history;
 mod open;
+mod sealed;
 
 pub mod buying;
 pub mod chain_events;

@@ -2,11 +2,11 @@
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use t4t_protocol::job::SellingState;
+use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_types::{Address, JobId, ModelId, SwarmRef, TokenPrices, TokenUsage, UnixSeconds, Xbzz};
 
 use crate::codec::{Columns, integer};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, sealed};
 
 /// A job that this provider was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,6 @@ pub struct SellingJob {
     pub delivery_deadline: UnixSeconds,
     /// How often a backend was asked.
     pub runs: u32,
-    /// The answer, sealed to the client, while somebody may need it.
-    pub sealed_answer: Option<Vec<u8>>,
     /// Where the sealed answer lies, once uploaded.
     pub response_hash: Option<SwarmRef>,
     /// What the answer took.
@@ -47,25 +45,53 @@ pub struct SellingJob {
     pub created_at_ms: u64,
 }
 
-/// What a step adds to a row; `None` leaves what is there.
-#[derive(Clone, Debug, Default)]
-pub struct SellingChange {
-    /// The sealed answer.
-    pub sealed_answer: Option<Vec<u8>>,
-    /// Where it lies.
-    pub response_hash: Option<SwarmRef>,
-    /// What it took.
-    pub usage: Option<TokenUsage>,
-    /// What it costs.
-    pub payment: Option<Xbzz>,
-    /// What was paid.
-    pub paid: Option<Xbzz>,
-    /// Why it ended.
-    pub reason: Option<String>,
-    /// Whether a backend is about to be asked.
-    pub run_begins: bool,
-    /// The request it is about; nothing changes if the job's id is another request's by now.
+/// Which row is moved.
+#[derive(Clone, Copy, Debug)]
+pub struct SellingRow {
+    /// The job.
+    pub job: JobId,
+    /// Its request, where it counts: nothing changes if the job's id is another request's by now.
     pub of_request: Option<SwarmRef>,
+}
+
+impl From<JobId> for SellingRow {
+    fn from(job: JobId) -> Self {
+        Self { job, of_request: None }
+    }
+}
+
+impl From<&SellingJob> for SellingRow {
+    fn from(row: &SellingJob) -> Self {
+        Self { job: row.job, of_request: Some(row.request_hash) }
+    }
+}
+
+impl SellingJob {
+    /// What is claimed for it: where its answer lies, and what that costs.
+    ///
+    /// # Errors
+    /// It is not as far as that.
+    pub fn claim(&self) -> Result<(SwarmRef, Xbzz), StoreError> {
+        let response_hash = self.response_hash.ok_or(StoreError::Damaged { column: "response_hash" })?;
+        Ok((response_hash, self.payment.ok_or(StoreError::Damaged { column: "payment" })?))
+    }
+}
+
+/// Money is read only from a row that says what its state owns.
+fn check(job: &SellingJob) -> Result<(), StoreError> {
+    let missing = |column| Err(StoreError::Damaged { column });
+    match job.state {
+        SellingState::Answered if job.payment.is_none() => missing("payment"),
+        SellingState::Answered if job.usage.is_none() => missing("prompt_tokens"),
+        SellingState::Uploaded | SellingState::Claimed => job.claim().map(drop),
+        _ => Ok(()),
+    }?;
+    let is_right = match job.state {
+        SellingState::Claimed => true,
+        SellingState::Refused => job.paid.is_none_or(Xbzz::is_zero),
+        _ => job.paid.is_none(),
+    };
+    if is_right { Ok(()) } else { missing("paid") }
 }
 
 fn read(row: &SqliteRow) -> Result<SellingJob, StoreError> {
@@ -73,7 +99,7 @@ fn read(row: &SqliteRow) -> Result<SellingJob, StoreError> {
         (Some(prompt), Some(completion)) => Some(TokenUsage { prompt, completion }),
         _ => None,
     };
-    Ok(SellingJob {
+    let job = SellingJob {
         job: row.id("job")?,
         state: row.parsed("state")?,
         client: row.address("client")?,
@@ -84,14 +110,15 @@ fn read(row: &SqliteRow) -> Result<SellingJob, StoreError> {
         ack_deadline: UnixSeconds::new(row.count("ack_deadline")?),
         delivery_deadline: UnixSeconds::new(row.count("delivery_deadline")?),
         runs: u32::try_from(row.count("runs")?).map_err(|_| StoreError::Damaged { column: "runs" })?,
-        sealed_answer: row.try_get("sealed_answer")?,
         response_hash: row.maybe_id("response_hash")?,
         usage,
         payment: row.maybe_amount("payment")?,
         paid: row.maybe_amount("paid")?,
         reason: row.try_get("reason")?,
         created_at_ms: row.count("created_at")?,
-    })
+    };
+    check(&job)?;
+    Ok(job)
 }
 
 fn read_all(rows: &[SqliteRow]) -> Result<Vec<SellingJob>, StoreError> {
@@ -104,9 +131,11 @@ impl Store {
     /// # Errors
     /// The database can't be used.
     pub async fn selling_insert(&self, job: &SellingJob) -> Result<bool, StoreError> {
+        check(job)?;
         let sql = "INSERT INTO selling_jobs (job, state, client, request_hash, model, max_payment, input_price, \
-                   output_price, ack_deadline, delivery_deadline, reason, created_at, updated_at) \
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+                   output_price, ack_deadline, delivery_deadline, response_hash, prompt_tokens, completion_tokens, \
+                   payment, paid, reason, created_at, updated_at) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
         let done = sqlx::query(sql)
             .bind(job.job.as_bytes().as_slice())
             .bind(job.state.as_str())
@@ -118,6 +147,11 @@ impl Store {
             .bind(job.prices.output.to_be_bytes().to_vec())
             .bind(integer(job.ack_deadline.get()))
             .bind(integer(job.delivery_deadline.get()))
+            .bind(job.response_hash.map(|hash| hash.as_bytes().to_vec()))
+            .bind(job.usage.map(|usage| integer(usage.prompt)))
+            .bind(job.usage.map(|usage| integer(usage.completion)))
+            .bind(job.payment.map(|payment| payment.to_be_bytes().to_vec()))
+            .bind(job.paid.map(|paid| paid.to_be_bytes().to_vec()))
             .bind(&job.reason)
             .bind(integer(job.created_at_ms))
             .bind(integer(job.created_at_ms))
@@ -126,19 +160,22 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Moves a job from one state to another and keeps what was learnt; what is not over is not paid.
+    /// Moves a job from one state by a step and keeps what was learnt, a sealed payload included; what is not over is not
+    /// paid.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when it is no longer in `from`; or the database can't be used.
+    /// [`StoreError::Conflict`] when it is no longer in `from`; [`StoreError::Illegal`] when the step can't be taken from
+    /// there; or the database can't be used.
     pub async fn selling_move(
         &self,
-        job: JobId,
+        row: SellingRow,
         from: SellingState,
-        to: SellingState,
-        change: &SellingChange,
+        step: &SellingStep,
         now_ms: u64,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE selling_jobs SET state = ?, runs = runs + ?, sealed_answer = coalesce(?, sealed_answer), \
+        let (to, bill) = (from.apply(step)?, step.bill());
+        let mut work = self.pool.begin().await?;
+        let sql = "UPDATE selling_jobs SET state = ?, runs = runs + ?, \
                    response_hash = coalesce(?, response_hash), prompt_tokens = coalesce(?, prompt_tokens), \
                    completion_tokens = coalesce(?, completion_tokens), payment = coalesce(?, payment), \
                    paid = CASE WHEN ? THEN NULL ELSE coalesce(?, paid) END, reason = coalesce(?, reason), \
@@ -146,25 +183,30 @@ impl Store {
                    WHERE job = ? AND state = ? AND request_hash = coalesce(?, request_hash)";
         let done = sqlx::query(sql)
             .bind(to.as_str())
-            .bind(change.run_begins)
-            .bind(&change.sealed_answer)
-            .bind(change.response_hash.map(|hash| hash.as_bytes().to_vec()))
-            .bind(change.usage.map(|usage| integer(usage.prompt)))
-            .bind(change.usage.map(|usage| integer(usage.completion)))
-            .bind(change.payment.map(|payment| payment.to_be_bytes().to_vec()))
+            .bind(matches!(step, SellingStep::Began))
+            .bind(step.response_hash().map(|hash| hash.as_bytes().to_vec()))
+            .bind(bill.map(|(usage, _)| integer(usage.prompt)))
+            .bind(bill.map(|(usage, _)| integer(usage.completion)))
+            .bind(bill.map(|(_, payment)| payment.to_be_bytes().to_vec()))
             .bind(!to.is_final())
-            .bind(change.paid.map(|paid| paid.to_be_bytes().to_vec()))
-            .bind(&change.reason)
+            .bind(step.paid().map(|paid| paid.to_be_bytes().to_vec()))
+            .bind(step.reason())
             .bind(integer(now_ms))
-            .bind(job.as_bytes().as_slice())
+            .bind(row.job.as_bytes().as_slice())
             .bind(from.as_str())
-            .bind(change.of_request.map(|hash| hash.as_bytes().to_vec()))
-            .execute(&self.pool)
+            .bind(row.of_request.map(|hash| hash.as_bytes().to_vec()))
+            .execute(&mut *work)
             .await?;
-        if done.rows_affected() == 1 {
-            return Ok(());
+        if done.rows_affected() != 1 {
+            return Err(StoreError::Conflict {
+                what: format!("job {}", row.job),
+                expected: from.to_string(),
+            });
         }
-        Err(StoreError::Conflict { what: format!("job {job}"), expected: from.to_string() })
+        if let Some(sealed) = step.sealed() {
+            sealed::set_answer(&mut work, row.job, sealed).await?;
+        }
+        Ok(work.commit().await?)
     }
 
     /// One job.
@@ -198,15 +240,17 @@ impl Store {
         let sql = "UPDATE selling_jobs SET job = ?, state = 'lost', paid = NULL, \
                    reason = 'a reorganisation gave its id to another request', updated_at = ? \
                    WHERE job = ? AND request_hash = ?";
-        sqlx::query(sql)
+        let done = sqlx::query(sql)
             .bind(aside.as_bytes().as_slice())
             .bind(integer(now_ms))
             .bind(job.as_bytes().as_slice())
             .bind(request_hash.as_bytes().as_slice())
             .execute(&mut *change)
             .await?;
-        change.commit().await?;
-        Ok(())
+        if done.rows_affected() == 1 {
+            sealed::move_answer(&mut change, job, aside).await?;
+        }
+        Ok(change.commit().await?)
     }
 
     /// A client's job for a sealed request: one that is not lost before one that is, one with an answer before one
@@ -220,7 +264,7 @@ impl Store {
         request_hash: SwarmRef,
     ) -> Result<Option<SellingJob>, StoreError> {
         let sql = "SELECT * FROM selling_jobs WHERE request_hash = ? AND client = ? \
-             ORDER BY state = 'lost', sealed_answer IS NULL, created_at LIMIT 1";
+             ORDER BY state = 'lost', job NOT IN (SELECT job FROM selling_sealed_answers), created_at LIMIT 1";
         let row = sqlx::query(sql)
             .bind(request_hash.as_bytes().as_slice())
             .bind(client.as_bytes().as_slice())
@@ -235,7 +279,7 @@ impl Store {
     /// The database can't be used.
     pub async fn selling_answered_before(&self, job: &SellingJob) -> Result<Option<SellingJob>, StoreError> {
         let sql = "SELECT * FROM selling_jobs WHERE request_hash = ? AND client = ? AND job <> ? \
-             AND sealed_answer IS NOT NULL AND payment IS NOT NULL ORDER BY created_at LIMIT 1";
+             AND job IN (SELECT job FROM selling_sealed_answers) AND payment IS NOT NULL ORDER BY created_at LIMIT 1";
         let row = sqlx::query(sql)
             .bind(job.request_hash.as_bytes().as_slice())
             .bind(job.client.as_bytes().as_slice())
@@ -284,85 +328,7 @@ impl Store {
         let sql = "SELECT * FROM selling_jobs ORDER BY created_at DESC LIMIT ?";
         read_all(&sqlx::query(sql).bind(limit).fetch_all(&self.pool).await?)
     }
-
-    /// Drops the sealed answers of settled jobs that were last touched before `before_ms`.
-    ///
-    /// # Errors
-    /// The database can't be used.
-    pub async fn selling_answers_expire(&self, before_ms: u64) -> Result<u64, StoreError> {
-        let sql = "UPDATE selling_jobs SET sealed_answer = NULL WHERE sealed_answer IS NOT NULL \
-                   AND state IN ('claimed', 'refused', 'lost') AND updated_at < ?";
-        Ok(sqlx::query(sql).bind(integer(before_ms)).execute(&self.pool).await?.rows_affected())
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_job_is_stored_once_and_counts_its_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t4t.db")).await.unwrap();
-        let row = SellingJob {
-            job: JobId::new([1; 32]),
-            state: SellingState::Accepted,
-            client: Address::new([2; 20]),
-            request_hash: SwarmRef::new([3; 32]),
-            model: "m".parse().unwrap(),
-            max_payment: Xbzz::from_whole(1000),
-            prices: TokenPrices::default(),
-            ack_deadline: UnixSeconds::new(30),
-            delivery_deadline: UnixSeconds::new(900),
-            runs: 0,
-            sealed_answer: None,
-            response_hash: None,
-            usage: None,
-            payment: None,
-            paid: None,
-            reason: None,
-            created_at_ms: 1,
-        };
-        assert!(store.selling_insert(&row).await.unwrap());
-        assert!(!store.selling_insert(&row).await.unwrap(), "an event told twice is one job");
-        let begins = SellingChange { run_begins: true, ..SellingChange::default() };
-        let (accepted, working) = (SellingState::Accepted, SellingState::Working);
-        store.selling_move(row.job, accepted, working, &begins, 2).await.unwrap();
-        store.selling_move(row.job, working, working, &begins, 3).await.unwrap();
-        let usage = TokenUsage { prompt: 5, completion: 6 };
-        let answered = SellingChange {
-            sealed_answer: Some(vec![1, 2]),
-            usage: Some(usage),
-            payment: Some(Xbzz::from_plur(9)),
-            ..SellingChange::default()
-        };
-        store.selling_move(row.job, working, SellingState::Answered, &answered, 4).await.unwrap();
-        let kept = store.selling_by_request(row.client, row.request_hash).await.unwrap().unwrap();
-        assert_eq!((kept.runs, kept.usage, kept.payment), (2, Some(usage), Some(Xbzz::from_plur(9))));
-        assert_eq!(kept.sealed_answer, Some(vec![1, 2]));
-        assert_eq!(store.selling_list_open().await.unwrap().len(), 1);
-        let other = SellingChange { of_request: Some(SwarmRef::new([9; 32])), ..SellingChange::default() };
-        let answered = SellingState::Answered;
-        let moved = store.selling_move(row.job, answered, SellingState::Uploaded, &other, 5).await;
-        assert!(matches!(moved, Err(StoreError::Conflict { .. })), "another request's answer");
-
-        let aside = JobId::new([7; 32]);
-        store.selling_set_aside(row.job, row.request_hash, aside, 6).await.unwrap();
-        assert!(store.selling_by_job(row.job).await.unwrap().is_none());
-        let kept = store.selling_by_request(row.client, row.request_hash).await.unwrap().unwrap();
-        assert_eq!((kept.job, kept.state), (aside, SellingState::Lost));
-        assert_eq!(kept.sealed_answer, Some(vec![1, 2]), "the answer is there for the next id");
-        let next = SellingJob { job: JobId::new([8; 32]), ..row.clone() };
-        let found = store.selling_answered_before(&next).await.unwrap().unwrap();
-        assert_eq!(found.job, aside);
-        assert!(
-            store.selling_answered_before(&kept).await.unwrap().is_none(),
-            "its own answer is no other's"
-        );
-        let by_terms = |hash, deadline| store.selling_list_like(row.client, hash, deadline);
-        let nothing = SwarmRef::ZERO;
-        assert_eq!(by_terms(nothing, row.delivery_deadline).await.unwrap().first(), Some(&kept));
-        assert_eq!(by_terms(row.request_hash, UnixSeconds::new(1)).await.unwrap(), [kept]);
-        assert!(by_terms(nothing, UnixSeconds::new(1)).await.unwrap().is_empty());
-    }
-}
+mod tests;

@@ -8,9 +8,9 @@ mod amount;
 mod bytes32;
 mod hash;
 mod job;
+mod job_ref;
 mod model_id;
 mod price;
-mod sound;
 mod time;
 
 pub use address::{Address, ParseAddressError};
@@ -20,7 +20,7 @@ pub use bytes32::{
 };
 pub use hash::keccak256;
 pub use job::{JobStatus, JobTerms, Offering};
+pub use job_ref::{JobRef, ParseJobRefError};
 pub use model_id::{ModelId, ParseModelIdError};
 pub use price::{TokenPrices, TokenUsage};
-pub use sound::Sound;
 pub use time::UnixSeconds;

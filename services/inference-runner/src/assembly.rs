@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use t4t_protocol::MAX_CHOICES;
+use t4t_inference::MAX_CHOICES;
 
 use crate::choice::Choice;
 use crate::metering::DeltaSize;

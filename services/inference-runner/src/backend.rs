@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use t4t_api::inference_runner::RunnerError;
 use t4t_clock::SharedClock;
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 use url::Url;
 
 use crate::chunk::refusal_of;

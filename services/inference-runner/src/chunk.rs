@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 
 use crate::choice::is_something;
 use crate::mend::mended;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use serde_json::value::to_raw_value;
 use t4t_clock::{SharedClock, timeout};
+use t4t_inference::{InferenceRequest, Kind};
 use t4t_runtime::health::Component;
 use tokio::sync::Notify;
 
@@ -178,8 +178,9 @@ impl Discovery {
             let ping = json!({"messages": [{"role": "user", "content": "ping"}], "max_tokens": tokens});
             let broken =
                 |error: &dyn std::fmt::Display| Failure::Broken(format!("it can't be asked: {error}"));
-            let ping = to_raw_value(&ping).map_err(|error| broken(&error))?;
-            let request = ChatRequest::parse(&ping, None).map_err(|error| broken(&error))?;
+            let ping = InferenceRequest::read(Kind::Chat, ping.to_string().into());
+            let request = ChatRequest::parse(&ping.map_err(|error| broken(&error))?, None);
+            let request = request.map_err(|error| broken(&error))?;
             match ask(backend, &route.model.id, &request, None, AnswerForm::Whole).await {
                 Ok(response) => return backend.body(response, self.limits.max_answer_bytes).await,
                 Err(Failure::Refused { refusal, body })

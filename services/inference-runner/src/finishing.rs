@@ -3,7 +3,8 @@
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use t4t_protocol::{ResponsePayload, most_completion_tokens};
+use t4t_inference::most_completion_tokens;
+use t4t_protocol::ResponsePayload;
 use t4t_types::TokenUsage;
 
 /// Texts of a message in the order in which a model writes them.
@@ -132,7 +133,7 @@ pub(crate) fn written(mut answer: Map<String, Value>) -> Result<Box<RawValue>, &
         lighten(&mut answer);
         let text =
             serde_json::value::to_raw_value(&answer).map_err(|_| "its answer can't be written as JSON")?;
-        if ResponsePayload::takes(&text).is_ok() {
+        if ResponsePayload::takes(text.get()).is_ok() {
             return Ok(text);
         }
     }

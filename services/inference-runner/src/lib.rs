@@ -4,7 +4,7 @@
 //! it is asked to run, within the limits it is given, and says what may be billed (the module `metering` has the rule).
 //!
 //! ```text
-//! open(RunInference) ─► slot ─► task: request ─► backend ─► feed (sse, JSON) ─► chunk (mend) ─► assembly ─► FinishedRun
+//! open(RunInference) ─► slot ─► task: request ─► backend ─► feed (sse, JSON) ─► chunk (mend) ─► assembly ─► Piece::End
 //!                                             └ next backend, until the first chunk ┘          └ metering
 //! file ─► discovery (listing, details) ─► directory (names, health) ─► GetRunnerStatus, registration with the dispatcher
 //! ```

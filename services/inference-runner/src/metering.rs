@@ -22,7 +22,7 @@
 //! about the prompt either. No completion is billed above the cap that was paid for.
 
 use serde_json::Value;
-use t4t_protocol::{most_completion_tokens, most_prompt_tokens};
+use t4t_inference::{InferenceRequest, most_completion_tokens};
 use t4t_types::TokenUsage;
 
 /// Tokens that a delta may have however short it is, as long as it has as many bytes.
@@ -45,30 +45,10 @@ pub(crate) struct PromptSize {
     pub(crate) estimate: u64,
 }
 
-impl PromptSize {
-    /// Measures a request of `bytes` bytes with these messages.
-    pub(crate) fn of(bytes: usize, messages: &Value) -> Self {
-        let most = most_prompt_tokens(bytes, messages);
-        let messages = messages.as_array().map_or(&[][..], Vec::as_slice);
-        let mut opaque: u64 = 0;
-        let mut chars: u64 = 0;
-        for message in messages {
-            chars += 16;
-            match message.get("content") {
-                Some(Value::String(text)) => chars += count(text),
-                Some(Value::Array(parts)) => parts.iter().for_each(|part| match text_of(part) {
-                    Some(text) => chars += count(text),
-                    None => opaque += 1,
-                }),
-                _ => {}
-            }
-        }
-        Self { bound: most, estimate: (chars + 4096 * opaque).div_ceil(4).clamp(1, most) }
+impl From<&InferenceRequest> for PromptSize {
+    fn from(request: &InferenceRequest) -> Self {
+        Self { bound: request.most_prompt_tokens(), estimate: request.likely_prompt_tokens() }
     }
-}
-
-fn text_of(part: &Value) -> Option<&str> {
-    part.as_str().or_else(|| part.get("text").and_then(Value::as_str))
 }
 
 fn count(text: &str) -> u64 {
@@ -255,13 +235,6 @@ mod tests {
             Meter::default().bill(Some(&usage), &PROMPT, None),
             TokenUsage { prompt: 5, completion: 0 }
         );
-    }
-
-    #[test]
-    fn images_count_beside_text() {
-        let messages = json!([{"content": [{"type": "text", "text": "what is it"}, {"type": "image_url"}]}, {"content": "no"}]);
-        let size = PromptSize::of(100, &messages);
-        assert_eq!(size, PromptSize { bound: 100 + 512 + 128 + 4096, estimate: (32 + 10 + 2 + 4096) / 4 });
     }
 
     #[test]

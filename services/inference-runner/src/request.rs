@@ -1,10 +1,9 @@
 //! The app's request on its way to the backend: another model name, streaming with usage, a limit on the answer, and
 //! everything else as the app wrote it, less what would overrule these.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 use t4t_api::inference_runner::RunnerError;
-use t4t_protocol::{Asked, OVERRULING_FIELDS, Refusal, RequestFault, SPENDING_FIELDS};
+use t4t_inference::{InferenceRequest, OVERRULING_FIELDS, Refusal, RequestFault, SPENDING_FIELDS};
 
 use crate::metering::PromptSize;
 use crate::raw_object::RawObject;
@@ -63,7 +62,7 @@ pub(crate) enum LimitForm {
 #[derive(Debug)]
 pub(crate) struct ChatRequest {
     fields: RawObject,
-    asked: Asked,
+    asked: InferenceRequest,
     /// Completion tokens that each choice may have, by what is paid.
     cap: Option<u64>,
     prompt: PromptSize,
@@ -76,23 +75,21 @@ impl ChatRequest {
     ///
     /// # Errors
     /// [`RunnerError::Refused`] for what no backend could serve as it was paid.
-    pub(crate) fn parse(request: &RawValue, cap: Option<u64>) -> Result<Self, RunnerError> {
-        let asked = Asked::read(request).map_err(of_fault)?;
+    pub(crate) fn parse(request: &InferenceRequest, cap: Option<u64>) -> Result<Self, RunnerError> {
+        let asked = request.clone();
         let unreadable = |_| refused("the request can't be read: send valid JSON".into());
-        let mut fields: RawObject = serde_json::from_str(request.get()).map_err(unreadable)?;
-        let messages = fields.get("messages").map(|messages| serde_json::from_str::<Value>(messages.get()));
-        let messages = messages.transpose().map_err(unreadable)?.unwrap_or_default();
-        let prompt = PromptSize::of(request.get().len(), &messages);
+        let mut fields: RawObject = serde_json::from_str(request.json().as_str()).map_err(unreadable)?;
+        let prompt = PromptSize::from(request);
         let tools = ["tools", "functions"].iter().filter_map(|field| fields.get(field));
         let needs = prompt.estimate + tools.map(|tools| tools.get().len() as u64 / 4).sum::<u64>();
         // Each choice may be as long as the limit, and the payment covers all of them together.
-        let cap = cap.map(|cap| cap / asked.choices);
+        let cap = cap.map(|cap| cap / asked.choices());
         if cap == Some(0) {
             return Err(refused("the payment covers no answer; raise max_tokens or lower n".into()));
         }
         OVERRULING_FIELDS.iter().chain(&NOT_SOLD).for_each(|field| fields.remove(field));
         if fields.get("n").is_some() {
-            fields.set_to("n", &asked.choices).map_err(unreadable)?;
+            fields.set_to("n", &asked.choices()).map_err(unreadable)?;
         }
         show_reasoning(&mut fields).map_err(unreadable)?;
         Ok(Self { fields, asked, cap, prompt, needs })
@@ -100,12 +97,12 @@ impl ChatRequest {
 
     /// How many answers were asked for.
     pub(crate) fn choices(&self) -> u64 {
-        self.asked.choices
+        self.asked.choices()
     }
 
     /// The first thing that a backend would have to fetch, if there is one.
     pub(crate) fn foreign_media(&self) -> Option<&RequestFault> {
-        self.asked.foreign_media.as_ref()
+        self.asked.foreign_media()
     }
 
     /// How large the prompt can be.
@@ -121,7 +118,7 @@ impl ChatRequest {
     /// The request's own limit on each choice.
     fn own_limit(&self) -> Option<u64> {
         let other = || OTHER_LIMITS.iter().find_map(|field| positive(&self.fields, field));
-        self.asked.max_tokens.or_else(other)
+        self.asked.max_tokens().or_else(other)
     }
 
     /// The most completion tokens that the whole answer may have, by what was asked and what is paid.
@@ -266,12 +263,17 @@ fn positive(fields: &RawObject, field: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use t4t_inference::Kind;
 
     use super::*;
 
     fn form(answer: AnswerForm) -> Form {
         Form { answer, limit: LimitForm::Usual, halved: 0, may_spend: false }
+    }
+
+    fn read(request: &str) -> Result<InferenceRequest, RunnerError> {
+        InferenceRequest::read(Kind::Chat, request.to_owned().into()).map_err(of_fault)
     }
 
     fn sent_to(
@@ -280,8 +282,7 @@ mod tests {
         context: Option<u64>,
         form: Form,
     ) -> Result<Value, RunnerError> {
-        let raw = RawValue::from_string(request.to_owned()).unwrap();
-        let request = ChatRequest::parse(&raw, cap)?;
+        let request = ChatRequest::parse(&read(request)?, cap)?;
         let body = request.body("backend-name", form, request.limit(context)?)?;
         Ok(serde_json::from_slice(&body).unwrap())
     }
@@ -359,8 +360,7 @@ mod tests {
             (r#"{"max_tokens":"99"}"#, Some(9)),
             ("[]", None),
         ] {
-            let raw = RawValue::from_string(request.into()).unwrap();
-            let refused = ChatRequest::parse(&raw, cap);
+            let refused = read(request).and_then(|request| ChatRequest::parse(&request, cap));
             assert!(
                 matches!(refused, Err(RunnerError::Refused { refusal }) if refusal.status == Some(400)),
                 "{request}"
@@ -444,8 +444,7 @@ mod tests {
     #[test]
     fn messages_nested_beyond_reason_are_refused() {
         let deep = format!(r#"{{"messages":[{{"content":{}{}}}]}}"#, "[".repeat(10_000), "]".repeat(10_000));
-        let raw = RawValue::from_string(deep).unwrap();
-        assert!(matches!(ChatRequest::parse(&raw, None), Err(RunnerError::Refused { .. })));
+        assert!(matches!(read(&deep), Err(RunnerError::Refused { .. })));
     }
 
     /// What a backend in Go makes of a body: it folds the case of names, and of two the last one counts.
@@ -530,8 +529,8 @@ mod tests {
         #[test]
         fn what_reaches_a_backend_is_what_was_paid_for(fields in prop::collection::vec(field(), 0..4), cap in 1_u64..50) {
             let request = format!("{{\"model\":\"small\"{}}}", fields.iter().map(|field| format!(",{field}")).collect::<String>());
-            let Ok(raw) = RawValue::from_string(request) else { return Ok(()) };
-            let Ok(request) = ChatRequest::parse(&raw, Some(cap)) else { return Ok(()) };
+            let request = read(&request).and_then(|request| ChatRequest::parse(&request, Some(cap)));
+            let Ok(request) = request else { return Ok(()) };
             let body = request.body("small", form(AnswerForm::StreamWithUsage), request.limit(None).unwrap()).unwrap();
             let text = String::from_utf8(body).unwrap();
             let body: Value = serde_json::from_str(&text).unwrap();

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::Response;
-use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
+use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_clock::SharedClock;
+use t4t_inference::{End, Piece};
+use t4t_types::keccak256;
 use tokio::sync::mpsc;
 
 use crate::asking::{ask, says_no_chat};
@@ -31,7 +33,7 @@ const WIRE_BYTES_PER_BYTE: usize = 64;
 const LEAST_CONTEXT: u64 = 2048;
 
 /// A piece of the answer, or the error that ended it.
-pub(crate) type Item = Result<RunEvent, RunnerError>;
+pub(crate) type Item = Result<Piece, RunnerError>;
 
 /// A request that has a slot.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl Run {
             let has_begun = attempt.has_begun;
             self.judge(route, &outcome, is_out_of_time && has_begun);
             match outcome {
-                Ok(finished) => return Ok(RunEvent::Finished(finished)),
+                Ok(finished) => return Ok(Piece::End(finished)),
                 Err(error) if has_begun || is_out_of_time || !is_for_the_next(&error) => return Err(error),
                 Err(error) => last = better_known(last, error),
             }
@@ -78,7 +80,7 @@ impl Run {
 
     /// Notes how a backend did. A request that was slow but on its way when its time ended says nothing about it, and
     /// neither does one that it can't take now.
-    fn judge(&self, route: &Route, outcome: &Result<FinishedRun, RunnerError>, is_slow: bool) {
+    fn judge(&self, route: &Route, outcome: &Result<End, RunnerError>, is_slow: bool) {
         match outcome {
             Ok(_) => self.directory.succeeded(route),
             Err(RunnerError::Refused { refusal }) if refusal.blames_request() => {
@@ -150,7 +152,7 @@ impl<'a> Attempt<'a> {
         Self { run, route, request, transcript: Transcript::new(terms), has_begun: false }
     }
 
-    async fn run(&mut self) -> Result<FinishedRun, RunnerError> {
+    async fn run(&mut self) -> Result<End, RunnerError> {
         let backend = &*self.route.backend;
         if let Some(fault) = self.request.foreign_media().filter(|_| !backend.endpoint().fetches_media) {
             return Err(of_fault(fault.clone()));
@@ -249,28 +251,28 @@ impl<'a> Attempt<'a> {
     }
 
     /// What there is of the answer when the request's time ends.
-    fn cut_short(&mut self) -> Result<FinishedRun, RunnerError> {
+    fn cut_short(&mut self) -> Result<End, RunnerError> {
         if !self.transcript.is_finished() && !self.transcript.cut() {
             return Err(RunnerError::TimedOut);
         }
         self.finish()
     }
 
-    fn finish(&mut self) -> Result<FinishedRun, RunnerError> {
+    fn finish(&mut self) -> Result<End, RunnerError> {
         let defaults = self.defaults();
         std::mem::take(&mut self.transcript).finish(self.request.prompt(), defaults)
     }
 
-    async fn send(&mut self, event: RunEvent) -> Result<(), RunnerError> {
+    async fn send(&mut self, piece: Piece) -> Result<(), RunnerError> {
         self.has_begun = true;
         // Nobody is left who could read the error.
         let gone = |_| RunnerError::Backend { reason: "the caller is gone".into() };
-        self.run.items.send(Ok(event)).await.map_err(gone)
+        self.run.items.send(Ok(piece)).await.map_err(gone)
     }
 
     fn defaults(&self) -> Defaults {
-        let job = self.run.call.job.as_bytes();
-        let id: String = job.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let name = keccak256(self.run.call.job.as_str());
+        let id: String = name.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         Defaults {
             id: format!("chatcmpl-{id}"),
             created: self.run.clock.now().get(),

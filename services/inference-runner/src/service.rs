@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream;
-use t4t_api::inference_runner::{GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerStatus};
+use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, RunnerStatus};
 use t4t_api::{ItemStream, Serve, ServeStream, TransportError, carried};
 use t4t_clock::SharedClock;
+use t4t_inference::Piece;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
@@ -78,7 +79,7 @@ impl Service {
             clock: self.clock.clone(),
             items: items.clone(),
         };
-        let (job, clock, began_ms) = (run.call.job, self.clock.clone(), self.clock.unix_millis());
+        let (job, clock, began_ms) = (run.call.job.clone(), self.clock.clone(), self.clock.unix_millis());
         let mut halted = self.halted.clone();
         let task = self.runtime.spawn(carried(async move {
             let last = tokio::select! {
@@ -113,7 +114,7 @@ impl Answer {
             return None;
         }
         let item = self.items.recv().await.unwrap_or_else(|| Err(stopped().into()));
-        self.is_over = !matches!(item, Ok(RunEvent::Chunk { .. }));
+        self.is_over = !matches!(item, Ok(Piece::Chunk(_)));
         Some((item, self))
     }
 }

@@ -6,7 +6,7 @@
 //! call that still lacks some.
 
 use serde_json::{Map, Value};
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 
 use crate::metering::DeltaSize;
 use crate::weight;

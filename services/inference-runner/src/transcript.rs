@@ -1,7 +1,9 @@
 //! An answer as it comes: what is passed on, what is counted, and whether it is over.
 
-use t4t_api::inference_runner::{FinishedRun, RunEvent, RunnerError};
-use t4t_protocol::Refusal;
+use t4t_api::inference_runner::RunnerError;
+use t4t_inference::{Chunk as Passed, End, Piece, Refusal};
+
+use serde_json::value::RawValue;
 
 use crate::assembly::{Assembly, Defaults, as_chunk, is_whole};
 use crate::chunk::Chunk;
@@ -26,7 +28,7 @@ pub(crate) struct Terms {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Pass this on and read on.
-    Pass(RunEvent),
+    Pass(Piece),
     /// Read on.
     Skip,
     /// It is over.
@@ -70,7 +72,7 @@ impl Transcript {
             Ok(Chunk::Piece { fields, .. }) if is_whole(&fields) => self.take_whole(fields),
             Ok(Chunk::Piece { raw, fields }) => {
                 self.add(fields)?;
-                Ok(Step::Pass(RunEvent::Chunk { chunk: raw, counted: self.meter.counted() }))
+                Ok(Step::Pass(self.passed(raw)))
             }
         }
     }
@@ -89,7 +91,11 @@ impl Transcript {
         if self.excess().is_some() {
             return Ok(Step::Skip);
         }
-        Ok(Step::Pass(RunEvent::Chunk { chunk, counted: self.meter.counted() }))
+        Ok(Step::Pass(self.passed(chunk)))
+    }
+
+    fn passed(&self, chunk: Box<RawValue>) -> Piece {
+        Piece::Chunk(Passed { json: chunk.into(), counted: self.meter.counted() })
     }
 
     fn add(&mut self, fields: serde_json::Map<String, serde_json::Value>) -> Result<(), RunnerError> {
@@ -145,7 +151,7 @@ impl Transcript {
     ///
     /// # Errors
     /// The backend ended before its answer did.
-    pub(crate) fn finish(self, prompt: &PromptSize, defaults: Defaults) -> Result<FinishedRun, RunnerError> {
+    pub(crate) fn finish(self, prompt: &PromptSize, defaults: Defaults) -> Result<End, RunnerError> {
         if !self.is_finished() && self.assembly.is_empty() {
             return Err(failed("what it sent is neither a stream nor JSON"));
         }
@@ -168,7 +174,7 @@ impl Transcript {
         usage.completion = usage.completion.min(finishing::most_tokens(&mut response));
         response.insert("usage".into(), finishing::usage(reported, usage));
         let response = finishing::written(response).map_err(failed)?;
-        Ok(FinishedRun { response, usage })
+        Ok(End { whole: Some(response.into()), usage })
     }
 }
 
@@ -201,7 +207,7 @@ mod tests {
 
     fn finished(transcript: Transcript) -> (Value, TokenUsage) {
         let run = transcript.finish(&PROMPT, defaults()).unwrap();
-        (serde_json::from_str(run.response.get()).unwrap(), run.usage)
+        (serde_json::from_str(run.whole.unwrap().as_str()).unwrap(), run.usage)
     }
 
     #[test]
@@ -300,10 +306,8 @@ mod tests {
     fn an_answer_is_read_as_what_it_is_and_not_as_what_was_asked() {
         let whole = json!({"choices": [{"message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]});
         let mut transcript = transcript(None);
-        let Ok(Step::Pass(RunEvent::Chunk { chunk, .. })) = transcript.take(&whole.to_string()) else {
-            panic!()
-        };
-        assert!(chunk.get().contains("\"delta\""));
+        let Ok(Step::Pass(Piece::Chunk(chunk))) = transcript.take(&whole.to_string()) else { panic!() };
+        assert!(chunk.json.as_str().contains("\"delta\""));
         assert_eq!(finished(transcript).0["choices"][0]["message"]["content"], "hello");
     }
 

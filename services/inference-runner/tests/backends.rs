@@ -34,7 +34,7 @@ fn prompt(tokens: usize, cap: u64) -> RunInference {
     RunInference { model: "m".parse().unwrap(), max_completion_tokens: Some(cap), ..chat(request) }
 }
 
-fn refused(error: RunnerError) -> t4t_protocol::Refusal {
+fn refused(error: RunnerError) -> t4t_inference::Refusal {
     match error {
         RunnerError::Refused { refusal } => refusal,
         other => panic!("{other:?}"),
@@ -90,9 +90,9 @@ async fn the_apps_own_limit_is_refused_in_the_backends_words() {
     let backend = RawBackend::start(vllm(4096, 4000)).await;
     let rig = runner(&backend).await;
     let mut call = prompt(1000, 19_671);
-    let mut request: Value = serde_json::from_str(call.request.get()).unwrap();
+    let mut request: Value = serde_json::from_str(call.request.json().as_str()).unwrap();
     request["max_tokens"] = json!(200);
-    call.request = serde_json::value::to_raw_value(&request).unwrap();
+    call.request = rig::read(&request);
     let refusal = refused(rig.run(call).await.error());
     assert!(refusal.message.contains("maximum context length is 4096"), "{refusal:?}");
     assert_eq!(backend.asked(CHAT).len(), 1);

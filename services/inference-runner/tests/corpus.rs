@@ -74,10 +74,10 @@ fn reply(case: &Case) -> Reply {
 }
 
 /// What came, in the form in which the files say what should.
-fn came(end: Result<t4t_api::inference_runner::FinishedRun, RunnerError>, expected: &Value) -> Value {
+fn came(end: Result<t4t_inference::End, RunnerError>, expected: &Value) -> Value {
     match end {
         Ok(finished) => {
-            let mut answer: Value = serde_json::from_str(finished.response.get()).unwrap();
+            let mut answer: Value = serde_json::from_str(finished.whole.unwrap().as_str()).unwrap();
             forget_made_up_ids(&mut answer, expected);
             answer
         }

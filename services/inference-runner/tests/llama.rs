@@ -95,7 +95,7 @@ async fn a_prompt_that_is_too_long_is_refused_in_the_backends_words() {
         let rig = Rig::start(way, config_for(&llama)).await;
         let mut call = tell(&json!({"max_tokens": 8}), None);
         let long = json!({"messages": [{"role": "user", "content": "x".repeat(20_000)}]});
-        call.request = serde_json::value::to_raw_value(&long).unwrap();
+        call.request = rig::read(&long);
         let error = rig.run(call).await.error();
         let RunnerError::Refused { refusal } = error else { panic!("{error:?}") };
         let message = refusal.message;

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rig::{BOTH, Rig, config, endpoints, eventually, impatient, say};
-use t4t_api::inference_runner::{RunEvent, RunInference, RunnerError, RunnerStatus};
+use t4t_api::inference_runner::{RunInference, RunnerError, RunnerStatus};
 use t4t_api::{InferenceRunner, ItemStream};
+use t4t_inference::Piece;
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -22,7 +23,7 @@ async fn slow_backend() -> ScriptedBackend {
 
 async fn opened(runner: &dyn InferenceRunner, call: RunInference) -> ItemStream<RunInference> {
     let mut items = runner.open(call).await.unwrap();
-    assert!(matches!(items.next().await, Some(Ok(RunEvent::Chunk { .. }))));
+    assert!(matches!(items.next().await, Some(Ok(Piece::Chunk(_)))));
     items
 }
 
@@ -94,7 +95,7 @@ async fn a_runner_that_stops_takes_nothing_new_and_lets_the_running_end() {
             matches!(runner.open(say("late")).await, Err(RunnerError::Transport { .. }))
         })
         .await;
-        assert!(matches!(rest.await.unwrap().last(), Some(Ok(RunEvent::Finished(_)))));
+        assert!(matches!(rest.await.unwrap().last(), Some(Ok(Piece::End(_)))));
         stopping.await.unwrap();
     }
 }

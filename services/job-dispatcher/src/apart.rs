@@ -9,9 +9,9 @@ use t4t_api::{Buying, HttpClient, HttpClientConfig, Late, Selling, Serve, Transp
 use t4t_clock::{SharedClock, SystemClock};
 use t4t_crypto::SealingKey;
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
-use t4t_job_dispatcher::postage::Postage;
+use t4t_job_dispatcher::carriage::postage::Postage;
 use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
-use t4t_job_dispatcher::{Courier, CourierConfig};
+use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_runtime::config::{
     DataSettings, GatewaySettings, ProviderSettings, ServiceName, ServiceSettings, SwarmSettings,
 };
@@ -133,9 +133,10 @@ impl Apart {
         Ok(())
     }
 
-    async fn courier(&self) -> Courier {
+    async fn courier(&self) -> Arc<dyn Courier> {
         let (settlement, clock) = (self.settlement.clone(), self.clock.clone());
-        Courier::new(self.postage.keeper(), settlement, clock, self.courier_config).await
+        let courier = SwarmCourier::new(self.postage.keeper(), settlement, clock, self.courier_config);
+        Arc::new(courier.await)
     }
 }
 

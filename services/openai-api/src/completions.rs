@@ -10,7 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError};
 use t4t_types::RequestId;
 
 use crate::body::{self, ReadBody};
@@ -18,7 +18,7 @@ use crate::config::ProgressMode;
 use crate::error::GatewayError;
 use crate::idempotency;
 use crate::joining::{self, Question, Waiting};
-use crate::purchase::{Kept, Purchase, Terms};
+use crate::purchase::{Answered, Kept, Purchase, Terms};
 use crate::state::Edge;
 use crate::streaming::{self, Reading, Stream, WRITE_BYTES};
 use crate::transcript::Transcript;
@@ -90,9 +90,9 @@ async fn answer(
     terms: Terms,
 ) -> Result<HttpResponse, GatewayError> {
     let App { id, waiting, takes_chunks } = app;
-    let ChatRequest { model, stream, include_usage, structured, has_tools, call_ids, raw } = request;
+    let ChatRequest { model, stream, include_usage, structured, has_tools, call_ids, request } = request;
     let asked = Asked { request: id, has_tools, call_ids };
-    let call = BuyCompletion { id, model: model.clone(), request: raw };
+    let call = BuyAnswer { id, model: model.clone(), request };
     let begun = async {
         let mut purchase = Purchase::begin(terms, call).await?;
         if stream {
@@ -143,34 +143,33 @@ async fn answer(
 
 /// A purchase that came as far as it can before the app is answered.
 enum Begun {
-    Whole(BoughtAnswer, Kept),
+    Whole(Answered, Kept),
     Stream(Purchase, Reading),
 }
 
 /// The answer as an app can be given it, once it is known to be one.
-fn mend(mut answer: BoughtAnswer, asked: Asked) -> Result<BoughtAnswer, GatewayError> {
-    let mended = mended(answer.response.get(), asked)?;
+fn mend(mut answer: Answered, asked: Asked) -> Result<Answered, GatewayError> {
+    let mended = mended(answer.whole.as_str(), asked)?;
     Answer::parse(&mended)?;
     if let Cow::Owned(mended) = mended {
-        answer.response = RawValue::from_string(mended).map_err(UnusableAnswer::from)?;
+        answer.whole = RawValue::from_string(mended).map_err(UnusableAnswer::from)?.into();
     }
     Ok(answer)
 }
 
 /// The provider's answer as it came.
-fn whole(id: RequestId, answer: BoughtAnswer, kept: Kept, waiting: Option<Waiting>) -> HttpResponse {
+fn whole(id: RequestId, answer: Answered, kept: Kept, waiting: Option<Waiting>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "application/json"))
         .insert_header((REQUEST, id.to_string()))
-        .insert_header(("x-t4t-provider", answer.provider.to_string()))
-        .insert_header(("x-t4t-cost-plur", answer.cost.plur().to_string()))
-        .insert_header(("x-t4t-attempts", answer.attempts.to_string()));
-    if let Some(job) = answer.job {
+        .insert_header(("x-t4t-provider", answer.bought.provider.to_string()))
+        .insert_header(("x-t4t-cost-plur", answer.bought.cost.plur().to_string()))
+        .insert_header(("x-t4t-attempts", answer.bought.attempts.to_string()));
+    if let Some(job) = answer.bought.job {
         response.insert_header(("x-t4t-job", job.to_string()));
     }
-    let json: Box<str> = answer.response.into();
-    response.body(in_pieces(String::from(json).into(), kept, waiting))
+    response.body(in_pieces(answer.whole.bytes().clone(), kept, waiting))
 }
 
 /// A body that goes out piece by piece, so that whoever reads slowly holds what is accounted for and no copy of it.

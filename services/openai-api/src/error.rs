@@ -20,7 +20,7 @@ use actix_web::{HttpResponse, ResponseError};
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_api::registry_watcher::WatcherError;
 use t4t_api::{ServiceError, TransportError};
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 use t4t_types::ModelId;
 
 use crate::wire::answer::UnusableAnswer;

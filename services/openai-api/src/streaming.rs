@@ -4,12 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use t4t_api::job_dispatcher::{BoughtAnswer, BuyingProgress};
 use t4t_clock::{SharedClock, timeout};
 
 use crate::error::GatewayError;
 use crate::joining::Waiting;
-use crate::purchase::Purchase;
+use crate::purchase::{Answered, Purchase, Step};
 use crate::transcript::Transcript;
 use crate::wire::answer::Answer;
 use crate::wire::chunk::KEEP_ALIVE;
@@ -39,7 +38,7 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    fn read(self, answer: &BoughtAnswer) -> Result<Answer, GatewayError> {
+    fn read(self, answer: &Answered) -> Result<Answer, GatewayError> {
         match self {
             Self::Done(answer) => Ok(*answer),
             Self::Asked(asked) => read(answer, asked),
@@ -60,11 +59,11 @@ pub(crate) fn events(
         let answered = loop {
             match timeout(&*clock, keep_alive, purchase.next()).await {
                 Err(_) => yield Ok(KEEP_ALIVE),
-                Ok(Ok(BuyingProgress::Answered(answer))) => {
-                    length = answer.response.get().len();
+                Ok(Ok(Step::Answered(answer))) => {
+                    length = answer.whole.as_str().len();
                     break reading.read(&answer);
                 }
-                Ok(Ok(step)) => {
+                Ok(Ok(Step::Progress(step))) => {
                     if let Some(shown) = transcript.progress(&step) {
                         yield Ok(shown);
                     }
@@ -104,6 +103,6 @@ pub(crate) fn events(
 }
 
 /// Reads an answer for an app that asked so.
-pub(crate) fn read(answer: &BoughtAnswer, asked: Asked) -> Result<Answer, GatewayError> {
-    Ok(Answer::parse(&mended(answer.response.get(), asked)?)?)
+pub(crate) fn read(answer: &Answered, asked: Asked) -> Result<Answer, GatewayError> {
+    Ok(Answer::parse(&mended(answer.whole.as_str(), asked)?)?)
 }

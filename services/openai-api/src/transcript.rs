@@ -108,7 +108,7 @@ fn describe(step: &BuyingProgress) -> Option<String> {
         BuyingProgress::Retrying { provider, reason } => {
             format!("provider {provider} failed ({}), the payment comes back, trying another", plain(reason))
         }
-        BuyingProgress::Answered(_) => return None,
+        BuyingProgress::Piece(_) | BuyingProgress::Bought(_) => return None,
     })
 }
 

@@ -8,8 +8,8 @@ use t4t_api::{RegistryWatcher, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::{SharedClock, SystemClock};
 use t4t_crypto::{SealingKey, WalletKey};
-use t4t_job_dispatcher::postage::Postage;
-use t4t_job_dispatcher::{Courier, CourierConfig};
+use t4t_job_dispatcher::carriage::postage::Postage;
+use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps, watch_chain};
 use t4t_runtime::config::{ChainSettings, DataSettings, SwarmSettings};
 use t4t_runtime::health::Component;
@@ -121,9 +121,10 @@ impl Ground {
     }
 
     /// The way messages and payloads travel.
-    pub(crate) async fn courier(&self) -> Courier {
+    pub(crate) async fn courier(&self) -> Arc<dyn Courier> {
         let clock = Arc::clone(&self.clock);
-        Courier::new(self.postage.keeper(), self.settlement(), clock, self.courier_config).await
+        let keeper = self.postage.keeper();
+        Arc::new(SwarmCourier::new(keeper, self.settlement(), clock, self.courier_config).await)
     }
 
     /// The key that payloads are sealed to; made where there is none.

@@ -14,30 +14,33 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-crypto", 1),
     ("t4t-outbound", 1),
     ("t4t-terminal", 1),
-    ("t4t-protocol", 2),
-    ("t4t-chain", 2),
-    ("t4t-swarm", 2),
-    ("t4t-store", 3),
-    ("t4t-api", 3),
-    ("t4t-runtime", 3),
-    ("t4t-bee-dev", 3),
-    ("t4t-faults", 3),
-    ("t4t-ledger", 4),
-    ("t4t-operator", 4),
+    ("t4t-json", 1),
+    ("t4t-panics", 1),
+    ("t4t-inference", 2),
+    ("t4t-protocol", 3),
+    ("t4t-chain", 3),
+    ("t4t-swarm", 3),
+    ("t4t-store", 4),
+    ("t4t-api", 4),
+    ("t4t-runtime", 4),
+    ("t4t-bee-dev", 4),
+    ("t4t-faults", 4),
+    ("t4t-ledger", 5),
+    ("t4t-operator", 5),
     ("t4t-testkit", TESTKIT),
     ("t4t-registry-watcher", SERVICE),
     ("t4t-settlement", SERVICE),
     ("t4t-job-dispatcher", SERVICE),
     ("t4t-inference-runner", SERVICE),
     ("t4t-openai-api", SERVICE),
-    ("t4t-roles", 7),
-    ("t4t-dev", 8),
-    ("t4t", 9),
-    ("t4t-trials", 10),
+    ("t4t-roles", 8),
+    ("t4t-dev", 9),
+    ("t4t", 10),
+    ("t4t-trials", 11),
 ];
 
-const TESTKIT: u32 = 5;
-const SERVICE: u32 = 6;
+const TESTKIT: u32 = 6;
+const SERVICE: u32 = 7;
 
 fn metadata() -> Value {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");

@@ -3,8 +3,8 @@
 use t4t_crypto::CryptoError;
 use t4t_types::Address;
 
-use crate::canonical::JsonError;
 use crate::{FieldError, MAX_ENVELOPE_BYTES};
+use t4t_json::canonical::JsonError;
 
 /// An envelope that can't be built, or that is dropped because it proves nothing.
 #[derive(Debug, thiserror::Error)]

@@ -12,9 +12,9 @@ use t4t_crypto::{Signature, recover_message};
 use t4t_types::{Address, UnixSeconds};
 
 pub use self::error::EnvelopeError;
-use crate::canonical::{JsNumber, JsString, Json, JsonError, JsonObject, canonicalize};
 use crate::fields::Fields;
 use crate::{FRESHNESS_WINDOW_SECONDS, FieldError, MAX_ENVELOPE_BYTES, Message, MessageKind};
+use t4t_json::canonical::{JsNumber, JsString, Json, JsonError, JsonObject, canonicalize};
 
 /// The version that both sides speak.
 const VERSION: u8 = 1;

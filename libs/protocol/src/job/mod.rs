@@ -5,17 +5,17 @@
 mod buying;
 mod selling;
 
-pub use buying::{BuyingEvent, BuyingState};
-pub use selling::{SellingEvent, SellingState};
+pub use buying::{BuyingState, BuyingStep};
+pub use selling::{SellingState, SellingStep};
 
-/// An event that can't happen in a state.
+/// A step that can't happen in a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a job that is {state} can't become {event}")]
+#[error("a job that is {state} can't become {step}")]
 pub struct IllegalTransition {
     /// The state.
     pub state: &'static str,
-    /// The event.
-    pub event: &'static str,
+    /// The step.
+    pub step: &'static str,
 }
 
 /// Gives an enum of plain variants its text form.

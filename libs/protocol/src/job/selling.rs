@@ -1,6 +1,8 @@
 //! The provider's side of a job.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use t4t_types::{SwarmRef, TokenUsage, Xbzz};
 
 use super::{IllegalTransition, text_form};
 
@@ -37,37 +39,130 @@ text_form!(SellingState {
     Lost = "lost",
 });
 
-/// Something that happens to a sold job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SellingEvent {
+/// Something that happens to a sold job, with what is learnt by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SellingStep {
     /// A backend is asked.
     Began,
-    /// The answer is stored.
-    Answered,
+    /// The answer is there.
+    Answered {
+        /// The answer, sealed to the client.
+        sealed: Bytes,
+        /// What it took.
+        usage: TokenUsage,
+        /// What it costs.
+        payment: Xbzz,
+    },
+    /// The same request was answered under an id that a reorganisation took away.
+    Inherited {
+        /// The answer, sealed to the client.
+        sealed: Bytes,
+        /// What it took.
+        usage: TokenUsage,
+        /// What it costs.
+        payment: Xbzz,
+    },
     /// The answer lies in Swarm.
-    Uploaded,
+    Uploaded {
+        /// Where.
+        response_hash: SwarmRef,
+    },
     /// It was decided not to serve it.
-    RefusalDecided,
+    RefusalDecided {
+        /// Why.
+        reason: String,
+        /// The same, sealed to the client, where its key is known.
+        explanation: Option<Bytes>,
+    },
     /// The chain says paid.
-    Claimed,
+    Claimed {
+        /// How much.
+        paid: Xbzz,
+    },
+    /// The chain shows the claim; the event that tells the amount was not read.
+    SeenClaimed,
     /// The chain says claimed for nothing.
     Refused,
-    /// The chain says that the client took the payment back.
-    Lost,
+    /// The client took the payment back, or nobody can claim it any more.
+    Lost {
+        /// How that is known.
+        reason: String,
+    },
     /// The chain was reorganised: what it said last is not so.
     Reorganised,
 }
 
-text_form!(SellingEvent {
-    Began = "begun",
-    Answered = "answered",
-    Uploaded = "uploaded",
-    RefusalDecided = "refusing",
-    Claimed = "claimed",
-    Refused = "refused",
-    Lost = "lost",
-    Reorganised = "reorganised",
-});
+impl SellingStep {
+    /// Its name, as the log and the job's history have it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Began => "begun",
+            Self::Answered { .. } | Self::Inherited { .. } => "answered",
+            Self::Uploaded { .. } => "uploaded",
+            Self::RefusalDecided { .. } => "refusing",
+            Self::Claimed { .. } | Self::SeenClaimed => "claimed",
+            Self::Refused => "refused",
+            Self::Lost { .. } => "lost",
+            Self::Reorganised => "reorganised",
+        }
+    }
+
+    /// Whether it is a step of the work itself rather than the chain's word.
+    pub const fn is_work(&self) -> bool {
+        matches!(
+            self,
+            Self::Began
+                | Self::Answered { .. }
+                | Self::Inherited { .. }
+                | Self::Uploaded { .. }
+                | Self::RefusalDecided { .. }
+        )
+    }
+
+    /// What it brings to be kept for the client: an answer or a refusal's reason, sealed.
+    pub const fn sealed(&self) -> Option<&Bytes> {
+        match self {
+            Self::Answered { sealed, .. } | Self::Inherited { sealed, .. } => Some(sealed),
+            Self::RefusalDecided { explanation, .. } => explanation.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What the answer took and what it costs.
+    pub const fn bill(&self) -> Option<(TokenUsage, Xbzz)> {
+        match self {
+            Self::Answered { usage, payment, .. } | Self::Inherited { usage, payment, .. } => {
+                Some((*usage, *payment))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the answer lies.
+    pub const fn response_hash(&self) -> Option<SwarmRef> {
+        match self {
+            Self::Uploaded { response_hash } => Some(*response_hash),
+            _ => None,
+        }
+    }
+
+    /// What the chain says was paid; a refusal takes nothing.
+    pub const fn paid(&self) -> Option<Xbzz> {
+        match self {
+            Self::Claimed { paid } => Some(*paid),
+            Self::Refused => Some(Xbzz::ZERO),
+            _ => None,
+        }
+    }
+
+    /// Why the job ends otherwise.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::RefusalDecided { reason, .. } | Self::Lost { reason } => Some(reason),
+            _ => None,
+        }
+    }
+}
 
 impl SellingState {
     /// Whether nothing is left to do but to wait out reorganisations.
@@ -75,30 +170,32 @@ impl SellingState {
         matches!(self, Self::Claimed | Self::Refused | Self::Lost)
     }
 
-    /// The state after an event.
+    /// The state after a step.
     ///
     /// # Errors
-    /// The event can't happen in this state.
-    pub fn apply(self, event: SellingEvent) -> Result<Self, IllegalTransition> {
-        use SellingEvent as Event;
-        match (self, event) {
-            (Self::Accepted | Self::Working, Event::Began) => Ok(Self::Working),
-            (Self::Working | Self::Answered, Event::Answered) => Ok(Self::Answered),
-            (Self::Answered | Self::Uploaded, Event::Uploaded) => Ok(Self::Uploaded),
-            (Self::Accepted | Self::Working | Self::Answered | Self::Refusing, Event::RefusalDecided) => {
-                Ok(Self::Refusing)
+    /// The step can't happen in this state.
+    pub fn apply(self, step: &SellingStep) -> Result<Self, IllegalTransition> {
+        use SellingStep as Step;
+        match (self, step) {
+            (Self::Accepted | Self::Working, Step::Began) => Ok(Self::Working),
+            (Self::Working | Self::Answered, Step::Answered { .. }) => Ok(Self::Answered),
+            (Self::Accepted | Self::Working | Self::Answered, Step::Inherited { .. }) => Ok(Self::Answered),
+            (Self::Answered | Self::Uploaded, Step::Uploaded { .. }) => Ok(Self::Uploaded),
+            (
+                Self::Accepted | Self::Working | Self::Answered | Self::Refusing,
+                Step::RefusalDecided { .. },
+            ) => Ok(Self::Refusing),
+            (Self::Uploaded | Self::Claimed, Step::Claimed { .. } | Step::SeenClaimed) => Ok(Self::Claimed),
+            (Self::Refusing | Self::Refused, Step::Refused) => Ok(Self::Refused),
+            (Self::Claimed | Self::Refused, Step::Lost { .. }) => {
+                Err(IllegalTransition { state: self.as_str(), step: step.as_str() })
             }
-            (Self::Uploaded | Self::Claimed, Event::Claimed) => Ok(Self::Claimed),
-            (Self::Refusing | Self::Refused, Event::Refused) => Ok(Self::Refused),
-            (Self::Claimed | Self::Refused, Event::Lost) => {
-                Err(IllegalTransition { state: self.as_str(), event: event.as_str() })
-            }
-            (_, Event::Lost) => Ok(Self::Lost),
-            (Self::Claimed, Event::Reorganised) => Ok(Self::Uploaded),
+            (_, Step::Lost { .. }) => Ok(Self::Lost),
+            (Self::Claimed, Step::Reorganised) => Ok(Self::Uploaded),
             // Without a settled end any more, a job that was lost or refused is refused: that costs no stake.
-            (Self::Refused | Self::Lost, Event::Reorganised) => Ok(Self::Refusing),
-            (state, Event::Reorganised) => Ok(state),
-            (state, event) => Err(IllegalTransition { state: state.as_str(), event: event.as_str() }),
+            (Self::Refused | Self::Lost, Step::Reorganised) => Ok(Self::Refusing),
+            (state, Step::Reorganised) => Ok(state),
+            (state, step) => Err(IllegalTransition { state: state.as_str(), step: step.as_str() }),
         }
     }
 }
@@ -108,29 +205,34 @@ mod tests {
     use super::*;
 
     /// One letter a state, in the order of `SellingState::ALL`; `-` is illegal.
-    const TABLE: [(&str, SellingEvent); 8] = [
-        //AWNUGCRL   Accepted Working aNswered Uploaded refusinG Claimed Refused Lost
-        ("WW------", SellingEvent::Began),
-        ("-NN-----", SellingEvent::Answered),
-        ("--UU----", SellingEvent::Uploaded),
-        ("GGG-G---", SellingEvent::RefusalDecided),
-        ("---C-C--", SellingEvent::Claimed),
-        ("----R-R-", SellingEvent::Refused),
-        ("LLLLL--L", SellingEvent::Lost),
-        ("AWNUGUGG", SellingEvent::Reorganised),
-    ];
+    fn table() -> [(&'static str, SellingStep); 10] {
+        let (sealed, usage, payment) = (Bytes::new, TokenUsage { prompt: 1, completion: 1 }, Xbzz::ZERO);
+        let reason = String::new;
+        [
+            //AWNUGCRL   Accepted Working aNswered Uploaded refusinG Claimed Refused Lost
+            ("WW------", SellingStep::Began),
+            ("-NN-----", SellingStep::Answered { sealed: sealed(), usage, payment }),
+            ("NNN-----", SellingStep::Inherited { sealed: sealed(), usage, payment }),
+            ("--UU----", SellingStep::Uploaded { response_hash: SwarmRef::ZERO }),
+            ("GGG-G---", SellingStep::RefusalDecided { reason: reason(), explanation: None }),
+            ("---C-C--", SellingStep::Claimed { paid: payment }),
+            ("---C-C--", SellingStep::SeenClaimed),
+            ("----R-R-", SellingStep::Refused),
+            ("LLLLL--L", SellingStep::Lost { reason: reason() }),
+            ("AWNUGUGG", SellingStep::Reorganised),
+        ]
+    }
 
     fn letter(state: SellingState) -> char {
         "AWNUGCRL".chars().nth(SellingState::ALL.iter().position(|&one| one == state).unwrap()).unwrap()
     }
 
     #[test]
-    fn every_state_meets_every_event_as_the_table_says() {
-        assert_eq!(TABLE.len(), SellingEvent::ALL.len());
-        for (row, event) in TABLE {
+    fn every_state_meets_every_step_as_the_table_says() {
+        for (row, step) in table() {
             for (&state, expected) in SellingState::ALL.iter().zip(row.chars()) {
-                let got = state.apply(event).map_or('-', letter);
-                assert_eq!(got, expected, "{state} × {event}");
+                let got = state.apply(&step).map_or('-', letter);
+                assert_eq!(got, expected, "{state} × {step:?}");
             }
         }
     }
@@ -138,7 +240,7 @@ mod tests {
     #[test]
     fn a_stored_answer_is_never_followed_by_another_run() {
         for state in [SellingState::Answered, SellingState::Uploaded, SellingState::Claimed] {
-            assert!(state.apply(SellingEvent::Began).is_err());
+            assert!(state.apply(&SellingStep::Began).is_err());
         }
     }
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use t4t_protocol::canonical::{Json, JsonError, canonicalize};
+use t4t_json::canonical::{Json, JsonError, canonicalize};
 
 fuzz_target!(|data: &[u8]| {
     let is_json = serde_json::from_slice::<serde_json::Value>(data).is_ok();

@@ -10,15 +10,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use t4t_api::inference_runner::{
-    FinishedRun, GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerStatus,
-};
+use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, RunnerStatus};
 use t4t_api::{HttpClient, HttpClientConfig, InferenceRunner, Selling};
 use t4t_clock::{Clock, SystemClock};
+use t4t_inference::{Chunk, End, InferenceRequest, Kind, Piece};
 use t4t_inference_runner::{Endpoints, Runner, RunnerConfig, RunnerDeps, RunnerLimits, Running};
 use t4t_runtime::Readiness;
 use t4t_runtime::config::Bind;
-use t4t_types::JobId;
 use url::Url;
 
 pub(crate) const TOKEN: &str = "shared-by-all";
@@ -117,10 +115,10 @@ impl Rig {
         while let Some(item) = items.next().await {
             assert!(!is_over, "a piece after the end");
             match item {
-                Ok(RunEvent::Chunk { chunk, counted }) => {
-                    outcome.chunks.push((chunk.get().to_owned(), counted))
+                Ok(Piece::Chunk(Chunk { json, counted })) => {
+                    outcome.chunks.push((json.as_str().to_owned(), counted))
                 }
-                Ok(RunEvent::Finished(finished)) => outcome.end = Ok(finished),
+                Ok(Piece::End(end)) => outcome.end = Ok(end),
                 Err(error) => outcome.end = Err(error),
             }
             is_over = !matches!(outcome.end, Err(RunnerError::TimedOut)) || is_over;
@@ -150,7 +148,7 @@ pub(crate) fn client(url: &Url, token: &str) -> Arc<dyn InferenceRunner> {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) chunks: Vec<(String, u64)>,
-    pub(crate) end: Result<FinishedRun, RunnerError>,
+    pub(crate) end: Result<End, RunnerError>,
     pub(crate) took: Duration,
 }
 
@@ -158,7 +156,7 @@ impl Outcome {
     /// The finished answer as JSON, and its billed prompt and completion.
     pub(crate) fn answer(self) -> (Value, u64, u64) {
         let finished = self.end.unwrap();
-        let response: Value = serde_json::from_str(finished.response.get()).unwrap();
+        let response: Value = serde_json::from_str(finished.whole.unwrap().as_str()).unwrap();
         assert_eq!(response["usage"]["prompt_tokens"], finished.usage.prompt);
         assert_eq!(response["usage"]["completion_tokens"], finished.usage.completion);
         assert_eq!(response["object"], "chat.completion");
@@ -177,12 +175,17 @@ pub(crate) fn say(words: &str) -> RunInference {
 
 pub(crate) fn chat(request: Value) -> RunInference {
     RunInference {
-        job: JobId::new([7; 32]),
+        job: "escrow:7".parse().unwrap(),
         model: "echo".parse().unwrap(),
-        request: serde_json::value::to_raw_value(&request).unwrap(),
+        request: read(&request),
         max_completion_tokens: None,
         time_limit_ms: 10_000,
     }
+}
+
+/// A request as it comes to a runner.
+pub(crate) fn read(request: &Value) -> InferenceRequest {
+    InferenceRequest::read(Kind::Chat, request.to_string().into()).unwrap()
 }
 
 pub(crate) fn content(response: &Value) -> &str {

@@ -5,17 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_crypto::SealingKey;
-use t4t_protocol::{PayloadError, Refusal, ResponsePayload};
+use t4t_inference::Refusal;
+use t4t_json::JsonText;
+use t4t_protocol::{PayloadError, ResponsePayload};
 use t4t_store::buying::BuyingJob;
 use t4t_swarm::SwarmError;
 use t4t_types::{SwarmRef, TokenUsage, Xbzz};
 
 use super::shape::Shape;
 use super::trust::{Offence, Worth};
-use crate::courier::{Courier, CourierError, Fetched};
+use crate::carriage::{Courier, CourierError, Fetched};
 
 /// What of a request an answer is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,9 @@ pub(super) struct AskedFor {
 /// An answer that was checked.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) response: Box<RawValue>,
+    pub(super) whole: JsonText,
+    /// What it says that it used; nothing where it does not say.
+    pub(super) usage: TokenUsage,
     /// What its provider may claim for it.
     pub(super) worth: Worth,
     /// Whether it has no text, thought, refusal or tool call.
@@ -137,13 +140,13 @@ fn where_it_ends(error: &serde_json::Error) -> String {
 
 /// Fetches the answer at `reference` and checks that it answers this job and comes from its provider.
 pub(super) async fn fetch(
-    courier: &Courier,
+    courier: &dyn Courier,
     key: &SealingKey,
     (row, asked): (&BuyingJob, AskedFor),
     reference: SwarmRef,
     patience: Duration,
 ) -> Result<Answer, AnswerError> {
-    let Fetched { sealed, room: _room } = courier.download_within(reference, patience).await?;
+    let Fetched { sealed, share: _share } = courier.download_within(reference, patience).await?;
     check(row, asked, open(key, sealed)?)
 }
 
@@ -151,7 +154,7 @@ pub(super) async fn fetch(
 fn open(key: &SealingKey, sealed: Bytes) -> Result<ResponsePayload, AnswerError> {
     let opened = key.open(&sealed).map_err(|_| AnswerError::Sealed)?;
     drop(sealed);
-    ResponsePayload::parse(&opened).map_err(|error| match error {
+    ResponsePayload::parse(Bytes::from_owner(opened)).map_err(|error| match error {
         PayloadError::Malformed(error) => AnswerError::Malformed(where_it_ends(&error)),
         error => AnswerError::Malformed(error.to_string()),
     })
@@ -161,17 +164,18 @@ fn check(row: &BuyingJob, asked: AskedFor, payload: ResponsePayload) -> Result<A
     if payload.job_id != row.request_hash.routing_id() || payload.provider != row.provider {
         return Err(AnswerError::Foreign);
     }
-    let shape = Shape::read(payload.openai_response.get())
+    let shape = Shape::read(payload.openai_response.as_str())
         .map_err(|error| AnswerError::Malformed(where_it_ends(&error)))?;
     let (worth, choices, is_empty) =
         (worth(row, asked, &shape), shape.choices(), shape.is_empty(asked.tools));
+    let usage = shape.usage().unwrap_or_default();
     if let Some(decline) = shape.error {
         return Err(AnswerError::Declined(decline));
     }
     if choices == 0 {
         return Err(AnswerError::Malformed("it has no choices".into()));
     }
-    Ok(Answer { response: payload.openai_response, worth, is_empty })
+    Ok(Answer { whole: payload.openai_response, usage, worth, is_empty })
 }
 
 /// How far beyond its estimate a prompt may lie for a claim to count as fair, in parts: tokenizers differ.

@@ -4,15 +4,14 @@
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
 use t4t_crypto::{random_bytes, seal};
-use t4t_protocol::job::{BuyingEvent, BuyingState};
-use t4t_protocol::{Change, Members, RequestPayload, V1};
+use t4t_protocol::job::{BuyingState, BuyingStep};
+use t4t_protocol::{RequestPayload, V1};
 use t4t_runtime::KillPoint;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_types::{SwarmRef, Xbzz};
 use tokio::sync::watch;
 use tracing::{debug, warn};
@@ -61,7 +60,7 @@ impl Buyer {
     /// Seals the request to a provider and stores the intent.
     pub(super) async fn plan(
         &self,
-        (call, attempt): (&BuyCompletion, u32),
+        (call, attempt): (&BuyAnswer, u32),
         offer: &Offer,
         explored: bool,
         delivery_seconds: u64,
@@ -72,7 +71,7 @@ impl Buyer {
             job_id: random_bytes().map_err(|error| unavailable(error.to_string()))?,
             client: self.wallet,
             model_id: model.clone(),
-            openai_request: without_streaming(&call.request)?,
+            openai_request: call.request.without_streaming(),
             client_key: self.sealing_key.public(),
             ts: self.clock.now(),
         };
@@ -95,7 +94,6 @@ impl Buyer {
             request_hash: t4t_swarm::chunk::root_reference(&sealed),
             max_payment: offer.needs,
             delivery_deadline: head.now().plus(delivery_seconds),
-            sealed_request: Some(sealed.into()),
             job: None,
             response_hash: None,
             paid: None,
@@ -103,7 +101,7 @@ impl Buyer {
             created_at_ms: self.clock.unix_millis(),
             explored,
         };
-        self.ledger.plan(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        self.ledger.plan(&row, &sealed).await.map_err(|error| unavailable(error.to_string()))?;
         KillPoint::BuyingPlanned.pass();
         Ok(row)
     }
@@ -119,16 +117,18 @@ impl Buyer {
         let mut row = self.reread(&row).await;
         if row.state == BuyingState::Planned && !purchase.is_wanted() && !self.is_submitted(&row).await {
             let reason = "the app hung up before anything was paid".to_owned();
-            let change = BuyingChange { reason: Some(reason.clone()), ..Default::default() };
-            self.record(&row, BuyingEvent::PostFailed, change).await;
+            self.record(&row, BuyingStep::PostFailed { reason: reason.clone() }).await;
             return Err(Failed::Request(BuyingError::Unavailable { reason }));
         }
-        let is_stored_first = row.state == BuyingState::Planned && self.is_stored_first(&row);
-        if is_stored_first {
-            row = self.store_first(row).await?;
+        let sealed = self.sealed_request(&row).await.map_err(|error| unavailable(error.to_string()))?;
+        let is_planned = row.state == BuyingState::Planned;
+        let first = sealed.clone().filter(|sealed| is_planned && self.is_stored_first(sealed));
+        let is_stored_first = first.is_some();
+        if let Some(sealed) = first {
+            row = self.store_first(row, sealed).await?;
         }
         let began_ms = self.clock.unix_millis();
-        let uploading = async { is_stored_first || self.upload_request(&row).await };
+        let uploading = async { is_stored_first || self.upload_request(&row, sealed).await };
         tokio::pin!(uploading);
         let mut uploaded = None;
         let submitted = {
@@ -268,7 +268,7 @@ impl Buyer {
             // It was looked for long enough; the claim, or its absence, ends it.
             return None;
         }
-        match answer::fetch(&self.courier, &self.sealing_key, (row, asked), reference, patience).await {
+        match answer::fetch(&*self.courier, &self.sealing_key, (row, asked), reference, patience).await {
             Ok(answer) => {
                 KillPoint::BuyingFetched.pass();
                 Some(Ok(answer))
@@ -302,7 +302,7 @@ impl Buyer {
         reason_at: SwarmRef,
     ) -> Result<Answer, Failed> {
         let reason =
-            answer::fetch(&self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
+            answer::fetch(&*self.courier, &self.sealing_key, (row, asked), reason_at, REASON_PATIENCE);
         match reason.await {
             Ok(answer) => Ok(answer),
             Err(AnswerError::Declined(decline)) => Err(if let Some(error) = decline.as_bad_request() {
@@ -319,12 +319,12 @@ impl Buyer {
         }
     }
 
-    /// Applies an event; a database that fails is logged, since the chain and the sweep will tell again.
-    pub(super) async fn record(&self, row: &BuyingJob, event: BuyingEvent, change: BuyingChange) {
-        if is_end(event) {
+    /// Applies a step; a database that fails is logged, since the chain and the sweep will tell again.
+    pub(super) async fn record(&self, row: &BuyingJob, step: BuyingStep) {
+        if step.is_end() {
             self.capacity.settled(row.provider, (row.request_id, row.attempt));
         }
-        if let Err(error) = self.ledger.happened((row.request_id, row.attempt), event, change).await {
+        if let Err(error) = self.ledger.happened((row.request_id, row.attempt), step).await {
             warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "an event could not be stored");
         }
     }
@@ -343,12 +343,6 @@ async fn is_moot(mut rows: watch::Receiver<BuyingJob>, known: Option<SwarmRef>) 
         }
     }
     std::future::pending().await
-}
-
-/// Whether an event says that a job's money has come to its end.
-fn is_end(event: BuyingEvent) -> bool {
-    use BuyingEvent as Event;
-    matches!(event, Event::Claimed | Event::Refused | Event::Cancelled | Event::TimedOut | Event::PostFailed)
 }
 
 fn bad_request(message: String) -> Failed {
@@ -394,31 +388,5 @@ impl Looked {
             (self.at, self.for_ms) = (reference, 0);
         }
         self.for_ms = self.for_ms.saturating_add(for_ms);
-    }
-}
-
-/// The app's request with `stream: false`, as version 1 has it; all else stays text for text and in its order.
-fn without_streaming(request: &RawValue) -> Result<Box<RawValue>, Failed> {
-    let fields = Members::read(request.get()).map_err(|error| bad_request(error.to_string()))?;
-    let change = |name: &str, _: &RawValue| match name {
-        "stream" | "stream_options" => Change::Drop,
-        _ => Change::Keep,
-    };
-    let text = fields.rewritten(change, [("stream", "false".to_owned())]);
-    RawValue::from_string(text).map_err(|error| bad_request(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_streaming_is_taken_out_of_the_request() {
-        let request = RawValue::from_string(
-            r#"{"model":"m","stream":true,"temperature":1.0,"stream_options":{"include_usage":true},"seed":12345678901234567890123}"#.into(),
-        );
-        let sent = without_streaming(&request.unwrap()).unwrap();
-        let expected = r#"{"model":"m","temperature":1.0,"seed":12345678901234567890123,"stream":false}"#;
-        assert_eq!(sent.get(), expected, "numbers keep their digits");
     }
 }

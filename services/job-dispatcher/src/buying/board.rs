@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use t4t_api::ItemStream;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError, BuyingProgress};
 use t4t_types::{RequestId, Xbzz};
 use tokio::sync::watch;
 
@@ -28,7 +28,7 @@ struct State {
 
 impl Purchase {
     /// A purchase and its first reader.
-    fn begin() -> (Arc<Self>, ItemStream<BuyCompletion>) {
+    fn begin() -> (Arc<Self>, ItemStream<BuyAnswer>) {
         let (changed, receiver) = watch::channel(());
         let purchase = Arc::new(Self { state: Mutex::default(), changed });
         let progress = Arc::clone(&purchase).read(receiver);
@@ -66,7 +66,7 @@ impl Purchase {
     /// What the answer costs, once there is one.
     pub(super) fn cost(&self) -> Option<Xbzz> {
         match self.state().log.last() {
-            Some(BuyingProgress::Answered(answer)) => Some(answer.cost),
+            Some(BuyingProgress::Bought(bought)) => Some(bought.cost),
             _ => None,
         }
     }
@@ -77,7 +77,7 @@ impl Purchase {
     }
 
     /// The log from its beginning, then what comes; `None` once it is given up.
-    fn follow(self: &Arc<Self>) -> Option<ItemStream<BuyCompletion>> {
+    fn follow(self: &Arc<Self>) -> Option<ItemStream<BuyAnswer>> {
         let state = self.state();
         // Under the lock: between this look and the first reader nobody gives it up.
         let receiver = (!state.is_given_up).then(|| self.changed.subscribe())?;
@@ -85,7 +85,7 @@ impl Purchase {
         Some(Arc::clone(self).read(receiver))
     }
 
-    fn read(self: Arc<Self>, mut changed: watch::Receiver<()>) -> ItemStream<BuyCompletion> {
+    fn read(self: Arc<Self>, mut changed: watch::Receiver<()>) -> ItemStream<BuyAnswer> {
         Box::pin(async_stream::stream! {
             let mut read = 0;
             loop {
@@ -115,7 +115,7 @@ impl Purchase {
     fn from(&self, read: usize) -> (Vec<BuyingProgress>, Option<Result<(), BuyingError>>) {
         let mut state = self.state();
         let news = state.log.get(read..).map(<[_]>::to_vec).unwrap_or_default();
-        state.is_read |= matches!(news.last(), Some(BuyingProgress::Answered(_)));
+        state.is_read |= matches!(news.last(), Some(BuyingProgress::Bought(_)));
         (news, state.end.clone())
     }
 }
@@ -130,9 +130,9 @@ pub(super) struct Board {
 struct UnderWay {
     running: Arc<Purchase>,
     /// Somebody asked again after the running one was given up.
-    next: Option<(BuyCompletion, Arc<Purchase>)>,
+    next: Option<(BuyAnswer, Arc<Purchase>)>,
     /// The call of a running one that nobody runs yet.
-    unstarted: Option<BuyCompletion>,
+    unstarted: Option<BuyAnswer>,
 }
 
 impl Board {
@@ -141,7 +141,7 @@ impl Board {
     }
 
     /// Follows the purchase for a request; with it the purchase itself if it is new and the caller has to run it.
-    pub(super) fn join(&self, call: &BuyCompletion) -> (ItemStream<BuyCompletion>, Option<Arc<Purchase>>) {
+    pub(super) fn join(&self, call: &BuyAnswer) -> (ItemStream<BuyAnswer>, Option<Arc<Purchase>>) {
         let mut purchases = self.lock();
         let under_way = match purchases.entry(call.id) {
             Entry::Vacant(vacant) => {
@@ -178,7 +178,7 @@ impl Board {
     }
 
     /// What whoever ran a purchase to its end has to run next.
-    pub(super) fn next(&self, id: RequestId) -> Option<(BuyCompletion, Arc<Purchase>)> {
+    pub(super) fn next(&self, id: RequestId) -> Option<(BuyAnswer, Arc<Purchase>)> {
         let mut purchases = self.lock();
         let under_way = purchases.get_mut(&id)?;
         let call = under_way.unstarted.take()?;
@@ -189,15 +189,15 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use futures_util::StreamExt;
-    use serde_json::value::RawValue;
+    use t4t_inference::{InferenceRequest, Kind};
 
     use super::*;
 
-    fn call() -> BuyCompletion {
-        BuyCompletion {
+    fn call() -> BuyAnswer {
+        BuyAnswer {
             id: RequestId::new([1; 32]),
             model: "m".parse().unwrap(),
-            request: RawValue::from_string("{}".into()).unwrap(),
+            request: InferenceRequest::read(Kind::Chat, "{}".into()).unwrap(),
         }
     }
 

@@ -13,7 +13,8 @@
 
 use t4t_api::job_dispatcher::BuyingError;
 use t4t_api::registry_watcher::Candidate;
-use t4t_protocol::{Demand, EscrowSizing};
+use t4t_inference::Demand;
+use t4t_protocol::EscrowSizing;
 use t4t_types::{ModelId, Xbzz};
 
 /// The smallest payment that our escrow takes and providers serve; what a job does not cost comes back.
@@ -130,7 +131,7 @@ impl Bounds {
     ) -> Result<Vec<Offer>, OutOfBounds> {
         let is_priced = |known: &Known| known.candidate.prices.combined() <= self.price_ceiling;
         let priced = |known: Known| {
-            let size = sizing.size_of(demand, &known.candidate.prices).ok()?;
+            let size = sizing.size(demand, &known.candidate.prices).ok()?;
             Some(Offer { known, price: size.max_payment, needs: size.max_payment, is_usual: true })
         };
         let listed: Vec<Known> = listed.into_iter().filter(is_priced).collect();
@@ -178,7 +179,7 @@ impl Bounds {
         let prices = &offer.known.candidate.prices;
         let most = sizing.longest_output_within(self.escrow_ceiling, demand.prompt, prices);
         let sized = |output| {
-            let size = sizing.size_of(Demand { output: Some(output), ..demand }, prices);
+            let size = sizing.size(Demand { output: Some(output), ..demand }, prices);
             size.map(|size| size.max_payment.max(SMALLEST_PAYMENT)).map_err(|_| OutOfBounds::Overflow)
         };
         let Some(most) = most else { return Err(OutOfBounds::Prompt { needs: sized(0)? }) };
@@ -301,7 +302,7 @@ pub(super) mod tests {
         let demand = Demand { prompt: 1000, output: None };
         let needs = |known: Known| bounds.offers(&sizing, demand, vec![known]).unwrap()[0].needs;
         let of = |output| {
-            sizing.size_of(Demand { output: Some(output), ..demand }, &known(1, USUAL).candidate.prices)
+            sizing.size(Demand { output: Some(output), ..demand }, &known(1, USUAL).candidate.prices)
         };
         assert_eq!(
             needs(known(1, USUAL)),

@@ -6,17 +6,17 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use t4t_api::registry_watcher::{GetJob, JobEvent, JobHappening, JobRole, WatchJobs};
 use t4t_api::settlement::AwaitTransaction;
-use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_protocol::{Message, VerifiedEnvelope};
 use t4t_runtime::KillPoint;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_types::{JobId, JobStatus, RoutingId, SwarmRef, TxHash, Xbzz};
 use tracing::{debug, warn};
 
 use super::ledger::AttemptId;
 use super::paying::post_key;
 use super::service::Buyer;
-use crate::courier::Inbox;
+use crate::carriage::Inbox;
 
 /// The name of this reader's cursor.
 const CURSOR: &str = "buying";
@@ -92,8 +92,7 @@ impl Buyer {
                 None => return Ok(None),
             },
         };
-        let change = BuyingChange { job: Some(event.job), ..Default::default() };
-        self.ledger.happened(id, BuyingEvent::Posted, change).await?;
+        self.ledger.happened(id, BuyingStep::Posted { job: event.job }).await?;
         Ok(self.ledger.store.buying_by_attempt(id).await?)
     }
 
@@ -134,7 +133,7 @@ impl Buyer {
         else {
             return Ok(None);
         };
-        self.record(&row, BuyingEvent::Posted, BuyingChange { job: Some(job), ..Default::default() }).await;
+        self.record(&row, BuyingStep::Posted { job }).await;
         Ok(self.ledger.store.buying_by_job(job).await?)
     }
 
@@ -144,19 +143,15 @@ impl Buyer {
             JobHappening::Posted { .. } => {}
             JobHappening::Acked => self.acked(&row).await,
             JobHappening::Claimed { response_hash, paid } => self.claimed(&row, *response_hash, *paid).await,
-            JobHappening::Cancelled { .. } => {
-                self.record(&row, BuyingEvent::Cancelled, BuyingChange::default()).await
-            }
-            JobHappening::TimedOut { .. } => {
-                self.record(&row, BuyingEvent::TimedOut, BuyingChange::default()).await
-            }
+            JobHappening::Cancelled { .. } => self.record(&row, BuyingStep::Cancelled).await,
+            JobHappening::TimedOut { .. } => self.record(&row, BuyingStep::TimedOut).await,
             JobHappening::Reorganised => self.look_afresh(&row).await?,
         }
         Ok(())
     }
 
     async fn acked(&self, row: &BuyingJob) {
-        self.record(row, BuyingEvent::Acked, BuyingChange::default()).await;
+        self.record(row, BuyingStep::Acked).await;
         KillPoint::BuyingAcked.pass();
     }
 
@@ -168,7 +163,6 @@ impl Buyer {
         let known = (!response_hash.is_zero()).then_some(response_hash);
         // Also where an answer was announced before: what lies there is still read.
         let is_refusal = paid.is_zero() && row.max_payment > Xbzz::ZERO;
-        let event = if is_refusal { BuyingEvent::Refused } else { BuyingEvent::Claimed };
         if let Some(announced) = row.response_hash
             && known != Some(announced)
         {
@@ -176,12 +170,12 @@ impl Buyer {
             self.ledger.chronicle.note(row, "claimed another answer", detail);
         }
         // What is on the chain counts, whatever was announced.
-        self.record(
-            row,
-            event,
-            BuyingChange { response_hash: known, paid: Some(paid), ..Default::default() },
-        )
-        .await;
+        let step = if is_refusal {
+            BuyingStep::Refused { reason_at: known }
+        } else {
+            BuyingStep::Claimed { response_hash: known, paid }
+        };
+        self.record(row, step).await;
     }
 
     /// Reads a job afresh after a reorganisation.
@@ -195,8 +189,7 @@ impl Buyer {
         if !forgets_job && ends_as(row.state, terms.status) {
             return Ok(());
         }
-        let change = BuyingChange { forgets_job, ..Default::default() };
-        self.record(row, BuyingEvent::Reorganised, change).await;
+        self.record(row, BuyingStep::Reorganised { forgets_job }).await;
         Ok(())
     }
 
@@ -219,9 +212,7 @@ impl Buyer {
                 if row.response_hash.is_some() {
                     return;
                 }
-                let change =
-                    BuyingChange { response_hash: Some(deliver.response_hash), ..Default::default() };
-                self.record(&row, BuyingEvent::Delivered, change).await;
+                self.record(&row, BuyingStep::Delivered { response_hash: deliver.response_hash }).await;
                 KillPoint::BuyingDelivered.pass();
             }
             Message::JobNotify(_) | Message::Unknown(_) => {}

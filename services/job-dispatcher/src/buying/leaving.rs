@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use t4t_api::job_dispatcher::BuyCompletion;
+use t4t_api::job_dispatcher::BuyAnswer;
 use t4t_protocol::job::BuyingState;
 use t4t_store::buying::BuyingJob;
 use t4t_types::RequestId;
@@ -15,7 +15,7 @@ use super::service::Buyer;
 
 impl Buyer {
     /// Runs a purchase to its end, and after it that of whoever asked again when it had been given up.
-    pub(super) async fn run_purchases(self: Arc<Self>, mut call: BuyCompletion, mut purchase: Arc<Purchase>) {
+    pub(super) async fn run_purchases(self: Arc<Self>, mut call: BuyAnswer, mut purchase: Arc<Purchase>) {
         let id = call.id;
         loop {
             let running = Box::pin(Arc::clone(&self).run_purchase(call, Arc::clone(&purchase)));

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use t4t_clock::SharedClock;
-use t4t_protocol::job::BuyingEvent;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_protocol::job::BuyingStep;
+use t4t_store::buying::BuyingJob;
 use t4t_store::{Store, StoreError};
 use t4t_types::RequestId;
 use tokio::sync::watch;
@@ -34,9 +34,9 @@ impl Ledger {
         Self { store, chronicle, clock, waiting: Arc::default(), spend, changing: Arc::default() }
     }
 
-    /// Stores a planned attempt.
-    pub(super) async fn plan(&self, row: &BuyingJob) -> Result<(), StoreError> {
-        self.store.buying_insert(row).await?;
+    /// Stores a planned attempt and its request, sealed to the provider.
+    pub(super) async fn plan(&self, row: &BuyingJob, sealed: &[u8]) -> Result<(), StoreError> {
+        self.store.buying_insert(row, sealed).await?;
         self.spend.changed(None, row);
         let detail = format!(
             "attempt {}, provider {}, model {}, escrow {} xBZZ, request {}",
@@ -60,52 +60,42 @@ impl Ledger {
         waiting.get(&id).is_some_and(|sender| sender.receiver_count() > 0)
     }
 
-    /// Applies an event to a row. An event that contradicts what is final is logged and changes nothing.
-    pub(super) async fn happened(
-        &self,
-        id: AttemptId,
-        event: BuyingEvent,
-        change: BuyingChange,
-    ) -> Result<(), StoreError> {
+    /// Applies a step to a row. A step that contradicts what is final is logged and changes nothing.
+    pub(super) async fn happened(&self, id: AttemptId, step: BuyingStep) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
-        if let Some(job) = change.job
+        if let Some(job) = step.job()
             && let Some(holder) = self.store.buying_by_job(job).await?
             && (holder.request_id, holder.attempt) != id
         {
             // Ids are counted: a reorganisation gave this one to another request, and what was told of it with it.
-            let change = BuyingChange { forgets_job: true, ..Default::default() };
-            self.apply((holder.request_id, holder.attempt), BuyingEvent::Reorganised, change).await?;
+            let gone = BuyingStep::Reorganised { forgets_job: true };
+            self.apply((holder.request_id, holder.attempt), &gone).await?;
         }
-        self.apply(id, event, change).await
+        self.apply(id, &step).await
     }
 
-    async fn apply(&self, id: AttemptId, event: BuyingEvent, change: BuyingChange) -> Result<(), StoreError> {
-        let Some(row) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
-        // What is not in escrow has no job: after a reorganisation its id may be another request's.
-        let forgets_job = change.forgets_job || event == BuyingEvent::PostFailed;
-        let change = BuyingChange { forgets_job, ..change };
-        let next = match row.state.apply(event) {
-            Ok(next) => next,
+    async fn apply(&self, id: AttemptId, step: &BuyingStep) -> Result<(), StoreError> {
+        let Some(before) = self.store.buying_by_attempt(id).await? else { return Ok(()) };
+        let row = match before.after(step) {
+            Ok(row) => row,
             // Messages are a provider's word, which it may give about what was never posted.
-            Err(illegal) if matches!(event, BuyingEvent::Acked | BuyingEvent::Delivered) => {
+            Err(illegal) if matches!(step, BuyingStep::Acked | BuyingStep::Delivered { .. }) => {
                 debug!(request = %id.0, attempt = id.1, %illegal, "a message was ignored");
                 return Ok(());
             }
             Err(illegal) => {
-                warn!(request = %id.0, attempt = id.1, %illegal, "an event was ignored");
+                warn!(request = %id.0, attempt = id.1, %illegal, "a step was ignored");
                 return Ok(());
             }
         };
-        if next == row.state && learns_nothing(&row, &change) {
+        if is_as_it_was(&before, &row) {
             return Ok(());
         }
-        self.store.buying_move(id, row.state, next, &change, self.clock.unix_millis()).await?;
-        if row.state != next {
-            let name = JobName::from(&row).learnt(change.job);
-            self.chronicle.note(name, event.as_str(), describe(&change));
+        self.store.buying_move(id, before.state, step, self.clock.unix_millis()).await?;
+        if before.state != row.state {
+            let name = JobName::from(&before).learnt(step.job());
+            self.chronicle.note(name, step.as_str(), describe(step));
         }
-        let before = row.clone();
-        let row = row.moved(next, change);
         self.spend.changed(Some(&before), &row);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = waiting.get(&id) {
@@ -115,19 +105,18 @@ impl Ledger {
     }
 }
 
-fn learns_nothing(row: &BuyingJob, change: &BuyingChange) -> bool {
-    (!change.forgets_job || row.job.is_none())
-        && (change.job.is_none() || change.job == row.job)
-        && (change.response_hash.is_none() || change.response_hash == row.response_hash)
-        && (change.paid.is_none() || change.paid == row.paid)
+/// Whether a step told nothing new; another reason for the same end is nothing new.
+fn is_as_it_was(before: &BuyingJob, after: &BuyingJob) -> bool {
+    let told = |row: &BuyingJob| (row.state, row.job, row.response_hash, row.paid);
+    told(before) == told(after)
 }
 
-fn describe(change: &BuyingChange) -> String {
+fn describe(step: &BuyingStep) -> String {
     let mut parts = Vec::new();
-    parts.extend(change.job.map(|job| format!("job {job}")));
-    parts.extend(change.response_hash.map(|hash| format!("answer {hash}")));
-    parts.extend(change.paid.map(|paid| format!("paid {paid} xBZZ")));
-    parts.extend(change.reason.clone());
+    parts.extend(step.job().map(|job| format!("job {job}")));
+    parts.extend(step.response_hash().map(|hash| format!("answer {hash}")));
+    parts.extend(step.paid().map(|paid| format!("paid {paid} xBZZ")));
+    parts.extend(step.reason().map(str::to_owned));
     parts.join(", ")
 }
 
@@ -154,7 +143,6 @@ mod tests {
             request_hash: SwarmRef::new([number; 32]),
             max_payment: Xbzz::from_whole(5),
             delivery_deadline: UnixSeconds::new(900),
-            sealed_request: None,
             job: None,
             response_hash: None,
             paid: None,
@@ -174,15 +162,15 @@ mod tests {
         let ledger = Ledger::new(store.clone(), chronicle, clock, spend);
         let (first, second) = (planned(1), planned(2));
         for row in [&first, &second] {
-            ledger.plan(row).await.unwrap();
+            ledger.plan(row, &[]).await.unwrap();
         }
         let (first, second) = ((first.request_id, 1), (second.request_id, 1));
-        let job = || BuyingChange { job: Some(JobId::new([9; 32])), ..Default::default() };
-        let paid = BuyingChange { paid: Some(Xbzz::from_whole(4)), ..Default::default() };
-        ledger.happened(first, BuyingEvent::Posted, job()).await.unwrap();
-        ledger.happened(first, BuyingEvent::Claimed, paid).await.unwrap();
+        let posted = || BuyingStep::Posted { job: JobId::new([9; 32]) };
+        let claimed = BuyingStep::Claimed { response_hash: None, paid: Xbzz::from_whole(4) };
+        ledger.happened(first, posted()).await.unwrap();
+        ledger.happened(first, claimed).await.unwrap();
 
-        ledger.happened(second, BuyingEvent::Posted, job()).await.unwrap();
+        ledger.happened(second, posted()).await.unwrap();
         let before = store.buying_by_attempt(first).await.unwrap().unwrap();
         assert_eq!((before.state, before.job, before.paid), (BuyingState::Delivered, None, None));
         let now = store.buying_by_job(JobId::new([9; 32])).await.unwrap().unwrap();

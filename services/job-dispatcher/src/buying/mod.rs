@@ -1,7 +1,7 @@
 //! The buying side: choose a provider, seal, pay, send, collect the answer, fail over.
 //!
 //! ```text
-//! BuyCompletion ─► board ─► purchase ─► choice ─► attempt ─► row, upload, escrow, notice
+//! BuyAnswer ─► board ─► purchase ─► choice ─► attempt ─► row, upload, escrow, notice
 //!                   ▲                    bounds,      │
 //!                   └── progress         trust, spend ▼
 //!          chain events, messages ─► ledger (rows) ─► whoever waits for the row

@@ -50,7 +50,14 @@ impl Buyer {
 
     /// Brings the request of a row that was found after a restart to its provider.
     pub(super) async fn deliver_request(&self, row: &BuyingJob) {
-        if self.upload_request(row).await {
+        let sealed = match self.sealed_request(row).await {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                warn!(request = %row.request_id, error = &error as &dyn std::error::Error, "a request can't be read");
+                return;
+            }
+        };
+        if self.upload_request(row, sealed).await {
             // Where nothing was ever paid, nothing comes: then the row must not look as if somebody waited for it.
             let limit = Duration::from_millis(NEVER_PAID_AFTER_MS);
             let _told_or_not = timeout(&*self.clock, limit, Box::pin(self.notify(row))).await;

@@ -7,9 +7,9 @@ use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
-use t4t_protocol::job::BuyingEvent;
+use t4t_protocol::job::BuyingStep;
 use t4t_runtime::KillPoint;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use tracing::warn;
 
 use super::attempt::Failed;
@@ -62,12 +62,7 @@ impl Buyer {
                 | SettlementError::Refused { .. }
         ) || self.was_not_stored(row, &error).await;
         if is_certain {
-            self.record(
-                row,
-                BuyingEvent::PostFailed,
-                BuyingChange { reason: Some(reason), ..Default::default() },
-            )
-            .await;
+            self.record(row, BuyingStep::PostFailed { reason }).await;
         }
         failed
     }
@@ -88,15 +83,13 @@ impl Buyer {
             match status.outcome {
                 TransactionOutcome::Mined { job: Some(job), .. } => {
                     purchase.push(BuyingProgress::Posted { job, transaction: status.hash });
-                    let change = BuyingChange { job: Some(job), ..Default::default() };
-                    self.record(row, BuyingEvent::Posted, change).await;
+                    self.record(row, BuyingStep::Posted { job }).await;
                     KillPoint::BuyingPosted.pass();
                     return;
                 }
                 TransactionOutcome::Mined { job: None, .. } => return,
                 TransactionOutcome::Reverted { reason, .. } => {
-                    let change = BuyingChange { reason: Some(reason), ..Default::default() };
-                    self.record(row, BuyingEvent::PostFailed, change).await;
+                    self.record(row, BuyingStep::PostFailed { reason }).await;
                     return;
                 }
                 TransactionOutcome::Pending => {}

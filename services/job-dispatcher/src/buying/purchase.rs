@@ -4,12 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{Bought, BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::GetHead;
 use t4t_clock::timeout;
+use t4t_inference::{Demand, End, Piece};
 use t4t_protocol::job::BuyingState;
-use t4t_protocol::{Demand, most_prompt_tokens};
 use t4t_store::buying::BuyingJob;
 use t4t_types::{Address, Xbzz};
 
@@ -38,7 +37,7 @@ const FREE_TRIES: u32 = 5;
 const JUDGED_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a request may gain on its way: `,"stream":false`.
-const STREAM_FIELD_BYTES: usize = 16;
+const STREAM_FIELD_BYTES: u64 = 16;
 
 /// A head of the chain older than this says that this gateway is cut off: it could not follow a payment.
 const STALE_HEAD_MS: u64 = 60_000;
@@ -153,7 +152,7 @@ impl Tries {
 
 impl Buyer {
     /// Runs a purchase to its end and tells whoever follows it.
-    pub(super) async fn run_purchase(self: Arc<Self>, call: BuyCompletion, purchase: Arc<Purchase>) {
+    pub(super) async fn run_purchase(self: Arc<Self>, call: BuyAnswer, purchase: Arc<Purchase>) {
         let seconds = self.config.delivery_seconds;
         let limit = Duration::from_secs(seconds.saturating_add(seconds.clamp(SECOND_TRY.0, SECOND_TRY.1)));
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
@@ -162,8 +161,9 @@ impl Buyer {
         let bought = timeout(&*self.clock, limit, &mut buying).await;
         let is_late = bought.is_err();
         let end = match bought {
-            Ok(Ok(answer)) => {
-                purchase.push(BuyingProgress::Answered(answer));
+            Ok(Ok((end, bought))) => {
+                purchase.push(BuyingProgress::Piece(Piece::End(end)));
+                purchase.push(BuyingProgress::Bought(bought));
                 Ok(())
             }
             Ok(Err(error)) => Err(error),
@@ -178,13 +178,13 @@ impl Buyer {
 
     async fn buy(
         &self,
-        call: &BuyCompletion,
+        call: &BuyAnswer,
         purchase: &Purchase,
         ends_at_ms: u64,
-    ) -> Result<BoughtAnswer, BuyingError> {
+    ) -> Result<(End, Bought), BuyingError> {
         let earlier =
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
-        let wanted = Wanted::of(call)?;
+        let wanted = Wanted::of(call);
         let mut tries = Tries::of(&earlier);
         let bought = self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms).await;
         match (bought, tries.empty.take()) {
@@ -314,10 +314,11 @@ impl Buyer {
         newest: Option<BuyingJob>,
         answer: Answer,
         attempts: u32,
-    ) -> BoughtAnswer {
+    ) -> (End, Bought) {
         let (cost, job) = (answer.cost(), newest.and_then(|row| row.job));
         self.ledger.chronicle.note(row, "answered", format!("cost {cost} xBZZ"));
-        BoughtAnswer { response: answer.response, provider: row.provider, job, cost, attempts }
+        let end = End { whole: Some(answer.whole), usage: answer.usage };
+        (end, Bought { provider: row.provider, job, cost, attempts })
     }
 
     /// The row as it is now; `None` if the database does not say.
@@ -358,27 +359,21 @@ fn may_be_paid(row: &BuyingJob) -> bool {
 /// What an app wants, with what of it decides the price and the answer's worth.
 #[derive(Debug)]
 pub(super) struct Wanted<'a> {
-    pub(super) call: &'a BuyCompletion,
+    pub(super) call: &'a BuyAnswer,
     pub(super) demand: Demand,
     pub(super) asked: AskedFor,
 }
 
 impl<'a> Wanted<'a> {
-    fn of(call: &'a BuyCompletion) -> Result<Self, BuyingError> {
-        let bad_request = |message, param| BuyingError::BadRequest { message, param };
-        let request: Value =
-            serde_json::from_str(call.request.get()).map_err(|error| bad_request(error.to_string(), None))?;
-        let demand = Demand::of(&request)
-            .map_err(|error| bad_request(error.to_string(), Some(error.field().to_owned())))?;
-        let has = |field: &str| request.get(field).is_some_and(|value| !value.is_null());
-        let messages = request.get("messages").unwrap_or(&Value::Null);
+    fn of(call: &'a BuyAnswer) -> Self {
+        let demand = call.request.demand();
         let asked = AskedFor {
             prompt: demand.prompt,
             // The provider's is a little longer: `stream` is written out.
-            most_prompt: most_prompt_tokens(call.request.get().len() + STREAM_FIELD_BYTES, messages),
-            tools: has("tools") || has("functions"),
+            most_prompt: call.request.most_prompt_tokens() + STREAM_FIELD_BYTES,
+            tools: call.request.has_tools(),
         };
-        Ok(Self { call, demand, asked })
+        Self { call, demand, asked }
     }
 }
 

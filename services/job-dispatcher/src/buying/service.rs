@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError as CallError};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError as CallError};
 use t4t_api::{
     Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, carried, stream_route,
 };
@@ -27,8 +27,8 @@ use super::ledger::Ledger;
 use super::posting::Posting;
 use super::spend::Spend;
 use super::trust::Trust;
+use crate::carriage::Courier;
 use crate::chronicle::Chronicle;
-use crate::courier::Courier;
 
 /// What the buying side stands on.
 pub struct BuyingDeps {
@@ -41,7 +41,7 @@ pub struct BuyingDeps {
     /// The wallet's service.
     pub settlement: Arc<dyn Settlement>,
     /// The way messages and payloads travel.
-    pub courier: Courier,
+    pub courier: Arc<dyn Courier>,
     /// The database.
     pub store: Store,
     /// The clock.
@@ -97,7 +97,7 @@ pub(super) struct Buyer {
     overlay: Mutex<Overlay>,
     pub(super) watcher: Arc<dyn RegistryWatcher>,
     pub(super) settlement: Arc<dyn Settlement>,
-    pub(super) courier: Courier,
+    pub(super) courier: Arc<dyn Courier>,
     pub(super) clock: SharedClock,
     pub(super) config: BuyingConfig,
     pub(super) ledger: Ledger,
@@ -125,7 +125,7 @@ impl Buyer {
         if !known.is_zero() {
             return known;
         }
-        let asked = own_overlay(&self.courier).await;
+        let asked = own_overlay(&*self.courier).await;
         *self.overlay.lock().unwrap_or_else(PoisonError::into_inner) = asked;
         asked
     }
@@ -186,7 +186,7 @@ impl BuyingService {
         let buyer = Arc::new(Buyer {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
-            overlay: Mutex::new(own_overlay(&deps.courier).await),
+            overlay: Mutex::new(own_overlay(&*deps.courier).await),
             watcher: deps.watcher,
             settlement: deps.settlement,
             courier: deps.courier,
@@ -215,7 +215,7 @@ impl BuyingService {
 }
 
 /// The node's address; zeros tell a provider that there is none, and it then answers through the chain.
-async fn own_overlay(courier: &Courier) -> Overlay {
+async fn own_overlay(courier: &dyn Courier) -> Overlay {
     courier.overlay().await.unwrap_or_else(|error: SwarmError| {
         warn!(%error, "the Swarm node does not tell its address; answers are taken from the chain");
         Overlay::ZERO
@@ -253,15 +253,15 @@ impl Running {
 
 /// Adds the service's HTTP routes.
 pub fn routes(config: &mut ServiceConfig, guard: &Guard, buying: &Arc<dyn Buying>) {
-    stream_route::<BuyCompletion, dyn Buying>(config, guard, buying);
+    stream_route::<BuyAnswer, dyn Buying>(config, guard, buying);
 }
 
 /// What stands behind the mailbox.
 struct Front(Arc<Buyer>);
 
 #[async_trait]
-impl ServeStream<BuyCompletion> for Front {
-    async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, CallError> {
+impl ServeStream<BuyAnswer> for Front {
+    async fn open(&self, call: BuyAnswer) -> Result<ItemStream<BuyAnswer>, CallError> {
         let (progress, begun) = self.0.board.join(&call);
         let Some(purchase) = begun else { return Ok(progress) };
         let Ok(room) = Arc::clone(&self.0.room).try_acquire_owned() else {

@@ -8,8 +8,9 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use t4t_protocol::most_completion_tokens;
-use t4t_types::{Sound, TokenUsage};
+use t4t_inference::most_completion_tokens;
+use t4t_json::Sound;
+use t4t_types::TokenUsage;
 
 use super::answer::Decline;
 

@@ -194,7 +194,6 @@ mod tests {
             request_hash: SwarmRef::new([number; 32]),
             max_payment: Xbzz::from_whole(max_payment),
             delivery_deadline: UnixSeconds::new(NOON),
-            sealed_request: None,
             job: None,
             response_hash: None,
             paid: None,
@@ -244,7 +243,7 @@ mod tests {
     async fn a_restart_forgets_nothing_of_the_day_and_a_new_day_begins_at_midnight_utc() {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder).await;
-        store.buying_insert(&row(1, 9)).await.unwrap();
+        store.buying_insert(&row(1, 9), &[]).await.unwrap();
         let later = spend(&store, NOON + 43_199).await;
         assert_eq!(later.hold(Xbzz::from_whole(2), false).unwrap_err(), OverLimit::InFlight);
         let tomorrow = spend(&store, NOON + 43_200).await;

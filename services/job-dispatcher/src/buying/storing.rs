@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use t4t_clock::timeout;
-use t4t_protocol::job::BuyingEvent;
+use t4t_protocol::job::BuyingStep;
 use t4t_store::StoreError;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_swarm::SwarmError;
 use t4t_types::SwarmRef;
 use tracing::warn;
@@ -13,7 +14,7 @@ use tracing::warn;
 use super::answer::Answer;
 use super::attempt::{Failed, unavailable};
 use super::service::Buyer;
-use crate::courier::{CourierError, DIRECT_UPLOAD_BYTES};
+use crate::carriage::CourierError;
 
 /// Attempts to upload a request whose payment is on its way.
 const UPLOADS: u32 = 5;
@@ -25,17 +26,14 @@ const STORED_WITHIN: Duration = Duration::from_secs(60);
 impl Buyer {
     /// Whether a request is stored before it is paid for: it takes long to get to where a provider reads it, within an
     /// acknowledgement's window, or only the node says where it lies.
-    pub(super) fn is_stored_first(&self, row: &BuyingJob) -> bool {
-        row.sealed_request
-            .as_ref()
-            .is_some_and(|sealed| sealed.len() > DIRECT_UPLOAD_BYTES || !self.courier.knows_reference(sealed))
+    pub(super) fn is_stored_first(&self, sealed: &[u8]) -> bool {
+        self.courier.takes_long(sealed) || !self.courier.knows_reference(sealed)
     }
 
     /// Stores a request that nothing was paid for yet; where that fails, nothing is.
-    pub(super) async fn store_first(&self, row: BuyingJob) -> Result<BuyingJob, Failed> {
-        let Some(sealed) = row.sealed_request.clone() else { return Ok(row) };
+    pub(super) async fn store_first(&self, row: BuyingJob, sealed: Bytes) -> Result<BuyingJob, Failed> {
         let bytes = sealed.len();
-        let storing = Box::pin(self.courier.upload_request(sealed.clone()));
+        let storing = Box::pin(self.courier.upload_request(sealed));
         let reason = match timeout(&*self.clock, STORED_WITHIN, storing).await {
             Ok(Ok(reference)) if reference == row.request_hash => return Ok(row),
             Ok(Ok(reference)) => match self.moves_to(&row, reference).await {
@@ -49,8 +47,7 @@ impl Buyer {
             "the request of {bytes} bytes was not paid for, since this gateway's own Bee node did not bring it to the \
              network: {reason}: try again with a shorter one, or see `t4t doctor`"
         );
-        let change = BuyingChange { reason: Some(reason.clone()), ..Default::default() };
-        self.record(&row, BuyingEvent::PostFailed, change).await;
+        self.record(&row, BuyingStep::PostFailed { reason: reason.clone() }).await;
         Err(unavailable(reason))
     }
 
@@ -85,9 +82,14 @@ impl Buyer {
         })
     }
 
+    /// A row's request, sealed to its provider; `None` once nobody needs it any more.
+    pub(super) async fn sealed_request(&self, row: &BuyingJob) -> Result<Option<Bytes>, StoreError> {
+        self.ledger.store.buying_sealed_request((row.request_id, row.attempt)).await
+    }
+
     /// Stores a request whose payment is on its way; `false` if the node does not.
-    pub(super) async fn upload_request(&self, row: &BuyingJob) -> bool {
-        let Some(sealed) = row.sealed_request.clone() else { return true };
+    pub(super) async fn upload_request(&self, row: &BuyingJob, sealed: Option<Bytes>) -> bool {
+        let Some(sealed) = sealed else { return true };
         for attempt in 1..=UPLOADS {
             match self.courier.upload_request(sealed.clone()).await {
                 Ok(reference) if reference == row.request_hash => return true,

@@ -7,9 +7,9 @@ use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome, TransactionStatus,
 };
-use t4t_protocol::job::{BuyingEvent, BuyingState};
+use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_runtime::KillPoint;
-use t4t_store::buying::{BuyingChange, BuyingJob};
+use t4t_store::buying::BuyingJob;
 use t4t_types::{JobId, JobStatus, JobTerms, UnixSeconds};
 use tracing::{debug, warn};
 
@@ -86,14 +86,14 @@ impl Buyer {
     /// guessed here: a claim that names nothing most likely took nothing, and what another one names can be fetched.
     async fn guess_claim(&self, row: &BuyingJob, terms: &JobTerms, chain_now: UnixSeconds) {
         if terms.response_hash.is_zero() {
-            self.record(row, BuyingEvent::Refused, BuyingChange::default()).await;
+            self.record(row, BuyingStep::Refused { reason_at: None }).await;
             return;
         }
-        let change = BuyingChange { response_hash: Some(terms.response_hash), ..Default::default() };
-        let is_event_lost = chain_now.since(row.delivery_deadline) > EVENT_PATIENCE_SECONDS;
-        let event = if is_event_lost { BuyingEvent::Claimed } else { BuyingEvent::Delivered };
-        if row.state != BuyingState::Delivered || is_event_lost {
-            self.record(row, event, change).await;
+        let response_hash = terms.response_hash;
+        if chain_now.since(row.delivery_deadline) > EVENT_PATIENCE_SECONDS {
+            self.record(row, BuyingStep::SeenClaimed { response_hash }).await;
+        } else if row.state != BuyingState::Delivered {
+            self.record(row, BuyingStep::Delivered { response_hash }).await;
         }
     }
 
@@ -121,8 +121,7 @@ impl Buyer {
         };
         if terms.status != JobStatus::None && terms.is_of_another(row.request_hash, row.delivery_deadline) {
             // A reorganisation gave the id to another request.
-            let change = BuyingChange { forgets_job: true, ..Default::default() };
-            self.record(row, BuyingEvent::Reorganised, change).await;
+            self.record(row, BuyingStep::Reorganised { forgets_job: true }).await;
             return;
         }
         match terms.status {
@@ -137,8 +136,8 @@ impl Buyer {
                     self.guess_claim(row, &terms, chain_now).await;
                 }
             }
-            JobStatus::Cancelled => self.record(row, BuyingEvent::Cancelled, BuyingChange::default()).await,
-            JobStatus::TimedOut => self.record(row, BuyingEvent::TimedOut, BuyingChange::default()).await,
+            JobStatus::Cancelled => self.record(row, BuyingStep::Cancelled).await,
+            JobStatus::TimedOut => self.record(row, BuyingStep::TimedOut).await,
             JobStatus::None | JobStatus::Delivered => self.find_job(row).await,
         }
     }
@@ -152,7 +151,7 @@ impl Buyer {
     ) {
         let is_acked = terms.status == JobStatus::Acked;
         if is_acked && row.state == BuyingState::Posted {
-            self.record(row, BuyingEvent::Acked, BuyingChange::default()).await;
+            self.record(row, BuyingStep::Acked).await;
         }
         // A purchase that still waits has not seen the answer that was announced: then there may be none.
         let has_answer =
@@ -221,16 +220,10 @@ impl Buyer {
         match self.settlement.ask(AwaitTransaction { key: post_key(row), wait_ms: 0 }).await {
             Ok(status) => match status.outcome {
                 TransactionOutcome::Mined { job: Some(job), .. } if row.job != Some(job) => {
-                    self.record(
-                        row,
-                        BuyingEvent::Posted,
-                        BuyingChange { job: Some(job), ..Default::default() },
-                    )
-                    .await;
+                    self.record(row, BuyingStep::Posted { job }).await;
                 }
                 TransactionOutcome::Reverted { reason, .. } => {
-                    let change = BuyingChange { reason: Some(reason), ..Default::default() };
-                    self.record(row, BuyingEvent::PostFailed, change).await;
+                    self.record(row, BuyingStep::PostFailed { reason }).await;
                 }
                 _ => {}
             },
@@ -240,9 +233,8 @@ impl Buyer {
                     && age_ms(row.created_at_ms, self.clock.unix_millis()) > NEVER_PAID_AFTER_MS
                     && !self.ledger.is_watched((row.request_id, row.attempt)) =>
             {
-                let reason = Some("stopped before anything was paid".to_owned());
-                self.record(row, BuyingEvent::PostFailed, BuyingChange { reason, ..Default::default() })
-                    .await;
+                let reason = "stopped before anything was paid".to_owned();
+                self.record(row, BuyingStep::PostFailed { reason }).await;
             }
             Err(error) => debug!(request = %row.request_id, %error, "an open job can't be looked up now"),
         }

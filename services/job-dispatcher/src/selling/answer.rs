@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde_json::value::RawValue;
-use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerError};
+use t4t_api::inference_runner::{RunInference, RunnerError};
 use t4t_clock::{SharedClock, timeout};
 use t4t_crypto::{CryptoError, seal};
-use t4t_protocol::{Refusal, ResponsePayload, V1};
+use t4t_inference::{End, Piece, Refusal};
+use t4t_json::JsonText;
+use t4t_protocol::{ResponsePayload, V1};
 use t4t_store::selling::SellingJob;
-use t4t_types::{Address, EncryptionKey, UnixSeconds, Xbzz};
+use t4t_types::{Address, EncryptionKey, JobRef, TokenUsage, UnixSeconds, Xbzz};
 use tracing::info;
 
 use super::request::Request;
@@ -39,8 +40,8 @@ pub(super) async fn run(
     row: &SellingJob,
     request: &Request,
     limit: Duration,
-) -> Result<FinishedRun, RunFailed> {
-    let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+) -> Result<Finished, RunFailed> {
+    let prefix = prefix_of(&row.model, &request.asked);
     let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let ends_at_ms = clock.unix_millis().saturating_add(limit_ms);
     let mut failed = Vec::new();
@@ -57,9 +58,9 @@ pub(super) async fn run(
             continue;
         };
         let call = RunInference {
-            job: row.job,
+            job: job_ref(row),
             model: row.model.clone(),
-            request: request.payload.openai_request.clone(),
+            request: request.asked.clone(),
             max_completion_tokens: request.max_completion_tokens,
             time_limit_ms,
         };
@@ -95,22 +96,34 @@ pub(super) async fn run(
     }
 }
 
+/// An answer, whole.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) response: JsonText,
+    pub(super) usage: TokenUsage,
+}
+
+/// The name under which a runner works on a job.
+fn job_ref(row: &SellingJob) -> JobRef {
+    format!("escrow:{}", row.job).parse().expect("a job's number has digits only")
+}
+
 /// Version 1 delivers an answer whole.
 async fn collect(
     runner: &Arc<dyn t4t_api::InferenceRunner>,
     call: RunInference,
-) -> Result<FinishedRun, RunnerError> {
-    let mut events = runner.open(call).await?;
-    while let Some(event) = events.next().await {
-        if let RunEvent::Finished(finished) = event? {
-            return Ok(finished);
+) -> Result<Finished, RunnerError> {
+    let mut pieces = runner.open(call).await?;
+    while let Some(piece) = pieces.next().await {
+        if let Piece::End(End { whole: Some(response), usage }) = piece? {
+            return Ok(Finished { response, usage });
         }
     }
     Err(RunnerError::Backend { reason: "the stream ended without its end".into() })
 }
 
 /// What a run costs: prices as they were when the job was found, never above the escrow.
-pub(super) fn payment(row: &SellingJob, finished: &FinishedRun) -> Xbzz {
+pub(super) fn payment(row: &SellingJob, finished: &Finished) -> Xbzz {
     row.prices.cost(finished.usage).unwrap_or(row.max_payment).min(row.max_payment)
 }
 
@@ -119,7 +132,7 @@ pub(super) fn seal_answer(
     row: &SellingJob,
     provider: Address,
     client_key: &EncryptionKey,
-    response: Box<RawValue>,
+    response: JsonText,
     now: UnixSeconds,
 ) -> Result<Vec<u8>, CryptoError> {
     let job_id = row.request_hash.routing_id();
@@ -128,13 +141,14 @@ pub(super) fn seal_answer(
 }
 
 /// The answer that says why there is none, in the form of an OpenAI error.
-pub(super) fn decline(refusal: &Refusal) -> Box<RawValue> {
+pub(super) fn decline(refusal: &Refusal) -> JsonText {
     #[derive(serde::Serialize)]
     struct Declined<'a> {
         error: &'a Refusal,
     }
     serde_json::value::to_raw_value(&Declined { error: refusal })
         .expect("texts and numbers always have a JSON form")
+        .into()
 }
 
 #[cfg(test)]
@@ -149,7 +163,7 @@ mod tests {
             ..Refusal::of_request("too long")
         };
         let expected = r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded","status":400}}"#;
-        assert_eq!(decline(&refusal).get(), expected);
+        assert_eq!(decline(&refusal).as_str(), expected);
         let RunFailed(away) = away();
         assert_eq!((away.status, away.retry_after), (Some(503), Some(RETRY_AFTER)));
     }

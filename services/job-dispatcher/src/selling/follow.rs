@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use t4t_api::registry_watcher::{JobEvent, JobHappening, JobRole, LookClosely, WatchJobs};
-use t4t_protocol::job::{SellingEvent, SellingState};
+use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_protocol::{JobNotify, Message};
 use t4t_store::notices::Notice;
-use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_store::selling::SellingJob;
 use t4t_types::{Address, JobId, SwarmRef, Xbzz};
 use tracing::{debug, error, warn};
 
 use super::allowance::Allowance;
 use super::ledger::end_of;
 use super::service::Seller;
-use crate::courier::Inbox;
+use crate::carriage::Inbox;
 
 /// The name of this reader's cursor.
 const CURSOR: &str = "selling";
@@ -89,11 +89,10 @@ impl Seller {
         paid: Xbzz,
     ) -> Result<(), t4t_store::StoreError> {
         let Some(row) = self.ledger.store.selling_by_job(job).await? else { return Ok(()) };
-        let event = end_of(row.state, paid);
         if row.response_hash.is_some_and(|ours| ours != response_hash) {
             warn!(%job, %response_hash, "the chain shows a claim that this database does not know");
         }
-        self.ledger.happened(job, event, SellingChange { paid: Some(paid), ..Default::default() }).await?;
+        self.ledger.happened(job, end_of(row.state, paid)).await?;
         Ok(())
     }
 
@@ -105,8 +104,8 @@ impl Seller {
             return Ok(());
         }
         error!(%job, %slash, "a job was {how} by its client and stake was burned: see `t4t jobs show {job}`");
-        let reason = Some(format!("{how} by the client, {slash} xBZZ of the stake burned"));
-        self.ledger.happened(job, SellingEvent::Lost, SellingChange { reason, ..Default::default() }).await?;
+        let reason = format!("{how} by the client, {slash} xBZZ of the stake burned");
+        self.ledger.happened(job, SellingStep::Lost { reason }).await?;
         Ok(())
     }
 

@@ -102,7 +102,6 @@ mod tests {
             ack_deadline: UnixSeconds::new(0),
             delivery_deadline: UnixSeconds::new(deadline),
             runs: 0,
-            sealed_answer: None,
             response_hash: None,
             usage: None,
             payment: None,

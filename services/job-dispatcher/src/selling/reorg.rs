@@ -8,8 +8,8 @@ use t4t_api::settlement::{
     AwaitTransaction, SettlementError, SubmitTransaction, TransactionIntent, TransactionKey,
     TransactionOutcome,
 };
-use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_protocol::job::{SellingState, SellingStep};
+use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, JobStatus, JobTerms, keccak256};
 use tracing::warn;
 
@@ -44,15 +44,12 @@ impl Seller {
     /// Gives a job the answer of the same request under an id that a reorganisation took away.
     pub(super) async fn inherit(&self, row: &SellingJob, earlier: SellingJob) -> Result<(), WorkError> {
         self.lose(&earlier, row.job).await?;
-        let (Some(sealed), Some(payment)) = (earlier.sealed_answer, earlier.payment) else { return Ok(()) };
-        self.ledger.happened(row.job, SellingEvent::Began, SellingChange::default()).await?;
-        let change = SellingChange {
-            sealed_answer: Some(sealed),
-            usage: earlier.usage,
-            payment: Some(payment.min(row.max_payment)),
-            ..Default::default()
+        let sealed = self.ledger.store.selling_sealed_answer(earlier.job).await?;
+        let (Some(sealed), Some(payment), Some(usage)) = (sealed, earlier.payment, earlier.usage) else {
+            return Ok(());
         };
-        self.ledger.happened(row.job, SellingEvent::Answered, change).await?;
+        let payment = payment.min(row.max_payment);
+        self.ledger.happened(row.job, SellingStep::Inherited { sealed, usage, payment }).await?;
         Ok(())
     }
 
@@ -67,14 +64,12 @@ impl Seller {
         let claim =
             kept_claim(&*self.watcher, &*self.clock, (self.wallet, JobRole::Provider), job, head).await;
         let Some((response_hash, paid)) = claim else { return Err(WorkError::NotThereYet) };
-        let (state, end) = if paid.is_zero() {
-            (SellingState::Refusing, SellingEvent::Refused)
-        } else {
-            (SellingState::Uploaded, SellingEvent::Claimed)
-        };
         let row = SellingJob {
             job,
-            state,
+            state: if paid.is_zero() { SellingState::Refused } else { SellingState::Claimed },
+            response_hash: Some(response_hash),
+            payment: Some(paid),
+            paid: Some(paid),
             max_payment: terms.max_payment,
             ack_deadline: terms.ack_deadline,
             delivery_deadline: terms.delivery_deadline,
@@ -82,14 +77,6 @@ impl Seller {
         };
         self.ledger.found(&row).await?;
         self.lose(&earlier, job).await?;
-        let change = SellingChange {
-            response_hash: Some(response_hash),
-            usage: earlier.usage,
-            payment: Some(paid),
-            paid: Some(paid),
-            ..Default::default()
-        };
-        self.ledger.happened(job, end, change).await?;
         Ok(true)
     }
 
@@ -118,14 +105,11 @@ impl Seller {
         if stored.is_none_or(|stored| stored.request_hash != earlier.request_hash) {
             return Ok(());
         }
-        let of_request = Some(earlier.request_hash);
         if earlier.state.is_final() {
-            let taken_back = SellingChange { of_request, ..Default::default() };
-            self.ledger.happened(earlier.job, SellingEvent::Reorganised, taken_back).await?;
+            self.ledger.happened(earlier, SellingStep::Reorganised).await?;
         }
-        let reason = Some(format!("a reorganisation made it job {now}"));
-        let lost = SellingChange { of_request, reason, ..Default::default() };
-        self.ledger.happened(earlier.job, SellingEvent::Lost, lost).await?;
+        let reason = format!("a reorganisation made it job {now}");
+        self.ledger.happened(earlier, SellingStep::Lost { reason }).await?;
         Ok(())
     }
 

@@ -3,22 +3,24 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 use t4t_crypto::{SealingKey, seal};
-use t4t_protocol::{RequestPayload, estimate_prompt_tokens, output_cap};
+use t4t_inference::{InferenceRequest, Kind, RequestFault};
+use t4t_protocol::{RequestPayload, output_cap};
 use t4t_store::selling::SellingJob;
+use t4t_types::EncryptionKey;
 
-use crate::courier::{Courier, CourierError, Fetched};
-use crate::room::Room;
+use crate::carriage::{BudgetShare, Courier, CourierError, Fetched};
 
 /// A request that was opened and belongs to its job.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) payload: RequestPayload,
+    pub(super) asked: InferenceRequest,
+    /// What to seal the answer to.
+    pub(super) client_key: EncryptionKey,
     /// The most completion tokens that the escrow pays for; `None` where they cost nothing.
     pub(super) max_completion_tokens: Option<u64>,
     /// Kept until the request has a slot: from then on, slots bound how many there are.
-    pub(super) room: Option<Room>,
+    pub(super) room: Option<BudgetShare>,
 }
 
 /// Why a job's request can't be served.
@@ -30,6 +32,9 @@ pub(super) enum RequestError {
     Sealed,
     #[error("the request is not one: {0}")]
     Malformed(String),
+    /// What could be read as another request than was paid; its client is told.
+    #[error("{fault}")]
+    Fault { fault: RequestFault, client_key: EncryptionKey },
     #[error("the request belongs to another client")]
     ForeignClient,
     #[error("the request is for another model than the job")]
@@ -40,12 +45,12 @@ pub(super) enum RequestError {
 
 /// Fetches a job's request and checks it against the chain's terms.
 pub(super) async fn fetch(
-    courier: &Courier,
+    courier: &dyn Courier,
     key: &SealingKey,
     row: &SellingJob,
     patience: Duration,
 ) -> Result<Request, RequestError> {
-    let Fetched { sealed, room } = courier.download_within(row.request_hash, patience).await?;
+    let Fetched { sealed, share: room } = courier.download_within(row.request_hash, patience).await?;
     let payload = open(key, sealed)?;
     check(row, payload, room)
 }
@@ -54,25 +59,29 @@ pub(super) async fn fetch(
 fn open(key: &SealingKey, sealed: Bytes) -> Result<RequestPayload, RequestError> {
     let opened = key.open(&sealed).map_err(|_| RequestError::Sealed)?;
     drop(sealed);
-    RequestPayload::parse(&opened).map_err(|error| RequestError::Malformed(error.to_string()))
+    RequestPayload::parse(Bytes::from_owner(opened))
+        .map_err(|error| RequestError::Malformed(error.to_string()))
 }
 
-fn check(row: &SellingJob, payload: RequestPayload, room: Room) -> Result<Request, RequestError> {
+fn check(row: &SellingJob, payload: RequestPayload, room: BudgetShare) -> Result<Request, RequestError> {
     // Anybody can seal to us and post a copied reference: only the job's own client may have this served.
     if payload.client != row.client {
         return Err(RequestError::ForeignClient);
     }
     // A key that nothing can be sealed to would show only after the work is done.
     seal(&payload.client_key, &[]).map_err(|error| RequestError::Malformed(error.to_string()))?;
-    let request: Value = serde_json::from_str(payload.openai_request.get())
-        .map_err(|error| RequestError::Malformed(error.to_string()))?;
-    let asked_for = request.get("model").and_then(Value::as_str);
-    if payload.model_id != row.model || asked_for != Some(row.model.as_str()) {
+    if payload.model_id != row.model {
         return Err(RequestError::ForeignModel);
     }
-    let max_completion_tokens = output_cap(row.max_payment, &row.prices, estimate_prompt_tokens(&request));
+    let client_key = payload.client_key;
+    let asked = InferenceRequest::read(Kind::Chat, payload.openai_request.bytes().clone());
+    let asked = asked.map_err(|fault| RequestError::Fault { fault, client_key })?;
+    if asked.model() != Some(row.model.as_str()) {
+        return Err(RequestError::ForeignModel);
+    }
+    let max_completion_tokens = output_cap(row.max_payment, &row.prices, asked.demand().prompt);
     if max_completion_tokens == Some(0) {
         return Err(RequestError::Underpaid);
     }
-    Ok(Request { payload, max_completion_tokens, room: Some(room) })
+    Ok(Request { asked, client_key, max_completion_tokens, room: Some(room) })
 }

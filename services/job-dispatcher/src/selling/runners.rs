@@ -9,6 +9,7 @@ use t4t_api::inference_runner::{GetRunnerStatus, RunnerModel, RunnerStatus};
 use t4t_api::job_dispatcher::{RegisterRunner, RunnerShown};
 use t4t_api::{HttpClient, HttpClientConfig, InferenceRunner, TransportError};
 use t4t_clock::SharedClock;
+use t4t_inference::InferenceRequest;
 use t4t_types::{ModelId, RequestId, TokenPrices, keccak256};
 use tokio::sync::Notify;
 use tracing::{debug, info};
@@ -416,7 +417,8 @@ fn malformed(reason: &str) -> TransportError {
 }
 
 /// What requests with the same beginning have in common: their model and first message's first kilobyte.
-pub(super) fn prefix_of(model: &ModelId, request: &str) -> RequestId {
+pub(super) fn prefix_of(model: &ModelId, request: &InferenceRequest) -> RequestId {
+    let request = request.json().as_str();
     const PREFIX_BYTES: usize = 1024;
     let start = request.find("\"messages\"").unwrap_or_default();
     let bytes = request.as_bytes();

@@ -28,8 +28,8 @@ use super::ledger::Ledger;
 use super::pace::Pace;
 use super::prices::ShownPrices;
 use super::runners::Runners;
+use crate::carriage::Courier;
 use crate::chronicle::Chronicle;
-use crate::courier::Courier;
 
 /// Jobs of which it is remembered that their client was told of their beginning; forgotten, it is told once more.
 const REMEMBERED_JOBS: usize = 4096;
@@ -48,7 +48,7 @@ pub struct SellingDeps {
     /// The wallet's service.
     pub settlement: Arc<dyn Settlement>,
     /// The way messages and payloads travel.
-    pub courier: Courier,
+    pub courier: Arc<dyn Courier>,
     /// The runner in this process, if there is one.
     pub runner: Option<Arc<dyn InferenceRunner>>,
     /// The token that registered runners are called with; without one, none may register.
@@ -101,7 +101,7 @@ pub(super) struct Seller {
     pub(super) sealing_key: SealingKey,
     pub(super) watcher: Arc<dyn RegistryWatcher>,
     pub(super) settlement: Arc<dyn Settlement>,
-    pub(super) courier: Courier,
+    pub(super) courier: Arc<dyn Courier>,
     pub(super) clock: SharedClock,
     pub(super) config: SellingConfig,
     pub(super) ledger: Ledger,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use t4t_api::settlement::TransactionIntent;
 use t4t_clock::timeout;
-use t4t_protocol::job::{SellingEvent, SellingState};
+use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_runtime::KillPoint;
-use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, SwarmRef, Xbzz};
 use tracing::warn;
 
@@ -22,22 +23,18 @@ const EXPLANATION_LIMIT: Duration = Duration::from_secs(2);
 
 impl Seller {
     pub(super) async fn upload_answer(&self, row: &SellingJob) -> Result<(), WorkError> {
-        let Some(sealed) = row.sealed_answer.clone() else { return Err(WorkError::Upload) };
+        let sealed = self.ledger.store.selling_sealed_answer(row.job).await?;
+        let Some(sealed) = sealed else { return Err(WorkError::Upload) };
         let reference = self.upload_retrying(row, sealed).await?;
         KillPoint::SellingUploaded.pass();
-        let change = SellingChange {
-            of_request: Some(row.request_hash),
-            response_hash: Some(reference),
-            ..Default::default()
-        };
-        self.ledger.happened(row.job, SellingEvent::Uploaded, change).await?;
+        self.ledger.happened(row, SellingStep::Uploaded { response_hash: reference }).await?;
         KillPoint::SellingReferenced.pass();
         Ok(())
     }
 
-    async fn upload_retrying(&self, row: &SellingJob, sealed: Vec<u8>) -> Result<SwarmRef, WorkError> {
+    async fn upload_retrying(&self, row: &SellingJob, sealed: Bytes) -> Result<SwarmRef, WorkError> {
         for attempt in 1..=UPLOADS {
-            match self.courier.upload_answer(sealed.clone()).await {
+            match self.courier.upload_answer(sealed.clone().into()).await {
                 Ok(reference) => match self.courier.stuck() {
                     None => return Ok(reference),
                     // Nobody could read what would be claimed.
@@ -69,7 +66,7 @@ impl Seller {
     }
 
     async fn claim(&self, row: &SellingJob) -> Result<(), WorkError> {
-        let (Some(response_hash), Some(paid)) = (row.response_hash, row.payment) else { return Ok(()) };
+        let (response_hash, paid) = row.claim()?;
         let intent = TransactionIntent::ClaimJob { job: row.job, response_hash, paid };
         self.submit_claim(row, intent).await?;
         KillPoint::SellingClaimed.pass();
@@ -91,10 +88,10 @@ impl Seller {
             return Ok(());
         }
         // Best effort: the refund must not wait for the explanation.
-        let reason_at = match row.sealed_answer.clone() {
+        let reason_at = match self.ledger.store.selling_sealed_answer(job).await? {
             // An answer that came too late is no reason, and not to be had for nothing.
             Some(sealed) if row.usage.is_none() => {
-                let uploading = Box::pin(self.courier.upload_answer(sealed));
+                let uploading = Box::pin(self.courier.upload_answer(sealed.into()));
                 timeout(&*self.clock, EXPLANATION_LIMIT, uploading).await.ok().and_then(Result::ok)
             }
             _ => None,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use t4t_api::registry_watcher::GetJob;
-use t4t_protocol::job::{SellingEvent, SellingState};
+use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_store::StoreError;
-use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, JobStatus, UnixSeconds};
 use tracing::{debug, warn};
 
@@ -125,39 +125,31 @@ impl Seller {
             }
         };
         let status = status_of(row, &terms);
-        let event = match status {
-            JobStatus::Claimed if row.state == SellingState::Refusing => SellingEvent::Refused,
-            JobStatus::Claimed if row.state == SellingState::Uploaded => SellingEvent::Claimed,
-            JobStatus::Cancelled | JobStatus::TimedOut if row.state != SellingState::Lost => {
-                SellingEvent::Lost
-            }
+        let lost = || SellingStep::Lost { reason: format!("the chain shows it as {status:?}") };
+        let step = match status {
+            JobStatus::Claimed if row.state == SellingState::Refusing => SellingStep::Refused,
+            JobStatus::Claimed if row.state == SellingState::Uploaded => SellingStep::SeenClaimed,
+            JobStatus::Cancelled | JobStatus::TimedOut if row.state != SellingState::Lost => lost(),
             // Settled by the row, and the chain says otherwise.
-            JobStatus::Pending | JobStatus::Acked if row.state.is_final() => SellingEvent::Reorganised,
+            JobStatus::Pending | JobStatus::Acked if row.state.is_final() => SellingStep::Reorganised,
             // Nobody can claim it any more, and its client has not taken it back yet.
-            JobStatus::Pending | JobStatus::Acked if self.is_past(row.delivery_deadline).await => {
-                SellingEvent::Lost
-            }
+            JobStatus::Pending | JobStatus::Acked if self.is_past(row.delivery_deadline).await => lost(),
             // Taken back with all that was settled.
             JobStatus::None if matches!(row.state, SellingState::Claimed | SellingState::Refused) => {
-                SellingEvent::Reorganised
+                SellingStep::Reorganised
             }
             // Never posted, after a reorganisation: nothing to claim and nothing at stake. A node that is behind says
             // the same, for a while.
-            JobStatus::None if !row.state.is_final() && self.age_ms(row) > GONE_AFTER_MS => {
-                SellingEvent::Lost
-            }
+            JobStatus::None if !row.state.is_final() && self.age_ms(row) > GONE_AFTER_MS => lost(),
             _ => return,
         };
         self.settling.remove(&row.job);
-        let reason = (event == SellingEvent::Lost).then(|| format!("the chain shows it as {status:?}"));
-        let change = SellingChange { reason, ..Default::default() };
         let changing = async {
-            if event == SellingEvent::Lost && row.state.is_final() {
+            if matches!(step, SellingStep::Lost { .. }) && row.state.is_final() {
                 // What settled it was taken back.
-                let taken_back = SellingChange::default();
-                self.ledger.happened(row.job, SellingEvent::Reorganised, taken_back).await?;
+                self.ledger.happened(row.job, SellingStep::Reorganised).await?;
             }
-            self.ledger.happened(row.job, event, change).await
+            self.ledger.happened(row.job, step).await
         };
         if let Err(error) = changing.await {
             warn!(job = %row.job, error = &error as &dyn std::error::Error, "a job's end could not be stored");

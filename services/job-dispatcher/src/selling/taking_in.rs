@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::registry_watcher::{GetHead, GetJob};
+use t4t_inference::MIN_PROMPT_TOKENS;
+use t4t_protocol::ACK_WINDOW_SECONDS;
 use t4t_protocol::job::SellingState;
-use t4t_protocol::{ACK_WINDOW_SECONDS, MIN_PROMPT_TOKENS};
 use t4t_runtime::KillPoint;
 use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, JobStatus, JobTerms, ModelId, TokenUsage, Xbzz};
@@ -165,7 +166,6 @@ impl Seller {
             ack_deadline: terms.ack_deadline,
             delivery_deadline: terms.delivery_deadline,
             runs: 0,
-            sealed_answer: None,
             response_hash: None,
             usage: None,
             payment: None,

@@ -8,11 +8,12 @@ use std::time::Duration;
 use t4t_api::Trace;
 use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_clock::timeout;
-use t4t_protocol::job::{SellingEvent, SellingState};
-use t4t_protocol::{ACK_WINDOW_SECONDS, Asked, Refusal};
+use t4t_inference::Refusal;
+use t4t_protocol::ACK_WINDOW_SECONDS;
+use t4t_protocol::job::{SellingState, SellingStep};
 use t4t_runtime::KillPoint;
 use t4t_store::StoreError;
-use t4t_store::selling::{SellingChange, SellingJob};
+use t4t_store::selling::SellingJob;
 use t4t_types::{EncryptionKey, JobId, JobStatus, UnixSeconds};
 use tracing::warn;
 
@@ -95,18 +96,17 @@ impl Seller {
             return Ok(());
         }
         let patience = self.patience(row).await?;
-        let mut request = match request::fetch(&self.courier, &self.sealing_key, row, patience).await {
+        let mut request = match request::fetch(&*self.courier, &self.sealing_key, row, patience).await {
             Ok(request) => request,
+            Err(request::RequestError::Fault { fault, client_key }) => {
+                return self.decline(row, &client_key, fault.into_refusal()).await;
+            }
             Err(error) => return self.refuse_unread(row, &error.to_string()).await,
         };
         KillPoint::SellingFetched.pass();
         if row.state == SellingState::Accepted && !self.runners.may_serve(&row.model, &[]) {
             // Before it is acknowledged: the client learns at once when to come back.
-            return self.decline(row, &request.payload.client_key, answer::away().0).await;
-        }
-        // What could be read as another request than was paid is refused before it is acknowledged, too.
-        if let Err(fault) = Asked::read(&request.payload.openai_request) {
-            return self.decline(row, &request.payload.client_key, fault.into_refusal()).await;
+            return self.decline(row, &request.client_key, answer::away().0).await;
         }
         let Some(slot) = self.wait_for_slot(row, &request).await? else {
             return self.decide_refusal(row, "all slots are taken").await;
@@ -122,8 +122,7 @@ impl Seller {
             return self.decide_refusal(row, "the deadline is too near").await;
         }
 
-        let begins = SellingChange { run_begins: true, ..Default::default() };
-        if self.ledger.happened(row.job, SellingEvent::Began, begins).await?.is_none() {
+        if self.ledger.happened(row.job, SellingStep::Began).await?.is_none() {
             return Ok(());
         }
         KillPoint::SellingBegan.pass();
@@ -140,7 +139,7 @@ impl Seller {
         request: &request::Request,
         (slot, left): (Slot, u64),
     ) -> Result<(), WorkError> {
-        let client_key = &request.payload.client_key;
+        let client_key = &request.client_key;
         // An answer that has not ended by then is ended, sealed and stored before the job would be given up.
         let limit = Duration::from_secs(left.saturating_sub(WRAP_UP_SECONDS.min(left / 4)).max(1));
         let finished = match answer::run((&self.runners, slot), &self.clock, row, request, limit).await {
@@ -150,24 +149,17 @@ impl Seller {
         KillPoint::SellingRan.pass();
         let (usage, payment) = (finished.usage, answer::payment(row, &finished));
         let sealed = answer::seal_answer(row, self.wallet, client_key, finished.response, self.clock.now())?;
-        let change = SellingChange {
-            of_request: Some(row.request_hash),
-            sealed_answer: Some(sealed),
-            usage: Some(usage),
-            payment: Some(payment),
-            ..Default::default()
-        };
-        self.store_answer(row, change).await?;
+        self.store_answer(row, SellingStep::Answered { sealed: sealed.into(), usage, payment }).await?;
         KillPoint::SellingAnswered.pass();
         self.sold.add(usage);
         Ok(())
     }
 
     /// Stores a finished inference; tries again, for as long as it can be claimed, while the disk is full or locked.
-    async fn store_answer(&self, row: &SellingJob, change: SellingChange) -> Result<(), WorkError> {
+    async fn store_answer(&self, row: &SellingJob, answered: SellingStep) -> Result<(), WorkError> {
         let mut is_told = false;
         loop {
-            let stored = self.ledger.happened(row.job, SellingEvent::Answered, change.clone()).await;
+            let stored = self.ledger.happened(row, answered.clone()).await;
             let Err(error) = stored else { return Ok(()) };
             if !error.is_passing() || self.is_past(row.delivery_deadline).await {
                 return Err(error.into());
@@ -191,21 +183,16 @@ impl Seller {
         let sealed = answer::seal_answer(row, self.wallet, client_key, said, self.clock.now());
         // A key that nothing can be sealed to is no reason not to refuse.
         let Ok(sealed) = sealed else { return self.decide_refusal(row, &refusal.message).await };
-        let change = SellingChange {
-            of_request: Some(row.request_hash),
-            sealed_answer: Some(sealed),
-            reason: Some(refusal.message),
-            ..Default::default()
-        };
-        self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
+        let (reason, explanation) = (refusal.message, Some(sealed.into()));
+        self.ledger.happened(row, SellingStep::RefusalDecided { reason, explanation }).await?;
         KillPoint::SellingRefusing.pass();
         Ok(())
     }
 
     /// Decides to refuse a job.
     pub(super) async fn decide_refusal(&self, row: &SellingJob, reason: &str) -> Result<(), WorkError> {
-        let change = SellingChange { reason: Some(reason.to_owned()), ..Default::default() };
-        self.ledger.happened(row.job, SellingEvent::RefusalDecided, change).await?;
+        let decided = SellingStep::RefusalDecided { reason: reason.to_owned(), explanation: None };
+        self.ledger.happened(row.job, decided).await?;
         KillPoint::SellingRefusing.pass();
         Ok(())
     }
@@ -244,7 +231,7 @@ impl Seller {
         request: &request::Request,
     ) -> Result<Option<Slot>, WorkError> {
         let patience = self.patience(row).await?;
-        let prefix = prefix_of(&row.model, request.payload.openai_request.get());
+        let prefix = prefix_of(&row.model, &request.asked);
         Ok(timeout(&*self.clock, patience, Box::pin(self.runners.wait(&row.model, prefix))).await.ok())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use t4t_protocol::Members;
+use t4t_json::Members;
 
 use super::error::Rejection;
 

@@ -1,18 +1,20 @@
 //! What a backend could read otherwise than routing and billing do, and what it would have to fetch: nothing of it is
-//! bought. What that is, the provider decides by the same rule ([`t4t_protocol::Asked`]).
+//! bought. What that is, the provider decides by the same rule ([`t4t_inference::InferenceRequest`]).
 
-use serde_json::value::RawValue;
-use t4t_protocol::{Asked, RequestFault};
+use t4t_inference::{InferenceRequest, Kind, RequestFault};
 
 use super::error::Rejection;
 
-/// Checks a request's names and media, whose types were checked before.
+/// Reads a request whose types were checked before, and checks its names and media.
 ///
 /// # Errors
 /// The first name that only some readers take for one that counts, or the first medium that lies elsewhere.
-pub(crate) fn check(request: &RawValue) -> Result<(), Rejection> {
-    let asked = Asked::read(request).map_err(rejected)?;
-    asked.foreign_media.map_or(Ok(()), |fault| Err(rejected(fault)))
+pub(crate) fn read(request: String) -> Result<InferenceRequest, Rejection> {
+    let request = InferenceRequest::read(Kind::Chat, request.into()).map_err(rejected)?;
+    match request.foreign_media() {
+        Some(fault) => Err(rejected(fault.clone())),
+        None => Ok(request),
+    }
 }
 
 fn rejected(fault: RequestFault) -> Rejection {
@@ -24,7 +26,7 @@ mod tests {
     use super::*;
 
     fn checked(body: &str) -> Result<(), Rejection> {
-        check(serde_json::from_str(body).unwrap())
+        read(body.to_owned()).map(drop)
     }
 
     #[test]

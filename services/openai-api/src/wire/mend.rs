@@ -6,12 +6,12 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use t4t_protocol::{Change, Members};
+use t4t_json::{Change, Members};
 use t4t_types::{RequestId, keccak256};
 
 use super::answer::UnusableAnswer;
-use super::splice::{Splice, quoted};
 use super::usage;
+use t4t_json::{Splice, quoted};
 
 /// What a made-up id is hashed with, so that it is nothing else's hash.
 const DOMAIN: &[u8] = b"t4t-tool-call";

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
-use t4t_protocol::{Change, Members};
+use t4t_json::{Change, Members};
 
 use super::error::Rejection;
 use super::fields::field;
 use super::progress;
-use super::splice::{Splice, quoted};
+use t4t_json::{Splice, quoted};
 
 /// Who may speak.
 const ROLES: [&str; 6] = ["system", "developer", "user", "assistant", "tool", "function"];

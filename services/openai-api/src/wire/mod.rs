@@ -12,5 +12,4 @@ pub(crate) mod model;
 pub(crate) mod pieces;
 pub(crate) mod progress;
 pub(crate) mod request;
-mod splice;
 mod usage;

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
-use t4t_protocol::Members;
-use t4t_types::{ModelId, Sound};
+use t4t_inference::InferenceRequest;
+use t4t_json::{Members, Sound, Splice};
+use t4t_types::ModelId;
 
 use super::error::Rejection;
 use super::fields::{self, Whole, field, whole};
-use super::splice::Splice;
 use super::{foreign, halves, messages};
 
 /// What some editors and shells put before a text; one is skipped.
@@ -30,7 +30,7 @@ pub(crate) struct ChatRequest {
     /// The ids of the tool calls in earlier answers.
     pub(crate) call_ids: HashSet<String>,
     /// The body as it came, apart from what no provider could read and what is none of its business.
-    pub(crate) raw: Box<RawValue>,
+    pub(crate) request: InferenceRequest,
 }
 
 impl ChatRequest {
@@ -71,7 +71,6 @@ impl ChatRequest {
         if let Some(written) = choices.and_then(|choices| choices.rewritten) {
             splice.replace(fields.get("n").map_or("", RawValue::get), written);
         }
-        foreign::check(raw)?;
         let has_tools = has_tools(&fields);
         Ok(Self {
             model,
@@ -80,7 +79,7 @@ impl ChatRequest {
             structured: has_tools || is_structured(&fields)?,
             has_tools,
             call_ids,
-            raw: RawValue::from_string(splice.apply().into_owned()).map_err(Rejection::not_json)?,
+            request: foreign::read(splice.apply().into_owned())?,
         })
     }
 }
@@ -153,7 +152,7 @@ mod tests {
         let body = r#" {"model":"a/b", "messages":[{"role":"user","content":[]}],"top_k":4.50,"x":{"z":1,"a":"\u00e9"} }
 "#;
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        assert_eq!(request.raw.get(), body.trim());
+        assert_eq!(request.request.json().as_str(), body.trim());
         assert_eq!(request.model.as_str(), "a/b");
         assert!(!request.stream && !request.include_usage && !request.structured);
     }
@@ -211,11 +210,11 @@ mod tests {
         {
             for field in ["max_tokens", "max_completion_tokens"] {
                 let request = ChatRequest::parse(with(field, limit).as_bytes()).unwrap();
-                assert_eq!(request.raw.get(), with(field, sent), "{field}: {limit}");
+                assert_eq!(request.request.json().as_str(), with(field, sent), "{field}: {limit}");
             }
         }
         let request = ChatRequest::parse(with("n", "2.0").as_bytes()).unwrap();
-        assert_eq!(request.raw.get(), with("n", "2"));
+        assert_eq!(request.request.json().as_str(), with("n", "2"));
     }
 
     #[test]
@@ -223,7 +222,7 @@ mod tests {
         let body = with("messages", r#"[{"role":"user","content":"a\ud83d b\ud83d\ude00"}]"#);
         let expected = with("messages", r#"[{"role":"user","content":"a\ufffd b\ud83d\ude00"}]"#);
         for body in [body.clone(), format!("\u{feff}{body}"), format!("\u{feff}\n{body}")] {
-            assert_eq!(ChatRequest::parse(body.as_bytes()).unwrap().raw.get(), expected);
+            assert_eq!(ChatRequest::parse(body.as_bytes()).unwrap().request.json().as_str(), expected);
         }
     }
 

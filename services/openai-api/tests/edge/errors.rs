@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use t4t_api::TransportError;
 use t4t_api::job_dispatcher::BuyingError;
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 
 use crate::gateway::{Gateway, chat, read, streamed};
 

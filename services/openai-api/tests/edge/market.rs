@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures_util::stream;
 use serde_json::value::RawValue;
-use t4t_api::job_dispatcher::{BoughtAnswer, BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{Bought, BuyAnswer, BuyingError, BuyingProgress};
 use t4t_api::registry_watcher::{
     Candidate, GetHead, GetJob, Head, ListCandidates, ListModels, ListProviders, ListedOffering, LookClosely,
     ModelListing, ProviderListing, WatchJobs, WatcherError,
 };
 use t4t_api::{Call, ItemStream, Serve, ServeStream};
-use t4t_types::{Address, EncryptionKey, JobId, JobTerms, Overlay, TokenPrices, TxHash, UnixSeconds, Xbzz};
+use t4t_inference::{End, Piece};
+use t4t_types::{
+    Address, EncryptionKey, JobId, JobTerms, Overlay, TokenPrices, TokenUsage, TxHash, UnixSeconds, Xbzz,
+};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// One item of a purchase.
@@ -28,7 +31,7 @@ pub(crate) struct ScriptedBuyer {
     /// Whether streams stay open after their script.
     pub(crate) stays_open: Mutex<bool>,
     /// What was asked for.
-    pub(crate) calls: Mutex<Vec<BuyCompletion>>,
+    pub(crate) calls: Mutex<Vec<BuyAnswer>>,
     /// The open end of each stream: feeds it, and tells whether the edge still listens.
     pub(crate) streams: Mutex<Vec<UnboundedSender<Item>>>,
 }
@@ -58,20 +61,29 @@ impl ScriptedBuyer {
 
     /// Says something in the purchase that was begun as number `index`.
     pub(crate) fn say(&self, index: usize, item: Item) {
-        self.streams.lock().unwrap()[index].send(item).unwrap();
+        send(&self.streams.lock().unwrap()[index], item);
+    }
+}
+
+/// An answer's end is followed by what it cost, as a real buyer says it.
+fn send(stream: &UnboundedSender<Item>, item: Item) {
+    let is_end = matches!(item, Ok(BuyingProgress::Piece(Piece::End(_))));
+    stream.send(item).unwrap();
+    if is_end {
+        stream.send(bought()).unwrap();
     }
 }
 
 #[async_trait]
-impl ServeStream<BuyCompletion> for ScriptedBuyer {
-    async fn open(&self, call: BuyCompletion) -> Result<ItemStream<BuyCompletion>, BuyingError> {
+impl ServeStream<BuyAnswer> for ScriptedBuyer {
+    async fn open(&self, call: BuyAnswer) -> Result<ItemStream<BuyAnswer>, BuyingError> {
         if let Some(refusal) = self.refusal.lock().unwrap().clone() {
             self.calls.lock().unwrap().push(call);
             return Err(refusal);
         }
         let (sender, mut receiver) = unbounded_channel();
         for item in self.script.lock().unwrap().iter() {
-            sender.send(item.clone()).unwrap();
+            send(&sender, item.clone());
         }
         if *self.stays_open.lock().unwrap() {
             self.streams.lock().unwrap().push(sender);
@@ -194,8 +206,13 @@ pub(crate) fn posted() -> Item {
 }
 
 pub(crate) fn answered(response: &str) -> Item {
-    Ok(BuyingProgress::Answered(BoughtAnswer {
-        response: RawValue::from_string(response.to_owned()).unwrap(),
+    let whole = RawValue::from_string(response.to_owned()).unwrap();
+    let usage = TokenUsage { prompt: 11, completion: 3 };
+    Ok(BuyingProgress::Piece(Piece::End(End { whole: Some(whole.into()), usage })))
+}
+
+fn bought() -> Item {
+    Ok(BuyingProgress::Bought(Bought {
         provider: provider(),
         job: Some(JobId::new([0xab; 32])),
         cost: Xbzz::from_plur(123_456_789),

@@ -30,7 +30,7 @@ async fn a_request_is_passed_on_to_the_letter() {
     let request = gateway.http.post(gateway.url("/v1/chat/completions")).body(body);
     assert_eq!(request.send().await.unwrap().status(), 200);
     let calls = gateway.buyer.calls.lock().unwrap();
-    assert_eq!(calls[0].request.get(), body);
+    assert_eq!(calls[0].request.json().as_str(), body);
     assert_eq!(calls[0].model.as_str(), "llama3:8b");
 }
 

@@ -60,7 +60,7 @@ async fn what_frameworks_send_is_bought_as_it_was_meant() {
     ] {
         let request = gateway.http.post(gateway.url("/v1/chat/completions")).body(body.clone());
         assert_eq!(request.send().await.unwrap().status(), 200, "{body}");
-        assert_eq!(gateway.buyer.calls.lock().unwrap().pop().unwrap().request.get(), sent);
+        assert_eq!(gateway.buyer.calls.lock().unwrap().pop().unwrap().request.json().as_str(), sent);
     }
 }
 
@@ -83,7 +83,7 @@ async fn the_progress_of_a_stream_is_not_sent_with_the_next_turn() {
         next["messages"].as_array_mut().unwrap().extend([answer, json!({"role": "user", "content": "more"})]);
         assert_eq!(gateway.post(&next).send().await.unwrap().status(), 200);
         let sent = gateway.buyer.calls.lock().unwrap().pop().unwrap();
-        let sent: Value = serde_json::from_str(sent.request.get()).unwrap();
+        let sent: Value = serde_json::from_str(sent.request.json().as_str()).unwrap();
         assert_eq!(sent["messages"][1]["content"], "Hello there.", "{mode:?}");
         assert!(!sent.to_string().contains("t4t network"), "{sent}");
     }

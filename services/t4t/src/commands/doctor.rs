@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use t4t_clock::SystemClock;
 use t4t_inference_runner::{Endpoints, Examined, examine as look_at};
-use t4t_job_dispatcher::postage::{deaf, keeper_config};
+use t4t_job_dispatcher::carriage::postage::{deaf, keeper_config};
 use t4t_operator::doctor::{self, Backend, Backends, Finding, FromServices, Role, with_causes};
 use t4t_runtime::config::{ProviderSettings, SwarmSettings, WalletSettings};
 use t4t_runtime::{Settings, process, wallet};

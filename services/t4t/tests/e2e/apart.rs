@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use t4t_api::inference_runner::GetRunnerStatus;
-use t4t_api::job_dispatcher::{BuyCompletion, GetSellingStatus, RegisterRunner};
+use t4t_api::job_dispatcher::{BuyAnswer, GetSellingStatus, RegisterRunner};
 use t4t_api::registry_watcher::GetHead;
 use t4t_api::settlement::{GetAccount, SubmitTransaction};
 use t4t_api::{Call, StreamCall};
@@ -53,7 +53,7 @@ async fn a_service_refuses_who_does_not_know_the_token() -> anyhow::Result<()> {
     let world = World::start(WorldConfig::new(T4T)).await?;
     let gateway = Apart::gateway(&world, &RoleSpec::gateway()).await?;
     let http = reqwest::Client::new();
-    let paths = [GetHead::PATH, GetAccount::PATH, BuyCompletion::PATH];
+    let paths = [GetHead::PATH, GetAccount::PATH, BuyAnswer::PATH];
     for (address, path) in gateway.addresses.iter().zip(paths) {
         let asked = async |token: &str| {
             let request = http.post(address.join(path)?).bearer_auth(token).json(&serde_json::json!({}));
@@ -90,7 +90,7 @@ async fn a_runners_token_opens_nothing_but_its_registration() -> anyhow::Result<
         (settlement, GetAccount::PATH, &nothing),
         (watcher, GetHead::PATH, &nothing),
         (dispatcher, GetSellingStatus::PATH, &nothing),
-        (dispatcher, BuyCompletion::PATH, &nothing),
+        (dispatcher, BuyAnswer::PATH, &nothing),
     ] {
         let status = asked(address, path, RUNNER_TOKEN, body).await?;
         ensure!(status == 401 || status == 404, "{path} answers {status} to a runner's token");

@@ -236,7 +236,7 @@ impl Rogue {
     pub(crate) async fn open(&self, request: SwarmRef) -> anyhow::Result<RequestPayload> {
         let patience = Patience::up_to(Duration::from_secs(20));
         let sealed = self.me.bee.download(&request, 1 << 20, patience).await?;
-        Ok(RequestPayload::parse(&self.me.sealing.open(&sealed)?)?)
+        Ok(RequestPayload::parse(bytes::Bytes::from_owner(self.me.sealing.open(&sealed)?))?)
     }
 
     fn answer(&self, request: SwarmRef, provider: Address, to: &EncryptionKey) -> anyhow::Result<Vec<u8>> {
@@ -264,7 +264,7 @@ impl Rogue {
             v: V1,
             job_id: request.routing_id(),
             provider,
-            openai_response: serde_json::value::to_raw_value(response)?,
+            openai_response: serde_json::value::to_raw_value(response)?.into(),
             ts: SystemClock.now(),
         };
         Ok(seal(to, &payload.to_json())?)

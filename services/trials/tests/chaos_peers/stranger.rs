@@ -108,7 +108,7 @@ impl Stranger {
             job_id: random_bytes()?,
             client,
             model_id: model.parse()?,
-            openai_request: serde_json::value::to_raw_value(request)?,
+            openai_request: serde_json::value::to_raw_value(request)?.into(),
             client_key: self.sealing.public(),
             ts: SystemClock.now(),
         };
@@ -189,8 +189,8 @@ impl Stranger {
 
     /// The text of an answer that is sealed to this client.
     pub(crate) fn read(&self, sealed: &[u8]) -> anyhow::Result<String> {
-        let payload = ResponsePayload::parse(&self.sealing.open(sealed)?)?;
-        let answer: serde_json::Value = serde_json::from_str(payload.openai_response.get())?;
+        let payload = ResponsePayload::parse(bytes::Bytes::from_owner(self.sealing.open(sealed)?))?;
+        let answer: serde_json::Value = serde_json::from_str(payload.openai_response.as_str())?;
         Ok(answer["choices"][0]["message"]["content"].as_str().context("no content")?.trim().to_owned())
     }
 

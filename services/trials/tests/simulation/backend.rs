@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use t4t_api::inference_runner::{
-    FinishedRun, GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerModel, RunnerStatus,
-};
+use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, RunnerModel, RunnerStatus};
 use t4t_api::{ItemStream, Serve, ServeStream};
-use t4t_types::{JobId, TokenUsage};
+use t4t_inference::{End, Piece};
+use t4t_json::JsonText;
+use t4t_types::{JobRef, TokenUsage};
 
 use super::network::{Surroundings, lock};
 
@@ -23,7 +22,7 @@ pub(crate) const MODEL: &str = "echo";
 pub(crate) const SLOTS: u32 = 4;
 
 /// How often each job was run, and how often to its end.
-pub(crate) type Runs = Arc<Mutex<HashMap<JobId, (u32, u32)>>>;
+pub(crate) type Runs = Arc<Mutex<HashMap<JobRef, (u32, u32)>>>;
 
 /// A runner.
 #[derive(Clone, Debug)]
@@ -47,7 +46,7 @@ impl Runner {
         self.around.weather().backend_down_until_ms > self.around.timeline.now_ms()
     }
 
-    async fn run(self, call: RunInference) -> Result<RunEvent, RunnerError> {
+    async fn run(self, call: RunInference) -> Result<Piece, RunnerError> {
         let timeline = &self.around.timeline;
         let limit = Duration::from_millis(call.time_limit_ms);
         let trouble = self.is_down() || timeline.permille(self.around.weather().backend_trouble);
@@ -62,13 +61,13 @@ impl Runner {
         }
         let (response, usage) = answer(&call);
         lock(&self.runs).entry(call.job).or_default().1 += 1;
-        Ok(RunEvent::Finished(FinishedRun { response, usage }))
+        Ok(Piece::End(End { whole: Some(response), usage }))
     }
 }
 
 /// Says what it was told.
-fn answer(call: &RunInference) -> (Box<RawValue>, TokenUsage) {
-    let request: Value = serde_json::from_str(call.request.get()).unwrap_or_default();
+fn answer(call: &RunInference) -> (JsonText, TokenUsage) {
+    let request: Value = serde_json::from_str(call.request.json().as_str()).unwrap_or_default();
     let said = request["messages"][0]["content"].as_str().unwrap_or_default();
     let usage = TokenUsage { prompt: 9, completion: 5.min(call.max_completion_tokens.unwrap_or(5)) };
     let response = json!({
@@ -77,7 +76,7 @@ fn answer(call: &RunInference) -> (Box<RawValue>, TokenUsage) {
         "usage": { "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
                    "total_tokens": usage.prompt + usage.completion },
     });
-    (RawValue::from_string(response.to_string()).expect("it was JSON before"), usage)
+    (JsonText::read_before(response.to_string().into()).expect("it was JSON before"), usage)
 }
 
 #[async_trait]
@@ -106,7 +105,7 @@ impl ServeStream<RunInference> for Runner {
             *busy += 1;
         }
         let slot = Slot(Arc::clone(&self.busy));
-        lock(&self.runs).entry(call.job).or_default().0 += 1;
+        lock(&self.runs).entry(call.job.clone()).or_default().0 += 1;
         let runner = self.clone();
         Ok(Box::pin(stream::once(async move {
             let _slot = slot;

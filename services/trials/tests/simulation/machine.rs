@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use serde_json::value::RawValue;
 use t4t_api::Buying;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError, BuyingProgress};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError, BuyingProgress};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::{Clock, SharedClock};
 use t4t_crypto::{SealingKey, WalletKey};
+use t4t_inference::{End, InferenceRequest, Kind, Piece};
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService};
 use t4t_job_dispatcher::selling::{SellingConfig, SellingDeps, SellingService};
-use t4t_job_dispatcher::{Courier, CourierConfig};
+use t4t_job_dispatcher::{Courier, CourierConfig, SwarmCourier};
 use t4t_registry_watcher::{RegistryWatcherService, WatcherConfig, WatcherDeps};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
@@ -197,7 +197,7 @@ async fn live(body: Body, store: Store) {
 struct Ground {
     settlement: t4t_settlement::Running,
     watcher: t4t_registry_watcher::Running,
-    courier: Courier,
+    courier: Arc<dyn Courier>,
 }
 
 async fn ground(body: &Body, store: &Store) -> anyhow::Result<Ground> {
@@ -224,8 +224,8 @@ async fn ground(body: &Body, store: &Store) -> anyhow::Result<Ground> {
         clock: Arc::clone(&clock),
     };
     let config = CourierConfig { target_bits: Some(8), ..CourierConfig::default() };
-    let courier = Courier::new(Arc::new(node), Arc::clone(&settlement.settlement), clock, config).await;
-    Ok(Ground { settlement, watcher, courier })
+    let courier = SwarmCourier::new(Arc::new(node), Arc::clone(&settlement.settlement), clock, config).await;
+    Ok(Ground { settlement, watcher, courier: Arc::new(courier) })
 }
 
 async fn gateway(body: &Body, store: &Store, apps: &Apps) -> anyhow::Result<()> {
@@ -258,10 +258,10 @@ async fn ask(body: &Body, buying: Arc<dyn Buying>, apps: &Apps, number: usize) {
     body.clock.sleep(Duration::from_millis(app.asks_at_ms.saturating_sub(now_ms))).await;
     let request =
         json!({ "model": MODEL, "max_tokens": 20, "messages": [{ "role": "user", "content": app.text }] });
-    let request = RawValue::from_string(request.to_string()).expect("it is JSON");
+    let request = InferenceRequest::read(Kind::Chat, request.to_string().into()).expect("it is a request");
     loop {
         let call =
-            BuyCompletion { id: app.id(), model: MODEL.parse().expect("a name"), request: request.clone() };
+            BuyAnswer { id: app.id(), model: MODEL.parse().expect("a name"), request: request.clone() };
         let told = match bought(&*buying, call).await {
             Ok(answer) => Some(Told::Answer(answer)),
             Err(error) => {
@@ -284,11 +284,11 @@ fn is_final(error: &BuyingError) -> bool {
     !matches!(error.status(), 404 | 429 | 503)
 }
 
-async fn bought(buying: &dyn Buying, call: BuyCompletion) -> Result<String, BuyingError> {
+async fn bought(buying: &dyn Buying, call: BuyAnswer) -> Result<String, BuyingError> {
     let mut progress = buying.open(call).await?;
     while let Some(step) = progress.next().await {
-        if let BuyingProgress::Answered(answer) = step? {
-            let response: serde_json::Value = serde_json::from_str(answer.response.get()).unwrap_or_default();
+        if let BuyingProgress::Piece(Piece::End(End { whole: Some(whole), .. })) = step? {
+            let response: serde_json::Value = serde_json::from_str(whole.as_str()).unwrap_or_default();
             return Ok(response["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned());
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use t4t_crypto::WalletKey;
-use t4t_protocol::canonical::{Json, canonicalize};
+use t4t_json::canonical::{Json, canonicalize};
 use t4t_types::{Address, UnixSeconds};
 
 /// An envelope before it is signed: any JSON.

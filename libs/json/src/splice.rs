@@ -7,19 +7,19 @@ use serde::Serialize;
 
 /// Pieces of a text and what stands in their places afterwards.
 #[derive(Debug)]
-pub(crate) struct Splice<'a> {
+pub struct Splice<'a> {
     text: &'a str,
     changes: Vec<(Range<usize>, String)>,
 }
 
 impl<'a> Splice<'a> {
     /// No change yet.
-    pub(crate) fn of(text: &'a str) -> Self {
+    pub fn of(text: &'a str) -> Self {
         Self { text, changes: Vec::new() }
     }
 
     /// Puts something in the place of a piece of the text; no two pieces may overlap.
-    pub(crate) fn replace(&mut self, piece: &str, with: impl Into<String>) {
+    pub fn replace(&mut self, piece: &str, with: impl Into<String>) {
         let start = piece.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
         // What lies elsewhere is no piece of it.
         let range =
@@ -28,30 +28,36 @@ impl<'a> Splice<'a> {
     }
 
     /// The text with all changes.
-    pub(crate) fn apply(mut self) -> Cow<'a, str> {
+    pub fn apply(self) -> Cow<'a, str> {
         if self.changes.is_empty() {
             return Cow::Borrowed(self.text);
         }
+        let mut changed = String::with_capacity(self.text.len());
+        self.write(&mut changed);
+        Cow::Owned(changed)
+    }
+
+    /// Writes the text with all changes behind what stands in `out`.
+    pub fn write(mut self, out: &mut String) {
         self.changes.sort_by_key(|(range, _)| range.start);
-        let (mut changed, mut done) = (String::with_capacity(self.text.len()), 0);
+        let mut done = 0;
         for (range, with) in self.changes {
-            changed.push_str(&self.text[done..range.start]);
-            changed.push_str(&with);
+            out.push_str(&self.text[done..range.start]);
+            out.push_str(&with);
             done = range.end;
         }
-        changed.push_str(&self.text[done..]);
-        Cow::Owned(changed)
+        out.push_str(&self.text[done..]);
     }
 }
 
 /// A text as JSON.
-pub(crate) fn quoted(text: &(impl Serialize + ?Sized)) -> String {
+pub fn quoted(text: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(text).expect("a text is JSON")
 }
 
 #[cfg(test)]
 mod tests {
-    use t4t_protocol::Members;
+    use crate::Members;
 
     use super::*;
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::Refusal;
-use crate::sizing::{choices_of, max_tokens_of};
+use crate::limits::{NoWholeNumber, choices_of, max_tokens_of};
 use members::{is_plain, read, refuse_twice};
 use names::{IN_MESSAGES, IN_STREAM_OPTIONS, OF_REQUESTS, check_names};
 
@@ -45,11 +45,21 @@ impl RequestFault {
         Self { param: Some(param.into()), code, problem: problem.into() }
     }
 
-    fn unreadable(error: &serde_json::Error) -> Self {
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
         // The error's own text may quote the request.
         let problem =
             format!("the request can't be read at line {}, column {}", error.line(), error.column());
         Self { param: None, code: "invalid_json", problem }
+    }
+
+    /// What is no Unicode.
+    pub(crate) fn not_text() -> Self {
+        Self { param: None, code: "invalid_json", problem: "the request is not UTF-8 text".into() }
+    }
+
+    /// A limit whose answers together are more than can be counted.
+    pub(crate) fn beyond_counting() -> Self {
+        Self::new("max_tokens", "invalid_value", "the request costs more than any amount")
     }
 
     /// The same as an error for the app: status 400.
@@ -60,14 +70,14 @@ impl RequestFault {
 
 /// What a chat request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// How many answers: `n`, at least 1 and at most [`MAX_CHOICES`].
-    pub choices: u64,
+    pub(crate) choices: u64,
     /// The request's own limit on each of them, in tokens.
-    pub max_tokens: Option<u64>,
+    pub(crate) max_tokens: Option<u64>,
     /// The first part or tool for which a backend would have to fetch something, or that nobody knows; only a backend
     /// whose operator allows it is given such a request.
-    pub foreign_media: Option<RequestFault>,
+    pub(crate) foreign_media: Option<RequestFault>,
 }
 
 impl Asked {
@@ -75,7 +85,7 @@ impl Asked {
     ///
     /// # Errors
     /// [`RequestFault`] for what two readers could understand differently, and for numbers that are none.
-    pub fn read(request: &RawValue) -> Result<Self, RequestFault> {
+    pub(crate) fn read(request: &RawValue) -> Result<Self, RequestFault> {
         let fields = read(request)?;
         check_names(&fields, "", &OF_REQUESTS)?;
         if let Some(options) = fields.get("stream_options").filter(|options| options.get().starts_with('{')) {
@@ -107,8 +117,8 @@ impl Asked {
     }
 }
 
-fn limit_fault(error: &crate::SizingError) -> RequestFault {
-    RequestFault::new(error.field(), "invalid_type", error.to_string())
+fn limit_fault(NoWholeNumber(field): &NoWholeNumber) -> RequestFault {
+    RequestFault::new(*field, "invalid_type", format!("{field} is not a whole number of tokens"))
 }
 
 /// Refuses texts to stop at that are too many or too long.

@@ -2,7 +2,7 @@
 
 use super::RequestFault;
 use super::members::refuse_twice;
-use crate::Members;
+use t4t_json::Members;
 
 /// Fields of a request that decide which model answers, how long and how often.
 pub(super) const OF_REQUESTS: [&str; 16] = [

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 /// The members of one JSON object: only their names are read. A name may be there twice.
 #[derive(Clone, Debug)]
-pub struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+pub struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 /// What becomes of a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,16 @@ impl<'a> Members<'a> {
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().rev().find(|(own, _)| own == name);
         found.map(|(_, value)| *value).filter(|value| value.get() != "null")
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// All members.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::RequestFault;
-use crate::Members;
+use t4t_json::Members;
 
 /// Reads an object of a request.
 pub(super) fn read(object: &RawValue) -> Result<Members<'_>, RequestFault> {
@@ -20,7 +20,7 @@ pub(super) fn is_plain(message: &Members<'_>) -> bool {
 
 /// Refuses a name that is there twice.
 pub(super) fn refuse_twice(members: &Members<'_>, at: &str) -> Result<(), RequestFault> {
-    let mut seen = HashSet::with_capacity(members.0.len());
+    let mut seen = HashSet::with_capacity(members.len());
     match members.iter().find(|(name, _)| !seen.insert(*name)) {
         None => Ok(()),
         Some((name, _)) => {
