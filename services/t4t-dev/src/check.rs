@@ -11,7 +11,7 @@ use t4t_types::{ModelId, Xbzz};
 pub(super) use self::report::Report;
 use super::app::{App, Bought};
 use super::market::Market;
-use super::money::{Ledger, SettledJob};
+use super::money::{Parties, SettledJob};
 use t4t_terminal::Steps;
 
 /// How long both jobs may take to be settled on the chain after the answers.
@@ -24,22 +24,22 @@ pub(super) async fn run(market: &Market, steps: &Steps) -> anyhow::Result<Report
     let ready_ms = steps.elapsed_ms();
     let offer = market.offers.first().context("no model is on offer")?;
     let model: ModelId = offer.model.parse().context("the first model on offer has no usable name")?;
-    let ledger = &market.world.ledger;
-    let before = ledger.balances().await?;
+    let parties = &market.world.parties;
+    let before = parties.balances().await?;
     let app = App::new(&market.gateway.url(), &model)?;
     let plain = bought(steps, "plain", app.ask()).await?;
     let stream = bought(steps, "stream", app.ask_streaming()).await?;
     let jobs = steps
         .step("settlement", "waiting for the chain", async {
-            let jobs = settled(ledger).await?;
+            let jobs = settled(parties).await?;
             let said = format!("{} settled", super::market::count(jobs.len(), "job"));
             Ok((jobs, said))
         })
         .await?;
-    let prices = ledger.prices(&model).await?;
+    let prices = parties.prices(&model).await?;
     let cost = |bought: &Bought| prices.cost(bought.usage).context("the cost overflows");
     let expected: Xbzz = [cost(&plain)?, cost(&stream)?].into_iter().sum();
-    let after = ledger.balances().await?;
+    let after = parties.balances().await?;
     Ok(Report::new(report::Found {
         model,
         prices,
@@ -70,14 +70,14 @@ async fn bought(
 }
 
 /// Waits until no job of the client is open; what is open at the limit shows in the report.
-async fn settled(ledger: &Ledger) -> anyhow::Result<Vec<SettledJob>> {
+async fn settled(parties: &Parties) -> anyhow::Result<Vec<SettledJob>> {
     let is_open = |job: &SettledJob| {
         use t4t_chain::contracts::JobStatus;
         matches!(job.status, JobStatus::Pending | JobStatus::Acked)
     };
     let waiting = async {
         loop {
-            let jobs = ledger.jobs().await?;
+            let jobs = parties.jobs().await?;
             if !jobs.iter().any(is_open) {
                 return anyhow::Ok(jobs);
             }
@@ -86,6 +86,6 @@ async fn settled(ledger: &Ledger) -> anyhow::Result<Vec<SettledJob>> {
     };
     match timeout(&SystemClock, SETTLED_LIMIT, waiting).await {
         Ok(jobs) => jobs,
-        Err(_) => ledger.jobs().await,
+        Err(_) => parties.jobs().await,
     }
 }

@@ -10,7 +10,7 @@ use t4t_runtime::Settings;
 use t4t_types::Xbzz;
 
 use super::folder::DevFolder;
-use super::money::Ledger;
+use super::money::Parties;
 use super::world::World;
 use crate::args::DevArgs;
 use t4t_roles::{Gateway, Provider};
@@ -44,7 +44,7 @@ impl Market {
         let (world, wallets) = World::start(args, settings, folder, steps).await?;
         let (roles, chain) = (world.roles(args, settings), [world.chain()]);
         let selling = roles.provider(&chain, (&world.backend, &world.backend.url), Vec::new())?;
-        let starting = start_provider(selling, wallets.provider, &world.ledger);
+        let starting = start_provider(selling, wallets.provider, &world.parties);
         let (provider, offers) = steps.step("provider", "registering and offering models", starting).await?;
         world.anvil.set_block_time(args.block_time).await?;
         let starting = start_gateway(roles.gateway(&chain, Vec::new())?, wallets.gateway);
@@ -63,11 +63,11 @@ impl Market {
 async fn start_provider(
     settings: Settings,
     wallet: WalletKey,
-    ledger: &Ledger,
+    parties: &Parties,
 ) -> anyhow::Result<((Provider, Vec<Offering>), String)> {
     let provider = Provider::start(settings, wallet).await.context("the provider does not start")?;
-    let offers = wait_for_offers(ledger).await?;
-    let said = offers_said(&offers, ledger).await?;
+    let offers = wait_for_offers(parties).await?;
+    let said = offers_said(&offers, parties).await?;
     Ok(((provider, offers), said))
 }
 
@@ -79,12 +79,12 @@ async fn start_gateway(settings: Settings, wallet: WalletKey) -> anyhow::Result<
 }
 
 /// Waits until the provider sells something, by the chain.
-pub(super) async fn wait_for_offers(ledger: &Ledger) -> anyhow::Result<Vec<Offering>> {
-    let registry = ledger.contracts.registry();
+pub(super) async fn wait_for_offers(parties: &Parties) -> anyhow::Result<Vec<Offering>> {
+    let registry = parties.contracts.registry();
     let found = async {
         loop {
-            if registry.is_live(&ledger.rpc, ledger.provider).await? {
-                let offers = registry.offerings(&ledger.rpc, ledger.provider).await?;
+            if registry.is_live(&parties.rpc, parties.provider).await? {
+                let offers = registry.offerings(&parties.rpc, parties.provider).await?;
                 if !offers.is_empty() {
                     return anyhow::Ok(offers);
                 }
@@ -102,12 +102,12 @@ pub(super) async fn wait_for_offers(ledger: &Ledger) -> anyhow::Result<Vec<Offer
 }
 
 /// What is said of a provider that sells.
-pub(super) async fn offers_said(offers: &[Offering], ledger: &Ledger) -> anyhow::Result<String> {
-    Ok(format!("{} on offer, {} xBZZ at stake", count(offers.len(), "model"), stake(ledger).await?))
+pub(super) async fn offers_said(offers: &[Offering], parties: &Parties) -> anyhow::Result<String> {
+    Ok(format!("{} on offer, {} xBZZ at stake", count(offers.len(), "model"), stake(parties).await?))
 }
 
-async fn stake(ledger: &Ledger) -> anyhow::Result<Xbzz> {
-    Ok(ledger.contracts.registry().provider(&ledger.rpc, ledger.provider).await?.stake)
+async fn stake(parties: &Parties) -> anyhow::Result<Xbzz> {
+    Ok(parties.contracts.registry().provider(&parties.rpc, parties.provider).await?.stake)
 }
 
 pub(super) fn count(number: usize, noun: &str) -> String {

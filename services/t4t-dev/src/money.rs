@@ -3,8 +3,8 @@
 use anyhow::Context;
 use serde::Serialize;
 use t4t_chain::contracts::JobStatus;
-use t4t_chain::events::decode;
-use t4t_chain::{ChainEvent, ContractAddresses, LogFilter, Rpc};
+use t4t_chain::{ContractAddresses, Rpc};
+use t4t_ledger::{JobEntry, Ledger};
 use t4t_types::{Address, JobId, ModelId, TokenPrices, Xbzz};
 
 /// What the parties hold.
@@ -24,25 +24,28 @@ pub(super) struct SettledJob {
     pub(super) paid: Xbzz,
 }
 
-/// Reads the money of one client and one provider.
+/// The client and the provider of this market, and what the chain says of their money.
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
+pub(super) struct Parties {
     pub(super) rpc: Rpc,
     pub(super) contracts: ContractAddresses,
     pub(super) client: Address,
     pub(super) provider: Address,
 }
 
-impl Ledger {
+impl Parties {
+    /// The books of the market, without databases.
+    pub(super) fn books(&self) -> Ledger {
+        Ledger::new(self.rpc.clone(), self.contracts)
+    }
+
     pub(super) async fn balances(&self) -> anyhow::Result<Balances> {
-        let token = self.contracts.token();
-        let of = |owner| async move {
-            token.balance_of(&self.rpc, owner).await.context("a balance can't be read")
-        };
+        let held = self.books().balances().await?;
+        let of = |owner: Address| held.get(&owner).copied().unwrap_or_default();
         Ok(Balances {
-            client: of(self.client).await?,
-            provider: of(self.provider).await?,
-            escrow: of(self.contracts.escrow).await?,
+            client: of(self.client),
+            provider: of(self.provider),
+            escrow: of(self.contracts.escrow),
         })
     }
 
@@ -55,29 +58,8 @@ impl Ledger {
 
     /// Every job of the client, settled or not, in the order of posting.
     pub(super) async fn jobs(&self) -> anyhow::Result<Vec<SettledJob>> {
-        let escrow = self.contracts.escrow();
-        let filter = LogFilter { addresses: vec![escrow.address], ..LogFilter::default() };
-        let logs = self.rpc.logs(&filter).await.context("the escrow's events can't be read")?;
-        let events: Vec<ChainEvent> = logs.iter().filter_map(|log| decode(log, &self.contracts)).collect();
-        let posted = |event: &ChainEvent| match event {
-            ChainEvent::JobPosted { job, client, .. } if *client == self.client => Some(*job),
-            _ => None,
-        };
-        let ids: Vec<JobId> = events.iter().filter_map(posted).collect();
-        let terms = escrow.jobs(&self.rpc, &ids).await.context("the jobs can't be read")?;
-        let settled = |(job, terms): (JobId, t4t_chain::contracts::JobTerms)| SettledJob {
-            job,
-            status: terms.status,
-            paid: paid(&events, job),
-        };
-        Ok(ids.into_iter().zip(terms).map(settled).collect())
+        let jobs = self.books().jobs().await?.into_iter().filter(|job| job.client == self.client);
+        let settled = |job: JobEntry| SettledJob { job: job.job, status: job.status, paid: job.paid };
+        Ok(jobs.map(settled).collect())
     }
-}
-
-fn paid(events: &[ChainEvent], of: JobId) -> Xbzz {
-    let claims = events.iter().filter_map(|event| match event {
-        ChainEvent::JobClaimed { job, paid, .. } if *job == of => Some(*paid),
-        _ => None,
-    });
-    claims.sum()
 }

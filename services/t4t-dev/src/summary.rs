@@ -70,7 +70,7 @@ fn curl(base: &str, model: &str, stream: bool) -> String {
 
 fn show_json(shown: &Shown<'_>) -> anyhow::Result<()> {
     let world = shown.world;
-    let contracts = world.ledger.contracts;
+    let contracts = world.parties.contracts;
     Ok(output::json(&json!({
         "base_url": format!("{}/v1", shown.gateway),
         "models": shown.offers,
@@ -78,8 +78,8 @@ fn show_json(shown: &Shown<'_>) -> anyhow::Result<()> {
         "chain_url": world.chain().as_str(),
         "bee_urls": world.bee.urls(),
         "data": world.folder.path(),
-        "gateway_wallet": world.ledger.client,
-        "provider_wallet": world.ledger.provider,
+        "gateway_wallet": world.parties.client,
+        "provider_wallet": world.parties.provider,
         keys::REGISTRY_ADDRESS.name: contracts.registry,
         keys::ESCROW_ADDRESS.name: contracts.escrow,
         keys::XBZZ_ADDRESS.name: contracts.token,

@@ -14,7 +14,7 @@ use url::Url;
 use super::anvil::Anvil;
 use super::backend::Backend;
 use super::folder::DevFolder;
-use super::money::Ledger;
+use super::money::Parties;
 use super::roles::Roles;
 use super::tools;
 use crate::args::DevArgs;
@@ -34,7 +34,7 @@ const PROVIDER_MONEY: Xbzz = Xbzz::from_whole(1_000);
 pub(crate) struct World {
     pub(super) folder: DevFolder,
     pub(super) backend: Backend,
-    pub(super) ledger: Ledger,
+    pub(super) parties: Parties,
     pub(super) bee: BeeDev,
     pub(super) anvil: Anvil,
 }
@@ -68,13 +68,13 @@ impl World {
         let looking = choose_backend(args, settings);
         let backend = steps.step("inference", "looking for a backend", looking).await?;
         let (client, provider) = (wallets.gateway.address(), wallets.provider.address());
-        let ledger = Ledger { rpc: anvil.rpc().clone(), contracts, client, provider };
-        Ok((Self { folder, backend, ledger, bee, anvil }, wallets))
+        let parties = Parties { rpc: anvil.rpc().clone(), contracts, client, provider };
+        Ok((Self { folder, backend, parties, bee, anvil }, wallets))
     }
 
     /// What tells the roles about it.
     pub(super) fn roles<'a>(&'a self, args: &'a DevArgs, settings: &'a Settings) -> Roles<'a> {
-        let (contracts, bee_urls) = (self.ledger.contracts, self.bee.urls());
+        let (contracts, bee_urls) = (self.parties.contracts, self.bee.urls());
         Roles { settings, args, folder: &self.folder, contracts, bee_urls }
     }
 

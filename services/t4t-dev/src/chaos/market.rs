@@ -125,11 +125,9 @@ impl ChaosMarket {
 
     /// The books with both databases.
     pub(super) fn ledger(&self) -> Ledger {
-        let money = &self.world.ledger;
+        let money = &self.world.parties;
         let database = |role: &str| self.world.folder.path().join(role).join(DataSettings::DATABASE);
-        Ledger::new(money.rpc.clone(), money.contracts)
-            .buyer(money.client, &database("gateway"))
-            .seller(money.provider, &database("provider"))
+        money.books().buyer(money.client, &database("gateway")).seller(money.provider, &database("provider"))
     }
 
     /// Stops everything, in the order in which nobody is left waiting.
@@ -159,8 +157,8 @@ impl Starting<'_> {
         let backend = (&self.world.backend, &self.faults.backend.url());
         let settings = self.world.roles(self.args, self.settings).provider(&chain, backend, more)?;
         let process = self.start(Place::Provider, "provider", settings, port, &wallets.provider).await?;
-        let offers = wait_for_offers(&self.world.ledger).await?;
-        let said = offers_said(&offers, &self.world.ledger).await?;
+        let offers = wait_for_offers(&self.world.parties).await?;
+        let said = offers_said(&offers, &self.world.parties).await?;
         Ok(((process, offers), said))
     }
 

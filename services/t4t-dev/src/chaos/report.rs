@@ -51,7 +51,7 @@ impl Report {
         swarm.into_iter().for_each(|(words, count)| add(Place::Swarm, words, count));
         add(Place::Chain, "reorganisation", storm.reorganisations);
         add(Place::Market, "kill -9", storm.kills);
-        let money = &market.world.ledger;
+        let money = &market.world.parties;
         let names = [
             (money.client, "the gateway's"),
             (money.provider, "the provider's"),
