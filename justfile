@@ -40,9 +40,13 @@ e2e:
 chaos form="short" *suites:
     bash libs/testkit/chaos.sh {{form}} {{suites}}
 
-# Checks that crates depend on lower levels only.
+# Checks that crates depend on lower levels only, and modules in no circle.
 layers:
-    cargo test --locked -p t4t --test layers
+    cargo test --workspace --locked --test layers --test modules
+
+# Checks licences, sources and versions of all that is built from, with cargo-deny (`cargo install cargo-deny --locked`).
+deny:
+    cargo deny --offline check licenses bans sources
 
 # Runs the benchmarks on a release build, or some: mining directory at-once blocks chain-calls; soak only where named.
 bench *parts:

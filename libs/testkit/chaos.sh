@@ -23,7 +23,7 @@ esac
 export CHAOS="$form"
 if [ $# -eq 0 ]; then
     is_all=yes
-    for path in services/t4t/tests/chaos* services/t4t/tests/simulation* services/t4t/tests/cluster*; do
+    for path in services/trials/tests/*; do
         [ -e "$path" ] && set -- "$@" "$(basename "$path" .rs)"
     done
     set -- "$@" fuzz
@@ -41,15 +41,15 @@ for suite in "$@"; do
     [ "$suite" = fuzz ] || tests+=(--test "$suite")
 done
 if [ ${#tests[@]} -gt 0 ]; then
-    cargo test --locked --quiet --no-run -p t4t "${tests[@]}" || exit 1
+    cargo test --locked --quiet --no-run --workspace "${tests[@]}" || exit 1
 fi
-cargo build --locked --quiet -p t4t-testkit --bin chaos-table || exit 1
+cargo build --workspace --locked --quiet --bin chaos-table --test layers || exit 1
 
 play() {
     if [ "$1" = fuzz ]; then
         bash libs/testkit/fuzz/run.sh "$fuzz_seconds"
     else
-        cargo test --locked --quiet -p t4t --test "$1" -- --nocapture
+        cargo test --locked --quiet --workspace --test "$1" -- --nocapture
     fi
 }
 
@@ -67,7 +67,7 @@ for suite in "$@"; do
 done
 
 echo
-cargo run --locked --quiet -p t4t-testkit --bin chaos-table -- ${is_all:+--complete} "$CHAOS_REPORT" || failed+=("the table")
+"${CARGO_TARGET_DIR:-target}/debug/chaos-table" ${is_all:+--complete} "$CHAOS_REPORT" || failed+=("the table")
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nfailed: %s\n' "${failed[*]}" >&2
     exit 1

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::call::{Call, ItemStream, Serve, ServeStream, StreamCall, TransportError};
 use crate::http_server::Line;
+use crate::trace::{REQUEST_ID, TRACE_PARENT, Trace};
 
 /// The longest answer taken, in bytes: an OpenAI answer with everything it may hold stays far below.
 const MAX_REPLY_BYTES: usize = 64 << 20;
@@ -67,7 +68,9 @@ impl HttpClient {
         deadline: Duration,
     ) -> Result<Response, TransportError> {
         let url = format!("{}{path}", self.config.url.as_str().trim_end_matches('/'));
+        let trace = Trace::current().unwrap_or_default();
         let request = self.http.post(url).json(call).bearer_auth(self.config.token.expose_secret());
+        let request = request.header(REQUEST_ID, trace.request_id()).header(TRACE_PARENT, trace.parent());
         match tokio::time::timeout(deadline, request.send()).await {
             Ok(answer) => answer.map_err(|error| unreachable(self.config.service, &error)),
             Err(_) => Err(self.timed_out(deadline)),

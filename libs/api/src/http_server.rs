@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, ORIGIN, RETRY_AFTER};
+use actix_web::http::header::{AUTHORIZATION, HeaderValue, ORIGIN, RETRY_AFTER};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, future, stream};
@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use crate::call::{Call, Serve, ServeStream, ServiceError, StreamCall, TransportError};
+use crate::trace::{REQUEST_ID, TRACE_PARENT, Trace};
 
 /// Between two empty lines. A caller's absence shows at the second one, so within a second.
 const HEARTBEAT: Duration = Duration::from_millis(300);
@@ -82,6 +83,18 @@ fn refusal<E: ServiceError>(error: &E) -> HttpResponse {
     response.json(error)
 }
 
+/// The work that a call belongs to. Only who knows the token is believed, so it is asked for after the guard.
+fn trace_of(request: &HttpRequest) -> Trace {
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes);
+    Trace::taken_over(header(REQUEST_ID), header(TRACE_PARENT))
+}
+
+/// Says that a message came, then works on it.
+async fn told<T>(path: &'static str, work: impl Future<Output = T>) -> T {
+    tracing::debug!(path, "asked");
+    work.await
+}
+
 /// Adds the route for one message.
 pub fn call_route<C: Call, S: Serve<C> + ?Sized + 'static>(
     routes: &mut web::ServiceConfig,
@@ -94,7 +107,7 @@ pub fn call_route<C: Call, S: Serve<C> + ?Sized + 'static>(
         async move {
             let call = guard.check(&request).and_then(|()| parse::<C>(&guard, &body));
             let answer = match call {
-                Ok(call) => service.ask(call).await,
+                Ok(call) => trace_of(&request).scope(told(C::PATH, service.ask(call))).await,
                 Err(error) => Err(error.into()),
             };
             match answer {
@@ -117,12 +130,13 @@ pub fn stream_route<C: StreamCall, S: ServeStream<C> + ?Sized + 'static>(
         let (guard, service) = (guard.clone(), Arc::clone(&service));
         async move {
             let call = guard.check(&request).and_then(|()| parse::<C>(&guard, &body));
+            let trace = trace_of(&request);
             let opened = match call {
-                Ok(call) => service.open(call).await,
+                Ok(call) => trace.clone().scope(told(C::PATH, service.open(call))).await,
                 Err(error) => Err(error.into()),
             };
             let items = match opened {
-                Ok(items) => items,
+                Ok(items) => trace.scope(items),
                 Err(error) => return refusal(&error),
             };
             let lines = items.map(|item| line(&Line::from(item)));
@@ -211,5 +225,16 @@ mod tests {
         {
             assert_eq!(refusal(json().insert_header(("authorization", wrong))), unauthorized, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_call_goes_on_with_the_callers_work() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = TestRequest::post().insert_header((REQUEST_ID, "app-1"));
+        let trace = trace_of(&request.insert_header((TRACE_PARENT, parent)).to_http_request());
+        assert_eq!(trace.request_id(), "app-1");
+        assert_eq!(trace.parent()[..36], parent[..36]);
+        let nobody = trace_of(&TestRequest::post().to_http_request());
+        assert!(nobody.request_id().starts_with("req_"), "{nobody:?}");
     }
 }

@@ -9,12 +9,15 @@
 //! caller ───► Mailbox ──► Desk actor ──► service      in one process
 //! caller ───► HttpClient ──POST──► routes ──► Mailbox ──► Desk ──► service      across containers
 //! ```
+//!
+//! Each call carries the [`Trace`] of the work that it belongs to, whichever way it travels.
 
 mod call;
 mod http_client;
 mod http_server;
 mod late;
 mod mailbox;
+mod trace;
 
 pub mod inference_runner;
 pub mod job_dispatcher;
@@ -30,3 +33,4 @@ pub use late::Late;
 pub use mailbox::{Desk, Mailbox};
 pub use registry_watcher::RegistryWatcher;
 pub use settlement::Settlement;
+pub use trace::{REQUEST_ID, TRACE_PARENT, Trace, Traced, carried};

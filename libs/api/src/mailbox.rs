@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::call::{Call, ItemStream, Serve, ServeStream, StreamCall, TransportError};
+use crate::trace::Name;
 
 /// Messages waiting at a desk. The desk hands them on at once, so this only absorbs a burst between two turns of its
 /// thread; what limits the work is the number of slots.
@@ -73,7 +74,8 @@ async fn run_on<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = 
     }
 }
 
-struct Ask<C>(C);
+/// A message, and the name of the work that it belongs to.
+struct Ask<C>(C, Name);
 
 impl<C: Call> Message for Ask<C> {
     type Result = Result<C::Reply, C::Error>;
@@ -82,7 +84,7 @@ impl<C: Call> Message for Ask<C> {
 impl<C: Call, S: Serve<C> + ?Sized + 'static> Handler<Ask<C>> for Desk<S> {
     type Result = ResponseFuture<Result<C::Reply, C::Error>>;
 
-    fn handle(&mut self, Ask(call): Ask<C>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Ask(call, name): Ask<C>, _: &mut Self::Context) -> Self::Result {
         let slot = self.slot();
         let service = Arc::clone(&self.service);
         let runtime = self.runtime.clone();
@@ -92,12 +94,12 @@ impl<C: Call, S: Serve<C> + ?Sized + 'static> Handler<Ask<C>> for Desk<S> {
                 let _slot = slot;
                 service.ask(call).await
             };
-            run_on(&runtime, work).await
+            run_on(&runtime, name.of(work)).await
         })
     }
 }
 
-struct Open<C>(C);
+struct Open<C>(C, Name);
 
 impl<C: StreamCall> Message for Open<C> {
     type Result = Result<ItemStream<C>, C::Error>;
@@ -106,7 +108,7 @@ impl<C: StreamCall> Message for Open<C> {
 impl<C: StreamCall, S: ServeStream<C> + ?Sized + 'static> Handler<Open<C>> for Desk<S> {
     type Result = ResponseFuture<Result<ItemStream<C>, C::Error>>;
 
-    fn handle(&mut self, Open(call): Open<C>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Open(call, name): Open<C>, _: &mut Self::Context) -> Self::Result {
         let slot = self.slot();
         let service = Arc::clone(&self.service);
         let runtime = self.runtime.clone();
@@ -120,7 +122,7 @@ impl<C: StreamCall, S: ServeStream<C> + ?Sized + 'static> Handler<Open<C>> for D
                 }));
                 Ok(items)
             };
-            run_on(&runtime, work).await
+            run_on(&runtime, name.of(work)).await
         })
     }
 }
@@ -165,13 +167,49 @@ async fn answer<T>(
 #[async_trait]
 impl<C: Call, S: Serve<C> + ?Sized + 'static> Serve<C> for Mailbox<S> {
     async fn ask(&self, call: C) -> Result<C::Reply, C::Error> {
-        answer(self.name, C::DEADLINE, self.addr.send(Ask(call))).await?
+        answer(self.name, C::DEADLINE, self.addr.send(Ask(call, Name::current()))).await?
     }
 }
 
 #[async_trait]
 impl<C: StreamCall, S: ServeStream<C> + ?Sized + 'static> ServeStream<C> for Mailbox<S> {
     async fn open(&self, call: C) -> Result<ItemStream<C>, C::Error> {
-        answer(self.name, C::DEADLINE, self.addr.send(Open(call))).await?
+        answer(self.name, C::DEADLINE, self.addr.send(Open(call, Name::current()))).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::trace::Trace;
+
+    /// Asks under which name the work is done.
+    #[derive(Debug, Serialize, Deserialize)]
+    struct WhoAmI;
+
+    impl Call for WhoAmI {
+        type Reply = Option<String>;
+        type Error = crate::registry_watcher::WatcherError;
+        const PATH: &'static str = "/who-am-i";
+    }
+
+    struct Named;
+
+    #[async_trait]
+    impl Serve<WhoAmI> for Named {
+        async fn ask(&self, _: WhoAmI) -> Result<Option<String>, crate::registry_watcher::WatcherError> {
+            Ok(Trace::current().map(|trace| trace.request_id().to_owned()))
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_message_keeps_the_name_of_the_work_that_it_belongs_to() {
+        let mailbox = Desk::start("named", Arc::new(Named), 4);
+        let under = async |name: &str| Trace::begin(name).scope(mailbox.ask(WhoAmI)).await.unwrap();
+        assert_eq!(under("one").await.as_deref(), Some("one"));
+        assert_eq!(under("another").await.as_deref(), Some("another"));
+        assert_eq!(mailbox.ask(WhoAmI).await.unwrap(), None);
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use t4t_clock::{SharedClock, SystemClock};
-use t4t_types::Xbzz;
+use t4t_types::{BLOCK_SECONDS, Xbzz};
 
 use crate::Faults;
 
@@ -52,7 +52,7 @@ impl Default for BeeDevConfig {
             seed: None,
             stamp_usable_delay: Duration::ZERO,
             transaction_delay: Duration::ZERO,
-            block_time: Duration::from_secs(5),
+            block_time: Duration::from_secs(BLOCK_SECONDS),
             price: Xbzz::from_plur(24_000),
             balance: Xbzz::from_whole(10_000),
             native_balance: 1_000_000_000_000_000_000,

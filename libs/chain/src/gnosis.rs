@@ -10,9 +10,6 @@ pub const CHAIN_ID: u64 = 100;
 /// The public endpoint that is used if none is configured.
 pub const DEFAULT_RPC: &str = "https://rpc.gnosischain.com";
 
-/// Seconds between two blocks.
-pub const BLOCK_SECONDS: u64 = 5;
-
 /// The live contracts. They have no upgrade path, so these hold as long as the network does.
 pub const CONTRACTS: ContractAddresses = ContractAddresses {
     // 0xf81121AAbc2F7261224BaDd0Ed871711e6D1371E

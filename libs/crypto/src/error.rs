@@ -24,7 +24,7 @@ pub enum CryptoError {
     #[error("no key can have made this signature")]
     UnrecoverableSignature,
     /// Shorter than the parts that every sealed payload has.
-    #[error("a sealed payload has at least {min} bytes, got {got}", min = crate::SEALING_OVERHEAD)]
+    #[error("a sealed payload has at least {min} bytes, got {got}", min = crate::sealed::SEALING_OVERHEAD)]
     SealedTooShort {
         /// Bytes given.
         got: usize,

@@ -7,6 +7,7 @@
 mod error;
 pub mod keyfile;
 mod random;
+mod sealed;
 mod sealing;
 mod secret;
 mod signature;
@@ -14,6 +15,7 @@ mod wallet;
 
 pub use error::CryptoError;
 pub use random::random_bytes;
-pub use sealing::{SEALING_OVERHEAD, SealingKey, seal};
+pub use sealed::SEALING_OVERHEAD;
+pub use sealing::{SealingKey, seal};
 pub use signature::{Signature, message_digest, recover_digest, recover_message, typed_digest};
 pub use wallet::WalletKey;

@@ -14,19 +14,14 @@ use sha2::Sha256;
 use t4t_types::EncryptionKey;
 use zeroize::Zeroizing;
 
+use crate::sealed::{IV_BYTES, POINT_BYTES, SEALING_OVERHEAD};
 use crate::secret::SecretScalar;
 use crate::{CryptoError, WalletKey, random_bytes};
 
-const POINT_BYTES: usize = 33;
-const IV_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
 const PAYLOAD_INFO: &[u8] = b"t4t-ecies-v1";
 const DERIVED_KEY_INFO: &[u8] = b"t4t-pss-v1";
 /// First byte of a compressed point with even Y.
 const EVEN_Y: u8 = 2;
-
-/// Bytes that sealing adds to a payload.
-pub const SEALING_OVERHEAD: usize = POINT_BYTES + IV_BYTES + TAG_BYTES;
 
 /// The secret that opens what peers seal to us (version 1 calls it the PSS key).
 ///

@@ -7,24 +7,8 @@ use bytes::Bytes;
 use t4t_types::{Overlay, SwarmRef};
 
 use crate::chunk::Redundancy;
-use crate::{Message, Patience, StampKeeper, Subscription, SwarmError, SwarmTrouble, Upload};
-
-/// What to do where no postage batch can pay.
-pub(crate) const NO_BATCH: &str =
-    "give the Bee node's own wallet what `t4t doctor` names, or set POSTAGE_BATCH_ID to another batch";
-
-/// Lets content into memory by its size, which shows when it begins to come.
-#[async_trait]
-pub trait Admission: Send + Sync {
-    /// Waits until there is room for `bytes` and returns how many there is room for, which may be more.
-    ///
-    /// # Errors
-    /// [`SwarmError::TooLarge`]: that many are not let in at all.
-    async fn admit(&self, bytes: usize) -> Result<usize, SwarmError>;
-
-    /// Told how many bytes have come so far.
-    fn came(&self, _bytes: usize) {}
-}
+use crate::keeper::NO_BATCH;
+use crate::{Admission, Message, Patience, StampKeeper, Subscription, SwarmError, SwarmTrouble, Upload};
 
 /// A node with postage, or a simulated network.
 #[async_trait]

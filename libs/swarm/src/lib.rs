@@ -4,6 +4,7 @@
 //! computes, byte for byte. The client ([`Bee`], [`Subscription`], [`StampKeeper`]) speaks a node's HTTP API with
 //! bounded waits, bounded memory and bounded retries.
 
+mod admission;
 mod carrier;
 pub mod chunk;
 mod client;
@@ -16,7 +17,8 @@ pub mod soc;
 pub mod stamp;
 pub mod trojan;
 
-pub use carrier::{Admission, Carrier};
+pub use admission::Admission;
+pub use carrier::Carrier;
 pub use client::{
     Bee, BeeConfig, BuyStamp, ChainState, Health, LinkState, Message, NodeAddresses, NodeInfo, NodeMode,
     NodeStatus, Patience, Sent, StampReceipt, StampState, Subscription, Upload, Wallet,

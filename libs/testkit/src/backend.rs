@@ -6,6 +6,7 @@
 mod answer;
 mod echo;
 mod http;
+mod script;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

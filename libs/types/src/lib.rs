@@ -24,5 +24,5 @@ pub use job::{JobStatus, JobTerms, Offering};
 pub use job_ref::{JobRef, ParseJobRefError};
 pub use model_id::{ModelId, ParseModelIdError};
 pub use price::{TokenPrices, TokenUsage};
-pub use time::UnixSeconds;
+pub use time::{BLOCK_SECONDS, UnixSeconds};
 pub use wei::Wei;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::stream;
 use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, RunnerStatus};
-use t4t_api::{ItemStream, Serve, ServeStream, TransportError};
+use t4t_api::{ItemStream, Serve, ServeStream, TransportError, carried};
 use t4t_clock::SharedClock;
 use t4t_inference::Piece;
 use t4t_panics::{Panicked, contain};
@@ -74,7 +74,7 @@ impl Service {
         };
         let (job, clock, began_ms) = (run.call.job.clone(), self.clock.clone(), self.clock.unix_millis());
         let mut halted = self.halt.subscribe();
-        let task = self.runtime.spawn(async move {
+        let task = self.runtime.spawn(carried(async move {
             let last = tokio::select! {
                 last = contain(run.finish()) => last.unwrap_or_else(|panicked| Err(failed(panicked))),
                 _ = halted.wait_for(|halted| *halted) => Err(stopped().into()),
@@ -85,7 +85,7 @@ impl Service {
             tracing::debug!(%job, held_ms, "a slot is free again");
             // An error means that nobody reads any more.
             let _unread = items.send(last).await;
-        });
+        }));
         Ok(Answer { items: answer, task: task.abort_handle(), is_over: false })
     }
 }

@@ -7,6 +7,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, ResponseError, web};
 use secrecy::{ExposeSecret, SecretString};
+use t4t_api::{TRACE_PARENT, Trace};
 use t4t_runtime::http::{called, is_from_a_foreign_page};
 use t4t_types::keccak256;
 
@@ -14,11 +15,8 @@ use crate::config::AllowedOrigins;
 use crate::error::GatewayError;
 use crate::state::Edge;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID: HeaderName = HeaderName::from_static(t4t_api::REQUEST_ID);
 const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
-
-/// The longest request id taken over from a client.
-const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Routes that tell nothing and cost nothing: open without a key, for whoever watches the process.
 const OPEN_PATHS: [&str; 2] = ["/health", "/ready"];
@@ -34,13 +32,14 @@ pub(crate) async fn guard(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let edge = request.app_data::<web::Data<Edge>>().cloned().expect("the server is built with its state");
     let began_ms = edge.clock.unix_millis();
-    let id = request_id(request.headers());
+    let trace = trace_of(request.headers());
+    let id = HeaderValue::try_from(trace.request_id()).expect("an id that can stand in a log is plain text");
     let origin = request.headers().get(header::ORIGIN).cloned();
     let label = format!("{} {}", request.method(), request.path());
     let mut response = match admit(&edge, &request) {
         Err(error) => request.into_response(error.error_response()),
         Ok(()) if *request.method() == Method::OPTIONS => preflight(request),
-        Ok(()) => next.call(request).await?.map_into_boxed_body(),
+        Ok(()) => trace.scope(next.call(request)).await?.map_into_boxed_body(),
     };
     let took_ms = edge.clock.unix_millis().saturating_sub(began_ms);
     log(&label, &id, took_ms, &response);
@@ -105,20 +104,10 @@ fn has_key(headers: &HeaderMap, key: &SecretString) -> bool {
         .any(|given| keccak256(given) == expected)
 }
 
-/// The client's own request id if it is a sane one, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let sane = |value: &&HeaderValue| {
-        let bytes = value.as_bytes();
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
-        (1..=MAX_REQUEST_ID_BYTES).contains(&bytes.len()) && bytes.iter().all(plain)
-    };
-    if let Some(given) = headers.get(REQUEST_ID).filter(sane) {
-        return given.clone();
-    }
-    let mut bytes = [0; 16];
-    // An id that is not unique only makes a log harder to read.
-    let _filled = getrandom::fill(&mut bytes);
-    HeaderValue::try_from(format!("req_{}", hex::encode(bytes))).expect("hexadecimal digits are plain text")
+/// The client's own request id and trace if they are sane, else new ones.
+fn trace_of(headers: &HeaderMap) -> Trace {
+    let given = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    Trace::taken_over(given(REQUEST_ID.as_str()), given(TRACE_PARENT))
 }
 
 /// Answers a browser's question whether it may ask.

@@ -157,6 +157,7 @@ enum Answered {
 
 fn streamed(edge: &Edge, id: RequestId, stream: Stream, takes_chunks: bool) -> HttpResponse {
     let events = streaming::events(stream, Arc::clone(&edge.clock), edge.config.keep_alive);
+    let events = t4t_api::carried(events);
     let mut response = HttpResponse::Ok();
     response
         .insert_header((CONTENT_TYPE, "text/event-stream"))

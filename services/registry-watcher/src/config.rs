@@ -48,7 +48,7 @@ impl WatcherConfig {
             poll_idle: Duration::from_secs(1),
             poll_close: Duration::from_millis(100),
             backfill_blocks: 20_000,
-            catch_up_blocks: 7 * DAY / t4t_chain::gnosis::BLOCK_SECONDS,
+            catch_up_blocks: 7 * DAY / t4t_types::BLOCK_SECONDS,
             overlap: LogScanner::DEFAULT_OVERLAP,
             list_page: 100,
             reread_interval: Duration::from_secs(600),

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, Parser, Subcommand};
 use t4t_runtime::Settings;
 use t4t_runtime::config::{Flag, keys};
+use t4t_terminal::output;
 
 use crate::commands::{config, doctor, jobs, role, stake, wallet};
-use crate::dev;
 
 /// The version, with the commit where the build knows it.
 static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("T4T_COMMIT") {
@@ -31,7 +31,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the whole market on this machine: chain, Swarm, one provider, one gateway.
-    Dev(dev::DevArgs),
+    #[cfg(feature = "dev")]
+    Dev(t4t_dev::DevArgs),
+    /// Says how to get the market on one machine, which this build leaves out.
+    #[cfg(not(feature = "dev"))]
+    #[command(disable_help_flag = true)]
+    Dev {
+        /// Whatever it would have been told.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        _arguments: Vec<std::ffi::OsString>,
+    },
     /// Runs a gateway: buys inference for the apps beside it.
     Gateway,
     /// Runs a provider: sells what its backends serve.
@@ -55,7 +64,12 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let load = |flags: Vec<Flag>| Settings::from_process(cli.config.as_deref(), flags);
     match cli.command {
-        Some(Command::Dev(args)) => dev::run(args, load(Vec::new())?),
+        #[cfg(feature = "dev")]
+        Some(Command::Dev(args)) => t4t_dev::run(args, load(Vec::new())?),
+        #[cfg(not(feature = "dev"))]
+        Some(Command::Dev { .. }) => anyhow::bail!(
+            "this build leaves `t4t dev` out: run `cargo run --release -p t4t -- dev` in a copy of the source"
+        ),
         Some(Command::Gateway) => role::gateway(load(Vec::new())?),
         Some(Command::Provider) => role::provider(load(Vec::new())?),
         Some(Command::Wallet(args)) => wallet::run(args, load(Vec::new())?),
@@ -64,7 +78,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Stake(args)) => stake::run(args, load(Vec::new())?),
         Some(Command::Doctor(args)) => doctor::run(args, load(Vec::new())?),
         Some(Command::Version) => {
-            crate::output::line(format!("t4t {}", *VERSION))?;
+            output::line(format!("t4t {}", *VERSION))?;
             Ok(ExitCode::SUCCESS)
         }
         None => run_mode(load(Vec::new())?),

@@ -1,16 +1,14 @@
 //! The t4t command: every role in one process, and the operator's commands.
 //!
-//! Owns how the parts are put together in one process, the market on one machine (`t4t dev`), and what people read on
-//! their terminals. No business rule lives here.
+//! Owns the command line, and what people read on their terminals. How the roles are put together is in `services/roles`,
+//! the market on one machine (`t4t dev`) in `services/t4t-dev`. No business rule lives here.
 
 mod cli;
 mod commands;
-mod dev;
-mod output;
-mod steps;
-mod wiring;
 
 use std::process::ExitCode;
+
+use t4t_terminal::output;
 
 /// Reads the command line, does what it says and returns the process's exit status.
 pub fn run() -> ExitCode {

@@ -1,7 +1,7 @@
 //! The house's rule: a crate depends only on crates of lower levels, and services never on each other.
 #![cfg(test)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +13,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-clock", 1),
     ("t4t-crypto", 1),
     ("t4t-outbound", 1),
+    ("t4t-terminal", 1),
     ("t4t-json", 1),
     ("t4t-panics", 1),
     ("t4t-inference", 2),
@@ -25,13 +26,17 @@ const LEVELS: &[(&str, u32)] = &[
     ("t4t-bee-dev", 4),
     ("t4t-faults", 4),
     ("t4t-ledger", 5),
+    ("t4t-operator", 5),
     ("t4t-testkit", TESTKIT),
     ("t4t-registry-watcher", SERVICE),
     ("t4t-settlement", SERVICE),
     ("t4t-job-dispatcher", SERVICE),
     ("t4t-inference-runner", SERVICE),
     ("t4t-openai-api", SERVICE),
-    ("t4t", 8),
+    ("t4t-roles", 8),
+    ("t4t-dev", 9),
+    ("t4t", 10),
+    ("t4t-trials", 11),
 ];
 
 const TESTKIT: u32 = 6;
@@ -164,4 +169,30 @@ fn dependency_lines(manifest: &str) -> impl Iterator<Item = &str> {
         }
         is_inside && !line.trim().is_empty() && !line.starts_with('#')
     })
+}
+
+/// What no operator's command carries.
+const FOR_DEVELOPMENT: [&str; 5] = ["t4t-dev", "t4t-bee-dev", "t4t-faults", "t4t-ledger", "t4t-testkit"];
+
+#[test]
+fn a_released_command_carries_no_development_market() {
+    let metadata = metadata();
+    let packages: BTreeMap<&str, &Value> =
+        packages(&metadata).into_iter().map(|package| (package["name"].as_str().unwrap(), package)).collect();
+    let (mut carried, mut open) = (BTreeSet::new(), vec!["t4t"]);
+    while let Some(name) = open.pop() {
+        if !carried.insert(name) {
+            continue;
+        }
+        for dependency in packages[name]["dependencies"].as_array().unwrap() {
+            let is_carried = dependency["optional"] == false && dependency["kind"] != "dev";
+            let on = dependency["name"].as_str().unwrap();
+            open.extend(packages.get_key_value(on).map(|(name, _)| *name).filter(|_| is_carried));
+        }
+    }
+    assert!(carried.len() > 10, "{carried:?}");
+    let wrong: Vec<_> = FOR_DEVELOPMENT.iter().filter(|name| carried.contains(**name)).collect();
+    assert!(wrong.is_empty(), "without its features the command carries {wrong:?}");
+    let image = include_str!("../../../deploy/Dockerfile");
+    assert!(image.contains("--no-default-features"), "the image has the development market in it");
 }

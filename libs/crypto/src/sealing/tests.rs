@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use crate::sealed::TAG_BYTES;
 
 const ECIES: &str = include_str!("../../../protocol/vectors/ecies.json");
 const PAYLOADS: &str = include_str!("../../../protocol/vectors/payloads.json");

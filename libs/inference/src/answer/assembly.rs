@@ -10,7 +10,7 @@ use super::delta::ChoicePart;
 use super::footprint;
 use super::lenient::Found;
 use super::size::DeltaSize;
-use crate::asked::MAX_CHOICES;
+use crate::limits::MAX_CHOICES;
 
 /// Fields of which the first counts; of all others the last one does.
 const FIRST_KEPT: [&str; 3] = ["id", "created", "model"];

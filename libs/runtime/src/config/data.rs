@@ -31,6 +31,12 @@ pub struct WalletSettings {
 }
 
 impl DataSettings {
+    /// The database of a role in one process, and of a dispatcher that is a process of its own.
+    pub const DATABASE: &str = "t4t.db";
+
+    /// The database of a settlement that is a process of its own.
+    pub const SETTLEMENT_DATABASE: &str = "settlement.db";
+
     /// Reads them.
     ///
     /// # Errors

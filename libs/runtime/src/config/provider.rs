@@ -34,6 +34,10 @@ pub struct ProviderSettings {
 }
 
 impl ProviderSettings {
+    /// Staked beyond the minimum, where the wallet has it: with one PLUR less than the minimum nobody can post a job, and
+    /// the first payment that burns takes more than that.
+    pub const STAKE_MARGIN: Xbzz = Xbzz::from_whole(10);
+
     /// Reads them.
     ///
     /// # Errors

@@ -20,11 +20,11 @@ use self::journal::Journal;
 use self::memory::Remembered;
 pub use self::memory::StampSource;
 pub use self::spending::{SpendingLimits, estimate_of};
+pub(crate) use self::standing::NO_BATCH;
 pub use self::standing::Standing;
 use crate::{Bee, StampReceipt, StampState, SwarmError, SwarmTrouble};
 
-/// Blocks of 5 s in a day.
-const BLOCKS_A_DAY: u128 = 17_280;
+const BLOCKS_A_DAY: u128 = SECONDS_A_DAY as u128 / t4t_types::BLOCK_SECONDS as u128;
 const SECONDS_A_DAY: i64 = 86_400;
 /// From this depth on a mutable batch is large enough: 64 stamps in each of 65,536 buckets, so that an answer, whose chunks
 /// fall anywhere, is forgotten after four million others.

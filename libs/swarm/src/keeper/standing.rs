@@ -8,6 +8,10 @@ use tracing::debug;
 use super::{MUTABLE_DEPTH, SECONDS_A_DAY, StampKeeper};
 use crate::{StampState, SwarmError, SwarmTrouble, Upload};
 
+/// What to do where no postage batch can pay.
+pub(crate) const NO_BATCH: &str =
+    "give the Bee node's own wallet what `t4t doctor` names, or set POSTAGE_BATCH_ID to another batch";
+
 /// With less time than this a batch counts as spent: what is uploaded now has to be there for as long as a job and its
 /// app may take.
 const LAST_SECONDS: i64 = 3600;
@@ -59,7 +63,7 @@ impl StampKeeper {
     /// Why nothing can be sent or stored now, as far as known, and what to do about it; `None` if all is well.
     pub fn trouble(&self) -> Option<SwarmTrouble> {
         if self.batch().is_none() {
-            let none = || SwarmTrouble::new("there is no usable postage batch", crate::carrier::NO_BATCH);
+            let none = || SwarmTrouble::new("there is no usable postage batch", NO_BATCH);
             return Some(self.missing().unwrap_or_else(none));
         }
         let known = self.known();

@@ -7,8 +7,22 @@ use super::answer::{Answer, Ending, JSON, PIECE};
 /// A character of four bytes, to be cut.
 const CRAB: &str = "🦀";
 
+/// Bytes of a piece that are searched for tokens.
+const SEARCHED: usize = 4096;
+
 /// What stands before a text.
-pub(super) const TEXT: &str = "\"content\":\"";
+const TEXT: &str = "\"content\":\"";
+
+/// How many tokens are in a piece that leaves, which need not be JSON.
+pub(super) fn tokens_in(piece: &[u8]) -> u64 {
+    // A text begins early, and looking through a hundred megabytes takes its time.
+    let piece = &piece[..piece.len().min(SEARCHED)];
+    let Some(start) = piece.windows(TEXT.len()).position(|window| window == TEXT.as_bytes()) else {
+        return 0;
+    };
+    let text = String::from_utf8_lossy(&piece[start + TEXT.len()..]);
+    text.split_once('"').map_or(0, |(text, _)| text.split_whitespace().count() as u64)
+}
 
 /// A server-sent event.
 pub(super) fn event(data: &str) -> Vec<u8> {

@@ -9,8 +9,9 @@ use t4t_clock::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::answer::{self, Answer, Ending};
+use super::answer::{Answer, Ending};
 use super::{Listing, Recorded, Shared};
+use super::{echo, script};
 
 /// The longest head taken, in bytes.
 const MAX_HEAD_BYTES: usize = 64 << 10;
@@ -62,9 +63,9 @@ async fn chat(mut socket: TcpStream, request: Request, shared: &Shared) {
     let answered = async {
         released(&mut socket, shared).await?;
         let count = |piece: &[u8]| {
-            sent.fetch_add(answer::tokens_in(piece), Ordering::SeqCst);
+            sent.fetch_add(echo::tokens_in(piece), Ordering::SeqCst);
         };
-        write(&mut socket, answer::to(&body, &behaviour, is_whole), delay, count).await
+        write(&mut socket, script::to(&body, &behaviour, is_whole), delay, count).await
     };
     if answered.await.is_err() {
         shared.cancelled.fetch_add(1, Ordering::SeqCst);

@@ -34,11 +34,21 @@ pub fn build_services(t4t: &Path) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).args(["build", "--quiet", "--bins"]);
-    for service in SERVICES.map(|(service, _)| service).into_iter().chain(["openai-api"]) {
-        command.arg("-p").arg(format!("t4t-{service}"));
-    }
     if t4t.parent().is_some_and(|folder| folder.ends_with("release")) {
-        command.arg("--release");
+        let services = SERVICES.map(|(service, _)| service).into_iter().chain(["openai-api"]);
+        command.arg("--release").args(services.map(|service| format!("--package=t4t-{service}")));
+    } else {
+        // With a test of the workspace beside them the libraries of others are what `cargo test --workspace` built;
+        // without one they would all be built once more, with fewer features.
+        command.args(["--workspace", "--test", "layers"]);
+    }
+    // A test has variables of its package. Build scripts look at some of them, and much would be built once more for each
+    // that changed.
+    for (name, _) in std::env::vars_os() {
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| of_package.iter().any(|start| name.starts_with(start))) {
+            command.env_remove(name);
+        }
     }
     ensure!(command.status()?.success(), "the services can't be built: cargo build --workspace --bins");
     Ok(())

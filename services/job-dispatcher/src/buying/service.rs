@@ -6,7 +6,9 @@ use std::time::Duration;
 use actix_web::web::ServiceConfig;
 use async_trait::async_trait;
 use t4t_api::job_dispatcher::{BuyAnswer, BuyingError as CallError};
-use t4t_api::{Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, stream_route};
+use t4t_api::{
+    Buying, Desk, Guard, ItemStream, RegistryWatcher, ServeStream, Settlement, carried, stream_route,
+};
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
 use t4t_protocol::client_topic;
@@ -270,10 +272,10 @@ impl ServeStream<BuyAnswer> for Front {
         };
         // Detached from the reader: once something is paid, its end matters even when the app has hung up.
         let running = Arc::clone(&self.purchaser).run_all(call, log);
-        tokio::spawn(async move {
+        tokio::spawn(carried(async move {
             let _slot = slot;
             running.await;
-        });
+        }));
         Ok(progress)
     }
 }

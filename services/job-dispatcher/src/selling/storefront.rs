@@ -13,6 +13,7 @@ use t4t_api::settlement::{
     TransactionKey, TransactionOutcome,
 };
 use t4t_protocol::provider_feed;
+use t4t_runtime::config::ProviderSettings;
 use t4t_swarm::FeedManifest;
 use t4t_types::{ModelId, Offering, TokenPrices, Xbzz, keccak256};
 use tracing::{info, warn};
@@ -48,9 +49,7 @@ const STARTING_PAUSE: Duration = Duration::from_millis(500);
 /// How long a transaction of the shop window is waited for.
 const RECEIPT_WAIT_MS: u64 = 60_000;
 
-/// Staked beyond the minimum, where the wallet has it: with one PLUR less than the minimum nobody can post a job, and the
-/// first payment that burns takes more than that.
-const STAKE_MARGIN: Xbzz = Xbzz::from_whole(10);
+const STAKE_MARGIN: Xbzz = ProviderSettings::STAKE_MARGIN;
 
 /// Offers in one list, as the registry bounds them.
 const MAX_OFFERINGS: usize = 64;

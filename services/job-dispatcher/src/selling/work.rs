@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use t4t_api::Trace;
 use t4t_api::registry_watcher::{GetHead, GetJob};
 use t4t_clock::timeout;
 use t4t_inference::Refusal;
@@ -64,12 +65,13 @@ impl Seller {
     pub(super) fn spawn_work(self: &Arc<Self>, job: JobId) {
         let Some(guard) = self.in_progress.enter(job) else { return };
         let seller = Arc::clone(self);
-        tokio::spawn(async move {
+        // The app knows the job by this name, too.
+        tokio::spawn(Trace::begin(&job.to_string()).scope(async move {
             let _guard = guard;
             if let Err(error) = seller.work_on(job).await {
                 warn!(%job, error = &error as &dyn std::error::Error, "work on a job stopped; it is taken up again");
             }
-        });
+        }));
     }
 
     async fn work_on(self: &Arc<Self>, job: JobId) -> Result<(), WorkError> {

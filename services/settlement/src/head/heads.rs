@@ -8,7 +8,7 @@ use t4t_chain::{BlockHeader, Fees};
 use super::doubt::Doubt;
 
 /// Seconds between blocks until two were compared: Gnosis Chain's.
-const FIRST_INTERVAL_MS: u64 = 5000;
+const FIRST_INTERVAL_MS: u64 = t4t_types::BLOCK_SECONDS * 1000;
 
 /// No chain is waited for longer than this between two looks.
 const LONGEST_INTERVAL_MS: u64 = 15_000;

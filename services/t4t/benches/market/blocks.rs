@@ -11,13 +11,11 @@ use t4t_clock::{Clock, SystemClock};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 use t4t_testkit::eventually;
 use t4t_testkit::processes::{App, PATIENCE};
-use t4t_types::keccak256;
+use t4t_types::{BLOCK_SECONDS, keccak256};
 
 use crate::dev::{Dev, ask};
 use crate::samples::Samples;
 use crate::table::Table;
-
-const BLOCK_SECONDS: u64 = 5;
 
 const STARTS: u32 = 20;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use t4t_runtime::Settings;
 use t4t_runtime::config::{Key, Shown, keys, reference};
 
-use crate::output::{self, Table};
+use t4t_terminal::output::{self, Table};
 
 /// Shows the settings.
 #[derive(Debug, Args)]

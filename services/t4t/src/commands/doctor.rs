@@ -1,20 +1,19 @@
 //! `t4t doctor`: checks everything that a role needs.
 
-mod backends;
-mod chain;
-mod doors;
-mod limits;
-mod swarm;
-
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use t4t_crypto::WalletKey;
-use t4t_runtime::config::{DataSettings, WalletSettings};
+use t4t_clock::SystemClock;
+use t4t_inference_runner::{Endpoints, Examined, examine as look_at};
+use t4t_job_dispatcher::carriage::postage::{deaf, keeper_config};
+use t4t_operator::doctor::{self, Backend, Backends, Finding, FromServices, Role, with_causes};
+use t4t_runtime::config::{ProviderSettings, SwarmSettings, WalletSettings};
 use t4t_runtime::{Settings, process, wallet};
+use t4t_terminal::output::{self, Table};
 
-use crate::output::{self, Table};
+/// How long each backend may take to show its models.
+const BACKEND_LIMIT: Duration = Duration::from_secs(10);
 
 /// Checks everything that a role needs and says what to do about what is missing.
 #[derive(Debug, Args)]
@@ -33,29 +32,18 @@ enum RoleArg {
     Provider,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    what: &'static str,
-    ok: bool,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_step: Option<String>,
-}
-
-impl Finding {
-    fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, ok: true, found: found.into(), next_step: None }
-    }
-
-    fn bad(what: &'static str, found: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { what, ok: false, found: found.into(), next_step: Some(next_step.into()) }
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Gateway => Self::Gateway,
+            RoleArg::Provider => Self::Provider,
+        }
     }
 }
 
 /// Runs `t4t doctor`.
 pub(crate) fn run(args: DoctorArgs, settings: Settings) -> anyhow::Result<ExitCode> {
-    let findings = process::run(examine(args.role, settings))??;
+    let findings = process::run(Box::pin(examine(args.role.into(), settings)))??;
     let all_good = findings.iter().all(|finding| finding.ok);
     if args.json {
         output::json(&findings)?;
@@ -65,58 +53,36 @@ pub(crate) fn run(args: DoctorArgs, settings: Settings) -> anyhow::Result<ExitCo
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn examine(role: RoleArg, mut settings: Settings) -> anyhow::Result<Vec<Finding>> {
+async fn examine(role: Role, mut settings: Settings) -> anyhow::Result<Vec<Finding>> {
     let key_settings = WalletSettings::from_settings(&mut settings)?;
     let opened = tokio::task::spawn_blocking(move || wallet::open(&key_settings)).await?;
-    let (finding, key) = wallet_finding(opened);
-    let mut findings = vec![finding, data_finding(&DataSettings::from_settings(&settings)?)];
-    findings.extend(doors::examine(&settings, role == RoleArg::Gateway)?);
-    let address = key.map(|key| key.address());
-    findings.extend(chain::examine(&settings, address, role == RoleArg::Provider).await?);
-    findings.extend(swarm::examine(&settings).await?);
-    match role {
-        RoleArg::Provider => findings.extend(backends::examine(&settings).await?),
-        RoleArg::Gateway => findings.extend(limits::examine(&settings)?),
-    }
-    Ok(findings)
+    let services = FromServices {
+        stamps: keeper_config(&SwarmSettings::from_settings(&settings)?, None),
+        deaf: deaf(),
+        backends: match role {
+            Role::Provider => Some(backends(&settings).await?),
+            Role::Gateway => None,
+        },
+    };
+    let wallet = opened.map(|key| key.address());
+    Ok(Box::pin(doctor::examine(role, &settings, wallet, services)).await?)
 }
 
-fn wallet_finding(opened: Result<WalletKey, wallet::WalletError>) -> (Finding, Option<WalletKey>) {
-    match opened {
-        Ok(key) => (Finding::good("wallet", key.address().to_string()), Some(key)),
-        Err(error) => {
-            let next_step = match error {
-                wallet::WalletError::Missing { .. } => "run `t4t wallet new`",
-                _ => "correct it, or point WALLET_KEY_FILE at your wallet",
-            };
-            (Finding::bad("wallet", chain_of(&error), next_step), None)
+/// The provider's backends, by the same reader as the runner's: what passes here starts there.
+async fn backends(settings: &Settings) -> anyhow::Result<Backends> {
+    let file = ProviderSettings::from_settings(settings)?.endpoints_file;
+    let shown = match Endpoints::load(&file) {
+        Ok(endpoints) => {
+            let examined = look_at(&endpoints, &SystemClock::shared(), BACKEND_LIMIT).await;
+            Ok(examined.into_iter().map(backend).collect())
         }
-    }
+        Err(error) => Err(with_causes(&error)),
+    };
+    Ok(Backends { file, shown })
 }
 
-fn data_finding(data: &DataSettings) -> Finding {
-    let folder = data.folder.display().to_string();
-    let probe = data.folder.join(".doctor");
-    let written = std::fs::create_dir_all(&data.folder).and_then(|()| std::fs::write(&probe, []));
-    match written.and_then(|()| std::fs::remove_file(&probe)) {
-        Ok(()) => Finding::good("data folder", folder),
-        Err(error) => Finding::bad(
-            "data folder",
-            format!("{folder} can't be written: {error}"),
-            "set T4T_DATA_DIR to a folder of yours",
-        ),
-    }
-}
-
-/// An error with its causes on one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+fn backend(Examined { endpoint, models, warnings }: Examined) -> Backend {
+    Backend { name: endpoint, models: models.map(|models| models.len()), warnings }
 }
 
 fn show(findings: &[Finding]) -> anyhow::Result<()> {

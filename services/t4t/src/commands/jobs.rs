@@ -1,37 +1,18 @@
 //! `t4t jobs`: what was bought and sold, read from the database.
 
 mod detail;
-mod market;
-mod meaning;
 mod row;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use t4t_clock::{Clock, SystemClock};
+use t4t_operator::jobs::{Databases, GetJobHistory, ListJobs};
 use t4t_runtime::Settings;
-use t4t_runtime::config::DataSettings;
-use t4t_store::Store;
-use t4t_types::RoutingId;
-
-use self::market::Configured;
-use self::row::JobRow;
-use crate::output::{self, Table};
-
-/// The database's name in its folder.
-pub(crate) const DATABASE: &str = "t4t.db";
-
-/// The database's name where settlement is a process of its own.
-pub(crate) const SETTLEMENT_DATABASE: &str = "settlement.db";
-
-/// Rows among which an id is looked for.
-const SEARCHED: u32 = 10_000;
-
-/// Digits of an id that must be given at least.
-const MIN_DIGITS: usize = 4;
+use t4t_runtime::config::{ChainSettings, DataSettings};
+use t4t_store::{Market, Side};
+use t4t_terminal::output::{self, Table};
 
 /// Lists the jobs of the configured market (`ESCROW_ADDRESS` on `T4T_CHAIN_ID`), or shows one.
 #[derive(Debug, Args)]
@@ -74,138 +55,69 @@ enum SideArg {
     Selling,
 }
 
+impl From<SideArg> for Side {
+    fn from(side: SideArg) -> Self {
+        match side {
+            SideArg::Buying => Self::Buying,
+            SideArg::Selling => Self::Selling,
+        }
+    }
+}
+
 /// Runs `t4t jobs`.
 pub(crate) fn run(args: JobsArgs, settings: Settings) -> anyhow::Result<ExitCode> {
-    let databases = databases(&args, &settings)?;
-    let market = Configured::from_settings(&settings);
+    let folder = match &args.data {
+        Some(folder) => folder.clone(),
+        None => DataSettings::from_settings(&settings)?.folder,
+    };
+    // A list needs no chain: with settings that are wrong, a database of one market is still shown.
+    let chain = ChainSettings::from_settings(&settings).ok();
+    let market = chain.map(|chain| Market { chain_id: chain.chain_id, escrow: chain.escrow });
+    let databases = Databases::find(&folder, market)?;
     t4t_runtime::process::run(async move {
         match &args.command {
-            None => list(&args, market, &databases).await,
-            Some(JobsCommand::Show { id }) => show(&args, market, &databases, id).await,
+            None => list(&args, &databases).await,
+            Some(JobsCommand::Show { id }) => show(&args, &databases, id).await,
         }
     })??;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folder's own database, or those of the two roles in it (as `t4t dev` keeps them).
-fn databases(args: &JobsArgs, settings: &Settings) -> anyhow::Result<Vec<PathBuf>> {
-    let folder = match &args.data {
-        Some(folder) => folder.clone(),
-        None => DataSettings::from_settings(settings)?.folder,
+async fn list(args: &JobsArgs, databases: &Databases) -> anyhow::Result<()> {
+    let wanted = ListJobs {
+        side: args.side.map(Side::from),
+        is_open: args.open,
+        state: args.state.clone(),
+        limit: args.limit,
     };
-    let places = ["", "gateway", "provider"].map(|role| folder.join(role).join(DATABASE));
-    let found: Vec<_> = places.into_iter().filter(|path| path.exists()).collect();
-    if found.is_empty() {
-        bail!(
-            "there is no {DATABASE} in {}: start a role first, or name its folder with --data",
-            folder.display()
-        );
-    }
-    Ok(found)
-}
-
-async fn rows(
-    args: &JobsArgs,
-    market: Configured,
-    databases: &[PathBuf],
-    limit: u32,
-) -> anyhow::Result<Vec<(PathBuf, JobRow)>> {
-    let mut rows = Vec::new();
-    for path in databases {
-        let store = market.open(path).await?;
-        if args.side != Some(SideArg::Selling) {
-            rows.extend(
-                store.buying_list_recent(limit).await?.iter().map(|job| (path.clone(), JobRow::bought(job))),
-            );
-        }
-        if args.side != Some(SideArg::Buying) {
-            rows.extend(
-                store.selling_list_recent(limit).await?.iter().map(|job| (path.clone(), JobRow::sold(job))),
-            );
-        }
-        store.close().await;
-    }
-    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.created_at_ms));
-    Ok(rows)
-}
-
-async fn list(args: &JobsArgs, market: Configured, databases: &[PathBuf]) -> anyhow::Result<()> {
-    let is_filtered = args.open || args.state.is_some();
-    let found = rows(args, market, databases, if is_filtered { SEARCHED } else { args.limit }).await?;
-    let wanted = |row: &JobRow| {
-        (!args.open || meaning::is_open(&row.state))
-            && args.state.as_ref().is_none_or(|state| state.eq_ignore_ascii_case(&row.state))
-    };
-    let most = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let rows: Vec<JobRow> = found.into_iter().map(|(_, row)| row).filter(wanted).take(most).collect();
+    let rows = wanted.read(databases).await?;
     if args.json {
         return Ok(output::json(&rows)?);
     }
     let now = SystemClock.unix_millis();
     let mut table =
         Table::new(["AGE", "SIDE", "STATE", "MODEL", "WITH", "MAX xBZZ", "PAID xBZZ", "REQUEST", "JOB"]);
-    for row in &rows {
-        table.row(row.cells(now));
+    for job in &rows {
+        table.row(row::cells(job, now));
     }
     table.print()?;
     if rows.is_empty() {
         output::line("(no jobs yet)")?;
     }
-    for note in market.notes(databases).await? {
+    for note in databases.notes().await? {
         output::line(format!("({note})"))?;
     }
     Ok(())
 }
 
-async fn show(args: &JobsArgs, market: Configured, databases: &[PathBuf], id: &str) -> anyhow::Result<()> {
-    let wanted = digits_of(id);
-    if wanted.len() < MIN_DIGITS {
-        bail!("{id:?} is too short: give at least {MIN_DIGITS} digits of the id");
-    }
-    let all = rows(args, market, databases, SEARCHED).await?;
-    let mut names: Vec<String> = vec![wanted.clone()];
-    if !all.iter().any(|(_, row)| row.is_named(&wanted)) {
-        names = ids_of_transaction(databases, &wanted).await?;
-    }
-    // Both sides of a job share its routing id, whichever id was asked for.
-    let routings: HashSet<RoutingId> = all
-        .iter()
-        .filter(|(_, row)| names.iter().any(|name| row.is_named(name)))
-        .map(|(_, row)| row.routing)
-        .collect();
-    if routings.is_empty() {
-        bail!("nothing here begins with {id}: `t4t jobs` lists the jobs");
-    }
-    let mut details = Vec::new();
-    for (path, row) in all.into_iter().filter(|(_, row)| routings.contains(&row.routing)) {
-        details.push(detail::Detail::read(market, &path, row).await?);
-    }
+async fn show(args: &JobsArgs, databases: &Databases, id: &str) -> anyhow::Result<()> {
+    let wanted = GetJobHistory { id: id.to_owned(), side: args.side.map(Side::from) };
+    let histories = wanted.read(databases).await?;
     if args.json {
-        return Ok(output::json(&details)?);
+        return Ok(output::json(&histories)?);
     }
-    for detail in &details {
-        output::line(detail.lines().join("\n"))?;
+    for history in &histories {
+        output::line(detail::lines(history).join("\n"))?;
     }
     Ok(())
-}
-
-/// The digits of an id, however it is written.
-fn digits_of(id: &str) -> String {
-    id.trim().trim_start_matches("chatcmpl-").trim_start_matches("0x").to_ascii_lowercase()
-}
-
-/// The requests and jobs that the transactions with such a hash are about.
-async fn ids_of_transaction(databases: &[PathBuf], digits: &str) -> anyhow::Result<Vec<String>> {
-    let mut ids = Vec::new();
-    for path in databases {
-        let apart = path.with_file_name(SETTLEMENT_DATABASE);
-        for path in [path.clone(), apart].iter().filter(|path| path.exists()) {
-            let store =
-                Store::open_existing(path).await.with_context(|| format!("can't open {}", path.display()))?;
-            let keys = store.transaction_keys_by_hash(digits).await?;
-            ids.extend(keys.iter().filter_map(|key| key.split(':').nth(1)).map(digits_of));
-            store.close().await;
-        }
-    }
-    Ok(ids)
 }

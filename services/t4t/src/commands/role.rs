@@ -12,8 +12,8 @@ use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Readiness, Settings, StopSignal, process, wallet};
 use t4t_settlement::StartError;
 
-use crate::output;
-use crate::wiring::{Gateway, Provider};
+use t4t_roles::{Gateway, Provider};
+use t4t_terminal::output;
 
 /// How often it is looked whether a role is ready.
 const READY_POLL: Duration = Duration::from_millis(200);

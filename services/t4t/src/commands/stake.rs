@@ -5,20 +5,17 @@ mod standing;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
-use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
-use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
-use t4t_runtime::config::{ChainSettings, WalletSettings};
+use t4t_operator::MarketView;
+use t4t_operator::stake::Standing;
+use t4t_runtime::config::WalletSettings;
 use t4t_runtime::{Settings, process, wallet};
-use t4t_store::Market;
 use t4t_types::Xbzz;
 
 use self::change::{Change, Changed};
 pub(super) use self::change::{database, take};
-use self::standing::Standing;
-use crate::output;
+use t4t_terminal::output;
 
 /// Shows the stake, adds to it, or takes it back.
 #[derive(Debug, Args)]
@@ -81,7 +78,7 @@ async fn show(settings: &Settings, key: &WalletKey, json: bool) -> anyhow::Resul
     if json {
         return Ok(output::json(&standing)?);
     }
-    Ok(output::line(standing.lines().join("\n"))?)
+    Ok(output::line(standing::lines(&standing).join("\n"))?)
 }
 
 fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
@@ -99,32 +96,8 @@ fn tell(change: Change, changed: &Changed, json: bool) -> anyhow::Result<()> {
     };
     output::line(format!("{done}: transaction {}, block {}", changed.transaction, changed.block))?;
     match &changed.standing {
-        Some(standing) => output::line(standing.lines().join("\n"))?,
+        Some(standing) => output::line(standing::lines(standing).join("\n"))?,
         None => output::line("next: `t4t stake` shows the stake when the chain answers again")?,
     }
     Ok(())
-}
-
-/// The chain and the market on it, to be read.
-#[derive(Debug)]
-pub(super) struct MarketView {
-    pub(super) rpc: Rpc,
-    pub(super) chain_id: u64,
-    pub(super) contracts: ContractAddresses,
-}
-
-impl MarketView {
-    /// The market that its rows belong to.
-    pub(super) const fn of_rows(&self) -> Market {
-        Market { chain_id: self.chain_id, escrow: self.contracts.escrow }
-    }
-
-    pub(super) fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let chain = ChainSettings::from_settings(settings)?;
-        let config = RpcConfig { deadline: standing::PATIENCE, ..RpcConfig::new(chain.rpc_urls) };
-        let rpc = Rpc::new(config, SystemClock::shared()).context("GNOSIS_RPC_URL can't be used")?;
-        let contracts =
-            ContractAddresses { registry: chain.registry, escrow: chain.escrow, token: chain.token };
-        Ok(Self { rpc, chain_id: chain.chain_id, contracts })
-    }
 }

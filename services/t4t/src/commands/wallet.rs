@@ -18,7 +18,7 @@ use t4t_runtime::wallet;
 use t4t_runtime::{Settings, process};
 use zeroize::Zeroizing;
 
-use crate::output;
+use t4t_terminal::output;
 
 /// A key and a keystore are both far shorter.
 const MAX_INPUT_BYTES: usize = 64 << 10;

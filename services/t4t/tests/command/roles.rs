@@ -30,7 +30,7 @@ async fn an_empty_wallet_is_named_in_the_log_and_at_the_edge() {
         .unwrap();
     let findings = String::from_utf8_lossy(&doctor.stdout).into_owned();
     assert!(!doctor.status.success());
-    assert!(findings.contains("FAIL  xBZZ") && findings.contains("next: send xBZZ to"), "{findings}");
+    assert!(findings.contains("FAIL  xBZZ") && findings.contains("next: send 10 xBZZ to"), "{findings}");
     assert!(findings.contains("registry, escrow and token fit together"), "{findings}");
 }
 

@@ -16,7 +16,7 @@ use t4t_testkit::processes::{
 use super::T4T;
 use super::trade::price_of;
 
-async fn is_listed(world: &World, url: &url::Url) -> anyhow::Result<()> {
+pub(super) async fn is_listed(world: &World, url: &url::Url) -> anyhow::Result<()> {
     eventually(PATIENCE, "the model in the gateway's list", async || {
         world.app.models(url).await.ok()?.iter().any(|model| model == ECHO).then_some(())
     })

@@ -4,6 +4,7 @@ mod apart;
 mod backends;
 mod messages;
 mod swarm;
+mod traced;
 mod trade;
 
 use t4t_testkit::processes::{Scene, SceneSpec};

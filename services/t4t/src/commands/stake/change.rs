@@ -12,18 +12,16 @@ use t4t_api::settlement::{
 use t4t_chain::{ChainEvent, events};
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::WalletKey;
+use t4t_operator::MarketView;
+use t4t_operator::stake::{StakeRefusal, Standing};
 use t4t_runtime::Settings;
 use t4t_runtime::config::DataSettings;
 use t4t_runtime::lock::{FolderLock, LockError};
 use t4t_settlement::{SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
 use t4t_store::transactions::TransactionScope;
+use t4t_terminal::Steps;
 use t4t_types::{Address, TxHash, Xbzz};
-
-use super::MarketView;
-use super::standing::Standing;
-use crate::commands::jobs::{DATABASE, SETTLEMENT_DATABASE};
-use crate::steps::Steps;
 
 /// One wait for a block, and how often it is waited: a fee that is too low is raised meanwhile.
 const WAIT_MS: u64 = 60_000;
@@ -62,7 +60,7 @@ impl Change {
         TransactionKey::new(format!("{what}:{}", SystemClock.unix_millis()))
     }
 
-    fn check(self, standing: &Standing) -> anyhow::Result<()> {
+    fn check(self, standing: &Standing) -> Result<(), StakeRefusal> {
         match self {
             Self::Add(_) => standing.may_add(),
             Self::Leave { for_good } => standing.may_leave(for_good),
@@ -115,7 +113,7 @@ pub(super) async fn make(change: Change, settings: &Settings, key: WalletKey) ->
     let running = SettlementService::start(config, deps);
     let running = Box::pin(running).await.context("settlement does not start")?;
     let settlement = Arc::clone(&running.settlement);
-    let steps = Steps::new();
+    let steps = Steps::begin();
     let included = steps.step("transaction", "waiting for its block", included(&*settlement, submission));
     let included = included.await;
     running.stop().await;
@@ -136,7 +134,7 @@ pub(in crate::commands) fn take(data: &DataSettings) -> anyhow::Result<FolderLoc
 
 /// The wallet's transactions are in the role's database, or in settlement's where that runs on its own.
 pub(in crate::commands) fn database(data: &DataSettings) -> PathBuf {
-    let (role, apart) = (data.file(DATABASE), data.file(SETTLEMENT_DATABASE));
+    let (role, apart) = (data.file(DataSettings::DATABASE), data.file(DataSettings::SETTLEMENT_DATABASE));
     if apart.exists() && !role.exists() { apart } else { role }
 }
 
@@ -244,10 +242,10 @@ mod tests {
             folder: folder.path().to_owned(),
             sealing_key_file: folder.path().join("pss.key"),
         };
-        assert_eq!(database(&data), data.file(DATABASE));
-        std::fs::write(data.file(SETTLEMENT_DATABASE), []).unwrap();
-        assert_eq!(database(&data), data.file(SETTLEMENT_DATABASE));
-        std::fs::write(data.file(DATABASE), []).unwrap();
-        assert_eq!(database(&data), data.file(DATABASE));
+        assert_eq!(database(&data), data.file(DataSettings::DATABASE));
+        std::fs::write(data.file(DataSettings::SETTLEMENT_DATABASE), []).unwrap();
+        assert_eq!(database(&data), data.file(DataSettings::SETTLEMENT_DATABASE));
+        std::fs::write(data.file(DataSettings::DATABASE), []).unwrap();
+        assert_eq!(database(&data), data.file(DataSettings::DATABASE));
     }
 }

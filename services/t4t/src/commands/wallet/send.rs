@@ -16,17 +16,18 @@ use t4t_api::settlement::{AwaitTransaction, TransactionKey, TransactionOutcome, 
 use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
 use t4t_crypto::keyfile::{self, KeyFileProblem};
+use t4t_operator::MarketView;
+use t4t_operator::text::xdai;
 use t4t_runtime::config::{DataSettings, WalletSettings};
 use t4t_runtime::{Settings, wallet};
 use t4t_settlement::{Funds, SendFunds, SettlementConfig, SettlementDeps, SettlementService};
 use t4t_store::Store;
 use t4t_store::transactions::TransactionScope;
+use t4t_terminal::{Steps, output};
 use t4t_types::{Address, Wei, Xbzz};
 
 use super::ask;
-use crate::commands::stake::{MarketView, database, take};
-use crate::output;
-use crate::steps::Steps;
+use crate::commands::stake::{database, take};
 
 /// What an earlier payment's key begins with.
 const EARLIER: &str = "send:";
@@ -79,7 +80,7 @@ impl fmt::Display for Order {
         let SendFunds { to, funds } = self.0;
         match funds {
             Funds::Xbzz(amount) => write!(f, "{amount} xBZZ {to}"),
-            Funds::Xdai(wei) => write!(f, "{} xDAI {to}", output::xdai(wei.get())),
+            Funds::Xdai(wei) => write!(f, "{} xDAI {to}", xdai(wei.get())),
         }
     }
 }
@@ -198,7 +199,7 @@ async fn send(order: Order, settings: &Settings, key: WalletKey) -> anyhow::Resu
     };
     let starting = SettlementService::start(SettlementConfig::new(market.chain_id, market.contracts), deps);
     let running = Box::pin(starting).await.context("settlement does not start")?;
-    let steps = Steps::new();
+    let steps = Steps::begin();
     let included = async {
         let key = running.send_funds(order.0).await?;
         let sent = included(&*running.settlement, key).await?;
