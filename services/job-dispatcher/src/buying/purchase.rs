@@ -186,7 +186,7 @@ impl Buyer {
             self.ledger.store.buying_by_request(call.id).await.map_err(|error| unavailable(&error))?;
         let wanted = Wanted::of(call)?;
         let mut tries = Tries::of(&earlier);
-        let bought = self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms).await;
+        let bought = Box::pin(self.buy_or_note(&wanted, earlier, &mut tries, purchase, ends_at_ms)).await;
         match (bought, tries.empty.take()) {
             (Ok(Some((row, answer))), _) => {
                 let newest = self.judge_answer(&row, &answer).await;
