@@ -11,7 +11,8 @@ REGISTRY, ESCROW = "0x" + "11" * 20, "0x" + "22" * 20
 
 
 def vectors(name):
-    return json.loads((LIBS / "protocol" / "vectors" / name).read_text())
+    places = [LIBS / crate / "vectors" / name for crate in ("protocol", "json")]
+    return json.loads(next(place for place in places if place.exists()).read_text())
 
 
 def texts(value):
@@ -164,6 +165,7 @@ def chat():
         "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "max_tokens": 5,
         "response_format": {"type": "json_object"},
     })
+    requests.append({"model": "llama3:8b", "prompt": ["hi"], "max_tokens": 5, "echo": False, "stream": True})
     opened = [json.loads(text) for text in payloads()]
     return [json.dumps(value) for value in requests + [opened[0]["openaiRequest"], opened[1]["openaiResponse"]]]
 

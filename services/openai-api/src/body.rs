@@ -66,7 +66,7 @@ fn check_headers(headers: &HeaderMap, limit: usize) -> Result<usize, GatewayErro
     if encoding.eq_ignore_ascii_case("identity") { Ok(length) } else { Err(GatewayError::Compressed) }
 }
 
-/// Puts the body's pieces together: what came in one piece is not copied, and anything else once.
+/// Puts the body's pieces together: what came in one piece is not copied.
 async fn collect(
     edge: &Edge,
     stated: usize,

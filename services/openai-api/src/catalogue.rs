@@ -10,7 +10,7 @@ use t4t_clock::{SharedClock, timeout};
 use t4t_types::{ModelId, UnixSeconds};
 use tokio::sync::Mutex;
 
-use crate::config::OpenAiConfig;
+use crate::config::ModelsConfig;
 use crate::error::{GatewayError, hint};
 
 /// How long the watcher may take: apps give up on the list after 5 s.
@@ -35,7 +35,7 @@ const REMEMBERED: usize = 10_000;
 pub(crate) struct Catalogue {
     watcher: Arc<dyn RegistryWatcher>,
     clock: SharedClock,
-    config: OpenAiConfig,
+    config: ModelsConfig,
     last: Mutex<Option<Listed>>,
     /// Models whose providers gave a sign of life lately, and when they were listed.
     heard_of: Mutex<Option<(u64, Arc<HashSet<ModelId>>)>>,
@@ -56,7 +56,7 @@ struct Listed {
 
 impl Catalogue {
     /// Nothing was listed yet.
-    pub(crate) fn new(watcher: Arc<dyn RegistryWatcher>, clock: SharedClock, config: OpenAiConfig) -> Self {
+    pub(crate) fn new(watcher: Arc<dyn RegistryWatcher>, clock: SharedClock, config: ModelsConfig) -> Self {
         let started = clock.now();
         Self { watcher, clock, config, last: Mutex::default(), heard_of: Mutex::default(), started }
     }
@@ -64,6 +64,11 @@ impl Catalogue {
     /// When the edge began to list models.
     pub(crate) fn started(&self) -> UnixSeconds {
         self.started
+    }
+
+    /// Whether the model may be listed and bought.
+    pub(crate) fn allows(&self, model: &ModelId) -> bool {
+        self.config.allows(model)
     }
 
     /// The models on offer.
@@ -77,7 +82,7 @@ impl Catalogue {
     async fn listed(&self) -> Result<Listed, WatcherError> {
         let mut last = self.last.lock().await;
         let now = self.clock.unix_millis();
-        let ttl = self.config.models_ttl;
+        let ttl = self.config.ttl;
         if let Some(listed) = last.as_ref().filter(|listed| listed.is_younger(now, ttl)) {
             return Ok(listed.clone());
         }
@@ -123,8 +128,7 @@ impl Catalogue {
     async fn was_heard_of(&self, model: &ModelId) -> bool {
         let mut heard_of = self.heard_of.lock().await;
         let now_ms = self.clock.unix_millis();
-        let is_young =
-            |at_ms: u64| u128::from(now_ms.saturating_sub(at_ms)) < self.config.models_ttl.as_millis();
+        let is_young = |at_ms: u64| u128::from(now_ms.saturating_sub(at_ms)) < self.config.ttl.as_millis();
         if let Some((_, models)) = heard_of.as_ref().filter(|(at_ms, _)| is_young(*at_ms)) {
             return models.contains(model);
         }
@@ -159,7 +163,7 @@ impl Catalogue {
 
 impl Listed {
     fn of(
-        config: &OpenAiConfig,
+        config: &ModelsConfig,
         all: Vec<ModelListing>,
         before: Arc<HashMap<ModelId, u64>>,
         now_ms: u64,

@@ -93,10 +93,28 @@ impl Default for OpenAiConfig {
     }
 }
 
+/// Which models are listed and sold, and for how long the list is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct ModelsConfig {
+    allowed: Option<Vec<ModelId>>,
+    /// Models with fewer providers are not listed.
+    pub(crate) min_providers: u32,
+    /// For how long the list is kept.
+    pub(crate) ttl: Duration,
+}
+
 impl OpenAiConfig {
+    /// The part of it that is about models.
+    pub(crate) fn models(&self) -> ModelsConfig {
+        let (allowed, min_providers) = (self.allowed_models.clone(), self.min_providers);
+        ModelsConfig { allowed, min_providers, ttl: self.models_ttl }
+    }
+}
+
+impl ModelsConfig {
     /// Whether the model may be listed and bought.
     pub(crate) fn allows(&self, model: &ModelId) -> bool {
-        self.allowed_models.as_ref().is_none_or(|allowed| allowed.contains(model))
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(model))
     }
 }
 

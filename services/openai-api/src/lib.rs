@@ -18,6 +18,7 @@ mod config;
 mod deps;
 mod dialects;
 mod error;
+mod facts;
 mod guard;
 mod health;
 mod idempotency;

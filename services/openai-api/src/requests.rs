@@ -75,7 +75,7 @@ async fn serve(
     edge.limits.check()?;
     let key = idempotency::key(http.headers())?;
     let ReadBody { asked, hash, held } = body::read(edge, dialect, http, payload).await?;
-    if !edge.config.allows(&asked.model) {
+    if !edge.catalogue.allows(&asked.model) {
         return Err(edge.catalogue.absence(asked.model.as_str()).await);
     }
     if asked.stream && !edge.config.streaming {

@@ -36,7 +36,7 @@ impl Edge {
             buying,
             hosts: AllowedHosts::new(config.bind.ip(), &config.allowed_hosts),
             limits: Limits::new(config.max_in_flight, config.max_held_bytes),
-            catalogue: Catalogue::new(Arc::clone(&watcher), Arc::clone(&clock), config.clone()),
+            catalogue: Catalogue::new(Arc::clone(&watcher), Arc::clone(&clock), config.models()),
             health: Health { readiness, watcher, clock: Arc::clone(&clock), stale_head: config.stale_head },
             idempotency: Idempotency::default(),
             joining: Joining::new(config.join_window, Arc::clone(&clock)),

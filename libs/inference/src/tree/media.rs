@@ -15,7 +15,7 @@ pub(super) fn foreign_in_message(message: &Value, at: &str) -> Option<RequestFau
         "content" => foreign_in_content(value, &format!("{at}.content")),
         known if OF_MESSAGES.contains(&known) => None,
         // Who knows what a backend does with it: it passes as long as it could not be an address.
-        _ => holds_address(value).then(|| foreign(&format!("{at}.{name}"))),
+        _ => holds_address(value).then(|| foreign(format!("{at}.{name}"))),
     })
 }
 

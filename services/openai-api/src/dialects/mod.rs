@@ -14,7 +14,7 @@ mod surrogates;
 use bytes::Bytes;
 use t4t_inference::InferenceRequest;
 
-pub(crate) use dialect::{Answering, Asked, Begun, Dialect, Events};
+pub(crate) use dialect::{Asked, Begun, Dialect, Events};
 pub(crate) use events::KEEP_ALIVE;
 
 /// Where apps ask, and how: one line for each.

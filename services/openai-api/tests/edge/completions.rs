@@ -58,7 +58,7 @@ async fn a_text_comes_as_a_stream() {
         let choices = || events.iter().filter_map(|event| event["choices"].get(0));
         let said: String = choices().filter_map(|choice| choice["text"].as_str()).collect();
         assert_eq!(said, "Hello there.");
-        assert_eq!(choices().last().unwrap()["finish_reason"], "stop");
+        assert_eq!(choices().next_back().unwrap()["finish_reason"], "stop");
         assert_eq!(events.last().unwrap()["usage"]["completion_tokens"], 3);
         assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     }
