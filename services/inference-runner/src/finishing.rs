@@ -259,7 +259,7 @@ mod tests {
     fn message() -> impl Strategy<Value = Value> {
         let texts = prop::collection::vec((prop::sample::select(MESSAGE_TEXTS.to_vec()), ".{0,20}"), 0..4);
         let function = ("[a-z]{0,5}", "(\\PC|\\n|\"){0,10}");
-        let calls = prop::collection::vec(prop::option::of(function.clone()), 0..3);
+        let calls = prop::collection::vec(prop::option::of(function), 0..3);
         (texts, calls, prop::option::of(function)).prop_map(|(texts, calls, old)| {
             let mut message: Map<String, Value> =
                 texts.into_iter().map(|(field, text)| (field.to_owned(), text.into())).collect();

@@ -7,6 +7,7 @@ mod rig;
 use rig::{BOTH, Rig, chat, config, content, endpoints, say};
 use serde_json::{Value, json};
 use t4t_api::inference_runner::RunnerError;
+use t4t_inference::{InferenceRequest, Kind};
 use t4t_testkit::backend::{Behaviour, ScriptedBackend};
 
 async fn each_way(behaviour: Behaviour, check: impl AsyncFn(&Rig, &ScriptedBackend)) {
@@ -186,13 +187,15 @@ async fn unknown_models_and_unreadable_requests_cost_no_backend() {
         let model = json!({"Model": "big:405b", "MAX_TOKENS": 100_000, "messages": []});
         let picture =
             json!([{"role": "user", "content": [{"type": "image", "image": "http://169.254.169.254/"}]}]);
-        for request in [json!([]), json!(7), json!({"n": 1000}), model, json!({ "messages": picture })] {
-            let error = rig.run(chat(request)).await.error();
-            assert!(
-                matches!(&error, RunnerError::Refused { refusal } if refusal.status == Some(400)),
-                "{error:?}"
-            );
+        for request in [json!([]), json!(7), json!({"n": 1000}), model] {
+            let unreadable = InferenceRequest::read(Kind::Chat, request.to_string().into()).unwrap_err();
+            assert_eq!(unreadable.into_refusal().status, Some(400), "{request}");
         }
+        let error = rig.run(chat(json!({ "messages": picture }))).await.error();
+        assert!(
+            matches!(&error, RunnerError::Refused { refusal } if refusal.status == Some(400)),
+            "{error:?}"
+        );
         assert_eq!(backend.calls(), 0);
     })
     .await;
