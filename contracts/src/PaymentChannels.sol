@@ -113,8 +113,8 @@ contract PaymentChannels is ChannelMessages, ReentrancyGuardTransient {
         require(key.provider != address(this), SelfPayment());
         _authorise(key.payer, _openHash(channelHash, amount, deadline), deadline, payerSig);
 
-        channel.reserved = _fitting(amount);
         _debit(key.payer, amount);
+        channel.reserved = _fitting(amount);
         emit Opened(id, key.provider, key.payer, key.signer, key.closeDelay, key.salt, amount);
     }
 
@@ -133,8 +133,8 @@ contract PaymentChannels is ChannelMessages, ReentrancyGuardTransient {
         if (reserved >= reservedTotal) return;
         _authorise(key.payer, _topUpHash(channelHash, reservedTotal, deadline), deadline, payerSig);
 
-        channel.reserved = _fitting(reservedTotal);
         _debit(key.payer, reservedTotal - reserved);
+        channel.reserved = _fitting(reservedTotal);
         emit ToppedUp(id, key.provider, reservedTotal);
     }
 
