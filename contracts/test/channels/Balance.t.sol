@@ -63,7 +63,7 @@ contract ChannelBalanceTest is ChannelFixture {
         channels.deposit(payer.addr, 100);
     }
 
-    function testFuzz_deposit_andWithdrawAreInverse(uint128 amount, uint128 back) public {
+    function test_fuzz_deposit_andWithdrawAreInverse(uint128 amount, uint128 back) public {
         amount = uint128(bound(amount, 1, 900e16));
         back = uint128(bound(back, 1, amount));
         uint256 before = token.balanceOf(payer.addr);
@@ -442,7 +442,7 @@ contract ChannelBalanceTest is ChannelFixture {
         channels.withdrawFor(w, signature);
     }
 
-    function testFuzz_withdrawFor_losesNothing(uint128 amount, uint128 fee) public {
+    function test_fuzz_withdrawFor_losesNothing(uint128 amount, uint128 fee) public {
         amount = uint128(bound(amount, 1, DEPOSIT));
         fee = uint128(bound(fee, 0, amount));
         (IPaymentChannels.Withdrawal memory w, bytes memory signature) =

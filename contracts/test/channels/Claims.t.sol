@@ -115,7 +115,7 @@ contract ChannelClaimsTest is ChannelFixture {
     }
 
     /// @dev Whatever is claimed in whatever order: the highest voucher counts, and the reservation.
-    function testFuzz_claim_ordersDoNotMatter(uint128[5] memory amounts, uint96 reserved) public {
+    function test_fuzz_claim_ordersDoNotMatter(uint128[5] memory amounts, uint96 reserved) public {
         IPaymentChannels.Key memory k = key();
         reserved = uint96(bound(reserved, 1, DEPOSIT));
         bytes32 id = open(k, reserved);
@@ -219,7 +219,9 @@ contract ChannelClaimsTest is ChannelFixture {
     }
 
     /// @dev A batch equals the same rows one by one.
-    function testFuzz_claimMany_isTheSameAsOneByOne(uint256 seed) public {
+    /// forge-config: default.fuzz.runs = 256
+    /// forge-config: ci.fuzz.runs = 256
+    function test_fuzz_claimMany_isTheSameAsOneByOne(uint256 seed) public {
         IPaymentChannels.Row[] memory rows = new IPaymentChannels.Row[](8);
         for (uint256 i = 0; i < 3; ++i) {
             open(keyOf(provider.addr, i), uint128(RESERVED * (i + 1)));

@@ -188,7 +188,7 @@ contract ChannelOpeningTest is ChannelFixture {
 
     /// @dev Of two that are worth more than the balance the second moves nothing, in either order, and
     /// works once the balance is there: until its deadline it has to be counted as spent.
-    function testFuzz_openFor_ofTwoAboveTheBalanceOneOpens(bool swapped, uint128 amount) public {
+    function test_fuzz_openFor_ofTwoAboveTheBalanceOneOpens(bool swapped, uint128 amount) public {
         amount = uint128(bound(amount, DEPOSIT / 2 + 1, DEPOSIT));
         IPaymentChannels.Key[2] memory k = [keyOf(provider.addr, 0), keyOf(other.addr, 0)];
         if (swapped) (k[0], k[1]) = (k[1], k[0]);
