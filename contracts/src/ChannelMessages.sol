@@ -136,6 +136,8 @@ abstract contract ChannelMessages is IPaymentChannels {
         pure
         returns (bool)
     {
+        // What is left out is a detail of the fault.
+        // slither-disable-next-line unused-return
         (address recovered, ECDSA.RecoverError fault,) = ECDSA.tryRecoverCalldata(digest, signature);
         return fault == ECDSA.RecoverError.NoError && recovered == key;
     }
