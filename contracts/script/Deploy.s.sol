@@ -2,13 +2,15 @@
 pragma solidity 0.8.28;
 
 import {JobEscrow} from "../src/JobEscrow.sol";
+import {PaymentChannels} from "../src/PaymentChannels.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {XbzzToken} from "../src/test/XbzzToken.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Script} from "forge-std/Script.sol";
 import {console} from "forge-std/console.sol";
 
-/// @notice Deploys the registry and the escrow, bound to each other, on anvil, Chiado or Gnosis.
+/// @notice Deploys the registry and the escrow, bound to each other, and the payment channels, on
+/// anvil, Chiado or Gnosis.
 contract Deploy is Script {
     uint256 private constant ANVIL = 31_337;
     uint256 private constant GNOSIS = 100;
@@ -27,15 +29,27 @@ contract Deploy is Script {
     error NotBound();
 
     /// @notice Deploys with the token of `XBZZ_ADDRESS`, or the chain's own when that is not set.
-    function run() external returns (address token, address registry, address escrow) {
+    function run()
+        external
+        returns (address token, address registry, address escrow, address channels)
+    {
         (token, registry, escrow) = deploy(vm.envOr("XBZZ_ADDRESS", address(0)));
+        channels = deployChannels(token);
         console.log("chain            ", block.chainid);
         console.log("xBZZ             ", token);
         console.log("ProviderRegistry ", registry);
         console.log("JobEscrow        ", escrow);
+        console.log("PaymentChannels  ", channels);
     }
 
-    /// @notice Deploys with a token, or with the chain's own for zero.
+    /// @notice Deploys the channels alone, beside a pair that is there: `--sig 'runChannels()'`.
+    function runChannels() external returns (address channels) {
+        channels = deployChannels(vm.envOr("XBZZ_ADDRESS", address(0)));
+        console.log("chain            ", block.chainid);
+        console.log("PaymentChannels  ", channels);
+    }
+
+    /// @notice Deploys the pair with a token, or with the chain's own for zero.
     function deploy(address named)
         public
         returns (address token, address registry, address escrow)
@@ -57,6 +71,16 @@ contract Deploy is Script {
                 && newRegistry.xbzz() == token && newEscrow.xbzz() == token,
             NotBound()
         );
+    }
+
+    /// @notice Deploys the channels with a token, or with the chain's own for zero.
+    function deployChannels(address named) public returns (address channels) {
+        address token = tokenFor(named);
+        require(token != address(0), XbzzAddressRequired(block.chainid));
+        vm.startBroadcast();
+        channels = address(new PaymentChannels(token));
+        vm.stopBroadcast();
+        require(PaymentChannels(channels).xbzz() == token, NotBound());
     }
 
     /// @dev The token to use; zero where a test token is to be deployed.

@@ -3,6 +3,7 @@ pragma solidity 0.8.28;
 
 import {Deploy} from "../script/Deploy.s.sol";
 import {JobEscrow} from "../src/JobEscrow.sol";
+import {PaymentChannels} from "../src/PaymentChannels.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {XbzzToken} from "../src/test/XbzzToken.sol";
 import {Test} from "forge-std/Test.sol";
@@ -52,6 +53,26 @@ contract DeployTest is Test {
         address named = makeAddr("no contract");
         vm.expectRevert(abi.encodeWithSelector(Deploy.NotXbzz.selector, named));
         script.deploy(named);
+    }
+
+    function test_run_deploysThePairAndTheChannelsWithOneToken() public {
+        vm.setEnv("XBZZ_ADDRESS", vm.toString(address(0)));
+        (address token, address registry, address escrow, address channels) = script.run();
+        assertBound(token, registry, escrow);
+        assertEq(PaymentChannels(channels).xbzz(), token);
+    }
+
+    function test_deployChannels_besideAPairNeedsAToken() public {
+        vm.expectRevert(abi.encodeWithSelector(Deploy.XbzzAddressRequired.selector, 31_337));
+        script.deployChannels(address(0));
+        vm.chainId(100);
+        vm.etch(XBZZ_ON_GNOSIS, address(new XbzzToken()).code);
+        assertEq(PaymentChannels(script.deployChannels(address(0))).xbzz(), XBZZ_ON_GNOSIS);
+        address named = address(new XbzzToken());
+        assertEq(PaymentChannels(script.deployChannels(named)).xbzz(), named);
+        named = makeAddr("no contract");
+        vm.expectRevert(abi.encodeWithSelector(Deploy.NotXbzz.selector, named));
+        script.deployChannels(named);
     }
 
     function assertBound(address token, address registry, address escrow) private view {

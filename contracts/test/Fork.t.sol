@@ -3,8 +3,10 @@ pragma solidity 0.8.28;
 
 import {Deploy} from "../script/Deploy.s.sol";
 import {JobEscrow} from "../src/JobEscrow.sol";
+import {PaymentChannels} from "../src/PaymentChannels.sol";
 import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {IJobEscrow} from "../src/interfaces/IJobEscrow.sol";
+import {IPaymentChannels} from "../src/interfaces/IPaymentChannels.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {Test} from "forge-std/Test.sol";
 
@@ -18,6 +20,7 @@ contract ForkTest is Test {
     IERC20Metadata private token;
     ProviderRegistry private registry;
     JobEscrow private escrow;
+    PaymentChannels private channels;
     address private provider = makeAddr("provider");
     address private client = makeAddr("client");
 
@@ -25,7 +28,9 @@ contract ForkTest is Test {
         string memory url = vm.envOr("FORK_GNOSIS_RPC_URL", string(""));
         if (bytes(url).length == 0) vm.skip(true, "FORK_GNOSIS_RPC_URL is not set");
         vm.createSelectFork(url);
-        (address token_, address registry_, address escrow_) = new Deploy().deploy(address(0));
+        Deploy script = new Deploy();
+        (address token_, address registry_, address escrow_) = script.deploy(address(0));
+        channels = PaymentChannels(script.deployChannels(token_));
         (token, registry, escrow) =
         (IERC20Metadata(token_), ProviderRegistry(registry_), JobEscrow(escrow_));
 
@@ -62,6 +67,39 @@ contract ForkTest is Test {
         escrow.cancelJob(jobId);
         assertEq(token.balanceOf(registry.BURN_ADDRESS()), before + 2 * PRICE);
         assertEq(token.balanceOf(client), 100e16);
+    }
+
+    function test_fork_channelIsPaid() public {
+        (address signer, uint256 signerKey) = makeAddrAndKey("signer");
+        IPaymentChannels.Key memory key = IPaymentChannels.Key(client, signer, provider, 1 days, 0);
+        vm.startPrank(client);
+        token.approve(address(channels), 10e16);
+        channels.deposit(client, 10e16);
+        bytes32 id = channels.openFor(key, 5e16, uint40(block.timestamp), "");
+        vm.stopPrank();
+        bytes32 kind = keccak256("Voucher(bytes32 channelId,uint128 cumulative,bytes32 context)");
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256(
+                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+                ),
+                keccak256("t4t PaymentChannels"),
+                keccak256("1"),
+                block.chainid,
+                address(channels)
+            )
+        );
+        bytes32 voucher = keccak256(abi.encode(kind, id, uint128(PRICE), bytes32(0)));
+        (uint8 v, bytes32 r, bytes32 s) =
+            vm.sign(signerKey, keccak256(abi.encodePacked(hex"1901", domain, voucher)));
+        vm.prank(provider);
+        channels.closeTogether(
+            IPaymentChannels.Row(key, PRICE, 0, abi.encodePacked(r, s, v)), 0, ""
+        );
+        assertEq(token.balanceOf(provider), PRICE);
+        vm.prank(client);
+        channels.withdraw(10e16 - PRICE, client);
+        assertEq(token.balanceOf(address(channels)), 0);
     }
 
     function test_fork_constantsAreTheLiveOnes() public {

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const contracts = ["ProviderRegistry", "JobEscrow", "XbzzToken"];
+const contracts = ["ProviderRegistry", "JobEscrow", "PaymentChannels", "XbzzToken"];
 
 /// Hash of the compiler, its settings and every source that the contract is made of.
 function sourceHash(metadata) {

@@ -1,11 +1,13 @@
-"""The mutants of the two contracts: those of slither-mutate, and those that it does not make."""
+"""The mutants of the contracts: those of slither-mutate, and those that it does not make."""
 
 import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CONTRACTS = ("JobEscrow", "ProviderRegistry")
+CONTRACTS = ("JobEscrow", "ProviderRegistry", "PaymentChannels", "ChannelMessages")
+# A source that is no contract by itself is compiled as a part of this one.
+PART_OF = {"ChannelMessages": "PaymentChannels"}
 
 
 @dataclass
@@ -36,6 +38,11 @@ def source(contract):
     return Path("src") / f"{contract}.sol"
 
 
+def whole(contract):
+    """The contract that a source is compiled to."""
+    return PART_OF.get(contract, contract)
+
+
 def make(contract, original, changed):
     """A mutant of two texts. Its id is made of the changed lines and of how many equal ones stand
     before them, so that it stays while other lines move."""
@@ -64,14 +71,14 @@ def collect(changes):
     return mutants
 
 
-def of_slither():
+def of_slither(contracts):
     """Every change that the mutators of slither-mutate make. They are called here instead of by its
     own loop, which compiles everything anew for each and leaves lines out once one survived."""
     # pylint: disable=import-outside-toplevel
     from slither import Slither
     from slither.tools.mutator.__main__ import _get_mutators
 
-    for name in CONTRACTS:
+    for name in contracts:
         path = source(name).resolve()
         original = path.read_bytes()
         for unit in Slither(str(path)).compilation_units:
@@ -122,10 +129,10 @@ def replacements(kind, token):
     return [""]
 
 
-def of_ours():
+def of_ours(contracts):
     """Every comparison one off and turned round, every `&&` by `||` and back, every lock and guard left
     out, every literal one more and one less. Needs no slither."""
-    for name in CONTRACTS:
+    for name in contracts:
         original = source(name).read_text(encoding="utf8")
         code = re.sub(
             r"//[^\n]*|^(?:pragma|import)[^\n]*|^    modifier [^\n]*|mapping\([^\n]*",

@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 # shellcheck source=tools/env.sh
 source tools/env.sh
 forge snapshot "$@" --fuzz-seed 1 --no-match-test 'fuzz_|invariant_' \
-    --no-match-contract 'ForkTest|MarketInvariants'
+    --no-match-contract 'ForkTest|MarketInvariants|ChannelsInvariants'

@@ -3,6 +3,7 @@
 // `--version`, and `--standard-json` with the input (every source inlined) on stdin.
 const { readFileSync, writeSync } = require("node:fs");
 const solc = require("solc");
+const soljson = require("solc/soljson.js");
 
 const version = solc.version().replace(/\.Emscripten\.clang$/, ".Linux.g++");
 
@@ -17,10 +18,19 @@ function write(text) {
   }
 }
 
+// The package hands the input over on the compiler's stack, whose size is fixed and less than that of all
+// our sources with forge's. In the heap there is room.
+function compile(input) {
+  const size = soljson.lengthBytesUTF8(input) + 1;
+  const at = soljson._solidity_alloc(size);
+  soljson.stringToUTF8(input, at, size);
+  return soljson.UTF8ToString(soljson._solidity_compile(at, 0, 0));
+}
+
 if (process.argv.includes("--version")) {
   write(`solc, the solidity compiler commandline interface\nVersion: ${version}\n`);
 } else if (process.argv.includes("--standard-json")) {
-  write(solc.compile(readFileSync(0, "utf8")));
+  write(compile(readFileSync(0, "utf8")));
 } else {
   process.stderr.write("usage: solc.cjs --version | --standard-json\n");
   process.exit(2);

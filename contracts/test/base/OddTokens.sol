@@ -11,6 +11,10 @@ contract RefusingToken {
         _refusing = refusing;
     }
 
+    function balanceOf(address) external pure returns (uint256) {
+        return 0;
+    }
+
     function transfer(address, uint256) external view returns (bool) {
         return !_refusing;
     }
@@ -82,5 +86,46 @@ contract ReentrantToken is ERC20("reentrant", "RE") {
             _actor = actor;
         }
         super._update(from, to, amount);
+    }
+}
+
+/// @notice Moves one less than it was told.
+contract ShortToken is ERC20("short", "SH") {
+    function mint(address wallet, uint256 amount) external {
+        _mint(wallet, amount);
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        return super.transferFrom(from, to, amount - 1);
+    }
+}
+
+/// @notice Tells a contract of every transfer to it, as the bridge's token did at first, and takes no
+/// notice when the contract refuses.
+contract OldImageToken is ERC20("old", "OLD") {
+    uint256 public failedCalls;
+
+    function mint(address wallet, uint256 amount) external {
+        _mint(wallet, amount);
+    }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        super.transfer(to, amount);
+        tell(msg.sender, to, amount);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
+        super.transferFrom(from, to, amount);
+        tell(from, to, amount);
+        return true;
+    }
+
+    function tell(address from, address to, uint256 amount) private {
+        if (to.code.length == 0) return;
+        (bool ok,) = to.call(
+            abi.encodeWithSignature("onTokenTransfer(address,uint256,bytes)", from, amount, "")
+        );
+        if (!ok) ++failedCalls;
     }
 }

@@ -25,6 +25,9 @@ static EXTENSIONS: LazyLock<Abi> = LazyLock::new(|| {
         "function transfer(address to, uint256 amount) returns (bool)",
         "function balanceOf(address owner) view returns (uint256)",
         "function allowance(address owner, address spender) view returns (uint256)",
+        "function transferAndCall(address to, uint256 value, bytes data) returns (bool)",
+        "function DOMAIN_SEPARATOR() view returns (bytes32)",
+        "function nonces(address owner) view returns (uint256)",
         "function mint(address to, uint256 amount) returns (bool)",
         "function rejectJob(bytes32 jobId, uint8 reason)",
         "function MIN_JOB_PAYMENT() view returns (uint128)",
@@ -38,11 +41,18 @@ static EXTENSIONS: LazyLock<Abi> = LazyLock::new(|| {
     .expect("the written interfaces parse, as a test shows")
 });
 
+static CHANNELS: LazyLock<Abi> = LazyLock::new(|| {
+    let artifact: serde_json::Value =
+        serde_json::from_str(crate::deploy::CHANNELS).expect("the embedded artifact parses, as a test shows");
+    serde_json::from_value(artifact["abi"].clone()).expect("the embedded interface parses, as a test shows")
+});
+
 /// A contract whose functions are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interface {
     Registry,
     Escrow,
+    Channels,
     /// The token, and what our contracts have beyond version 1.
     Extensions,
 }
@@ -52,6 +62,7 @@ impl Interface {
         match self {
             Self::Registry => &V1["ProviderRegistry"],
             Self::Escrow => &V1["JobEscrow"],
+            Self::Channels => &CHANNELS,
             Self::Extensions => &EXTENSIONS,
         }
     }
@@ -195,6 +206,7 @@ mod tests {
     fn the_embedded_interfaces_parse() {
         assert!(Interface::Registry.abi().function("register").is_ok());
         assert!(Interface::Escrow.abi().function("postJob").is_ok());
+        assert!(Interface::Channels.abi().function("openFor").is_ok());
         assert!(Interface::Extensions.abi().function("approve").is_ok());
     }
 

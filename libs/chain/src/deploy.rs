@@ -24,6 +24,9 @@ const REGISTRY: &str = include_str!("../../../contracts/artifacts/ProviderRegist
 const ESCROW: &str = include_str!("../../../contracts/artifacts/JobEscrow.json");
 const TOKEN: &str = include_str!("../../../contracts/artifacts/XbzzToken.json");
 
+/// Beside the pair, which does not know of it.
+pub(crate) const CHANNELS: &str = include_str!("../../../contracts/artifacts/PaymentChannels.json");
+
 /// Wei for a unit of gas that the block's maker gets.
 const TIP: u128 = 1_000_000_000;
 
@@ -46,6 +49,11 @@ pub async fn deploy_market(rpc: &Rpc, key: &WalletKey) -> Result<ContractAddress
     let addresses = ContractAddresses { registry, escrow, token };
     transact(rpc, key, &addresses.registry().set_escrow(escrow)).await?;
     Ok(addresses)
+}
+
+/// Deploys payment channels of a token.
+pub async fn deploy_channels(rpc: &Rpc, key: &WalletKey, token: Address) -> Result<Address, ChainError> {
+    create(rpc, key, CHANNELS, &[address_token(token)]).await
 }
 
 /// Signs and sends one call and waits until it is in a block. Only for development: the transaction is not stored, and

@@ -96,6 +96,21 @@ bytes32!(
     "0x"
 );
 bytes32!(
+    /// A payment channel's id: the EIP-712 digest of what makes the channel. Text form `0x…`.
+    ChannelId,
+    "0x"
+);
+bytes32!(
+    /// Tells payment channels apart that are equal otherwise. Text form `0x…`.
+    ChannelSalt,
+    "0x"
+);
+bytes32!(
+    /// What a voucher is paid for, as payer and provider agree. Text form `0x…`.
+    VoucherContext,
+    "0x"
+);
+bytes32!(
     /// A job's id in version-1 messages: `keccak256` of the 32 raw bytes of the request's Swarm reference. Text form
     /// `0x…`.
     RoutingId,

@@ -17,7 +17,8 @@ mod wei;
 pub use address::{Address, ParseAddressError};
 pub use amount::{ParseXbzzError, Xbzz};
 pub use bytes32::{
-    BatchId, EncryptionKey, JobId, Overlay, ParseBytes32Error, RequestId, RoutingId, SwarmRef, TxHash,
+    BatchId, ChannelId, ChannelSalt, EncryptionKey, JobId, Overlay, ParseBytes32Error, RequestId, RoutingId,
+    SwarmRef, TxHash, VoucherContext,
 };
 pub use hash::keccak256;
 pub use job::{JobStatus, JobTerms, Offering};

@@ -3,8 +3,10 @@
 //! Calls are built, not sent: whoever owns the wallet signs them. Everything that version 1 has is encoded by the live
 //! network's interface; what only our contracts have says so.
 
+pub mod channels;
 mod entry;
 mod escrow;
+pub mod permit;
 mod registry;
 mod token;
 

@@ -36,6 +36,12 @@ impl Token {
         self.call("transfer", &[address_token(to), uint_token(amount.plur())])
     }
 
+    /// Sends `amount` to a contract and tells it so (ERC-677).
+    pub fn transfer_and_call(&self, to: Address, amount: Xbzz, data: &[u8]) -> Call {
+        let arguments = [address_token(to), uint_token(amount.plur()), AbiToken::Bytes(data.to_vec())];
+        self.call("transferAndCall", &arguments)
+    }
+
     /// Makes tokens out of nothing: the owner of the development chain's token may.
     pub fn mint(&self, to: Address, amount: Xbzz) -> Call {
         self.call("mint", &[address_token(to), uint_token(amount.plur())])
@@ -46,6 +52,18 @@ impl Token {
         let call = self.call("balanceOf", &[address_token(owner)]);
         super::view(rpc, call, "a token balance", |mut answer| answer.saturating_u128().map(Xbzz::from_plur))
             .await
+    }
+
+    /// The domain that permits are signed under. It is read and not computed: the bridge chose the token's name.
+    pub async fn domain_separator(&self, rpc: &Rpc) -> Result<[u8; 32], ChainError> {
+        super::view(rpc, self.call("DOMAIN_SEPARATOR", &[]), "the token's domain", |mut answer| answer.word())
+            .await
+    }
+
+    /// The nonce of an owner's next permit.
+    pub async fn permit_nonce(&self, rpc: &Rpc, owner: Address) -> Result<u64, ChainError> {
+        let call = self.call("nonces", &[address_token(owner)]);
+        super::view(rpc, call, "a permit's nonce", |mut answer| answer.u64()).await
     }
 
     /// What `spender` may still take from `owner`; stops at the largest amount.

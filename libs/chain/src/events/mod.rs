@@ -1,7 +1,8 @@
-//! The contracts' events: what happened to jobs and providers.
+//! The contracts' events: what happened to jobs, providers and payment channels.
 //!
 //! An event is a hint: whoever acts on one reads the state first.
 
+pub mod channels;
 mod decode;
 pub mod topics;
 

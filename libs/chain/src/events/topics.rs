@@ -69,3 +69,27 @@ topics! {
     ESCROW_SET "EscrowSet(address)"
         "a585aec3a6cb0e1a084ed18c7638024e40cc3e3ea815166e2cb6fc17d7f1392b"
 }
+
+/// First topics of the payment channels' events.
+pub mod channels {
+    use super::topic;
+
+    topics! {
+        DEPOSITED "Deposited(address,address,uint256)"
+            "8752a472e571a816aea92eec8dae9baf628e840f4929fbcc2d155e6233ff68a7"
+        WITHDRAWN "Withdrawn(address,address,uint256,uint256)"
+            "91fb9d98b786c57d74c099ccd2beca1739e9f6a81fb49001ca465c4b7591bbe2"
+        OPENED "Opened(bytes32,address,address,address,uint40,bytes32,uint256)"
+            "1450bffff4b8b5e440c67e085f318dd06f46c5e425cd5464d5110b43717220f8"
+        TOPPED_UP "ToppedUp(bytes32,address,uint256)"
+            "831e8bacc44ea8b4be95d1b2ad207b7bbe602348c66b089cace4646af6619e86"
+        CLAIMED "Claimed(bytes32,address,uint256,bytes32)"
+            "59f727ec17161ff2a008cc90ea6acd27abc26c0c0886aba5431dd69b25c9a912"
+        SKIPPED "Skipped(bytes32,uint8)"
+            "167515379ec29133d62e15798dd6c90f692036c714de5d7c9c36fe3ed92ade5b"
+        CLOSE_REQUESTED "CloseRequested(bytes32,address,uint256)"
+            "baa76f73acb9846a844c4b5801e67f9029dffcb26777c8aeedb27000f1d4c76c"
+        CLOSED "Closed(bytes32,address,uint256,uint256)"
+            "7f7739303b0e1485594b242672eb715f28e7361cd9523116f1aab367729c5ea4"
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a fixture that fails ends its test")]
 
+mod channels;
 mod endpoints;
 mod jobs;
 mod reorganisations;
