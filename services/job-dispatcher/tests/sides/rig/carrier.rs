@@ -20,6 +20,8 @@ const BUFFER: usize = 4096;
 /// How often content that is not there is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(700);
 
+type Waiting = Box<dyn FnOnce() + Send>;
+
 struct Listener {
     topic: String,
     sender: mpsc::Sender<Bytes>,
@@ -30,6 +32,7 @@ struct Listener {
 #[derive(Default)]
 pub(crate) struct Swarm {
     content: Mutex<HashMap<SwarmRef, Bytes>>,
+    awaited: Mutex<HashMap<SwarmRef, Vec<Waiting>>>,
     listeners: Mutex<Vec<Listener>>,
 }
 
@@ -44,6 +47,16 @@ impl Swarm {
 
     pub(crate) fn get(&self, reference: &SwarmRef) -> Option<Bytes> {
         lock(&self.content).get(reference).cloned()
+    }
+
+    /// Does something once content is there.
+    pub(crate) fn when_there(&self, reference: SwarmRef, work: impl FnOnce() + Send + 'static) {
+        let content = lock(&self.content);
+        if content.contains_key(&reference) {
+            drop(content);
+            return work();
+        }
+        lock(&self.awaited).entry(reference).or_default().push(Box::new(work));
     }
 
     /// Loses what was stored.
@@ -153,7 +166,10 @@ impl Carrier for Node {
         if count_down(&mut lock(&self.faults).uploads_fail) {
             return Err(SwarmError::Node { status: 500, message: "not stored".into() });
         }
-        Ok(self.world.swarm.put(content))
+        let reference = self.world.swarm.put(content);
+        let awaited = lock(&self.world.swarm.awaited).remove(&reference);
+        awaited.into_iter().flatten().for_each(|work| self.world.later(Duration::ZERO, work));
+        Ok(reference)
     }
 
     async fn download(

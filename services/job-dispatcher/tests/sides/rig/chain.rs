@@ -223,6 +223,10 @@ impl Chain {
         use TransactionIntent as Intent;
         match intent {
             Intent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } => {
+                // Ours; on the live contract any payment is taken.
+                if *max_payment < MIN_PAYMENT {
+                    return Err("PaymentOutOfBounds");
+                }
                 let terms = JobTerms {
                     client: from,
                     provider: *provider,
@@ -247,20 +251,12 @@ impl Chain {
         }
     }
 
-    /// Posts a job with whatever terms a client can write.
-    pub(crate) fn post(
-        &mut self,
-        terms: JobTerms,
-        transaction: TxHash,
-        now: UnixSeconds,
-    ) -> Result<Done, Refused> {
+    /// Posts a job.
+    fn post(&mut self, terms: JobTerms, transaction: TxHash, now: UnixSeconds) -> Result<Done, Refused> {
         let entry = self.entry(terms.provider).filter(|entry| entry.live).ok_or("ProviderNotLive")?;
         let (earliest, latest) = (now.plus(ACK_WINDOW), now.plus(MAX_DELIVERY));
         if terms.delivery_deadline <= earliest || terms.delivery_deadline > latest {
             return Err("BadDeadline");
-        }
-        if terms.max_payment < MIN_PAYMENT {
-            return Err("PaymentOutOfBounds");
         }
         let of_provider = self.open_jobs().filter(|job| job.terms.provider == terms.provider);
         let bound: Xbzz = of_provider.map(|job| job.terms.max_payment).sum();
@@ -270,7 +266,7 @@ impl Chain {
             return Err("InsufficientStakeForJob");
         }
         self.debit(terms.client, terms.max_payment)?;
-        // Ids are counted, as the contract counts them: after a reorganisation the same number is somebody else's.
+        // Of the client and a count, as the contract has it: after a reorganisation an id may be another request's.
         let job = JobId::new(keccak256(format!("{}:{}", terms.client, self.posted.len())));
         let terms = JobTerms {
             posted_at: now,
@@ -412,6 +408,15 @@ impl Chain {
         let (client, provider) = (terms.client, terms.provider);
         let event = JobEvent { job, what, block: self.block, transaction };
         self.told.push(Told { event, client, provider });
+    }
+
+    /// Posts a job with whatever a client can write that is no model's name. Returns its id and what is to be told.
+    pub(crate) fn post_raw(&mut self, terms: JobTerms, now: UnixSeconds) -> (JobId, Vec<Told>) {
+        self.block += 1;
+        let before = self.told.len();
+        let transaction = TxHash::new(keccak256(format!("raw:{}", self.posted.len())));
+        let done = self.post(terms, transaction, now).unwrap();
+        (done.job.unwrap(), self.told[before..].to_vec())
     }
 
     /// Goes back to what it was at `then`: what was mined since waits for its block again. Returns what is to be told.

@@ -6,6 +6,7 @@
 
 pub(crate) mod carrier;
 pub(crate) mod chain;
+pub(crate) mod client;
 pub(crate) mod messages;
 pub(crate) mod runner;
 pub(crate) mod settlement;

@@ -94,6 +94,9 @@ impl Serve<SubmitTransaction> for Settlement {
 #[async_trait]
 impl Serve<AwaitTransaction> for Settlement {
     async fn ask(&self, call: AwaitTransaction) -> Result<TransactionStatus, SettlementError> {
+        if call.wait_ms == 0 {
+            return self.status(&call.key);
+        }
         let mut mined = self.world.mined();
         let in_a_block = async {
             loop {

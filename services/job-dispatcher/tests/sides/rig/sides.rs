@@ -177,7 +177,7 @@ impl Gateway {
         settled
     }
 
-    /// An app asks; asked again, it hears anew.
+    /// An app asks; asked again, it hears anew. A gateway that is off says nothing.
     pub(crate) fn ask(&mut self, call: BuyCompletion) {
         let id = call.id;
         lock(&self.apps).insert(id, Heard::default());

@@ -47,16 +47,26 @@ pub(crate) enum Act {
     Refuses(Option<Refusal>),
 }
 
-/// What it does, and how long after the job was posted.
+impl Act {
+    /// Whether it can't be done before the request is there.
+    fn needs_request(&self) -> bool {
+        match self {
+            Self::Acks | Self::SaysAck | Self::ClaimsNamelessly(_) | Self::Refuses(None) => false,
+            Self::Announces(_) | Self::Claims(..) | Self::Refuses(Some(_)) => true,
+        }
+    }
+}
+
+/// What it does, and how many milliseconds after the job was posted.
 pub(crate) type Script = Vec<(u64, Act)>;
 
-/// What an honest answer costs at the stranger's prices is this part of what the app was told at least.
+/// A provider that is played by a script.
 #[derive(Debug)]
 pub(crate) struct ScriptedProvider {
     pub(crate) wallet: WalletKey,
     pub(crate) sealing_key: SealingKey,
     pub(crate) script: Mutex<Script>,
-    /// What it is not paid for: the price of an honest answer.
+    /// The price of its honest answers.
     pub(crate) price: Xbzz,
     /// The jobs that it was given.
     pub(crate) jobs: Mutex<Vec<JobId>>,
@@ -160,12 +170,21 @@ impl Stranger for Arc<ScriptedProvider> {
         let script = lock(&self.script).clone();
         for (after_ms, act) in script {
             let (stranger, world_then, terms) = (Self::clone(self), Arc::clone(world), terms.clone());
+            let needs_request = act.needs_request();
             world.later(Duration::from_millis(after_ms), move || {
-                // Read when it is needed: the request may come after the job.
-                let sealed = world_then.swarm.get(&terms.request_hash);
-                let request =
-                    sealed.map(|sealed| Arc::new(messages::open_request(&stranger.sealing_key, &sealed)));
-                stranger.act(&world_then, &Posted { job, terms, request }, act);
+                let world = Arc::clone(&world_then);
+                let reference = terms.request_hash;
+                let doing = move || {
+                    let sealed = world.swarm.get(&reference);
+                    let request =
+                        sealed.map(|sealed| Arc::new(messages::open_request(&stranger.sealing_key, &sealed)));
+                    stranger.act(&world, &Posted { job, terms, request }, act);
+                };
+                // The request may come after the job.
+                match needs_request {
+                    true => world_then.swarm.when_there(reference, doing),
+                    false => doing(),
+                }
             });
         }
     }

@@ -12,6 +12,7 @@ use t4t_api::settlement::{SettlementError, TransactionIntent};
 use t4t_clock::SharedClock;
 use t4t_testkit::virtual_time::Timeline;
 use t4t_types::{Address, JobId, TxHash, UnixSeconds};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::carrier::Swarm;
@@ -63,10 +64,18 @@ pub(crate) trait Stranger: Send + Sync {
     fn posted(&self, world: &Arc<World>, job: JobId);
 }
 
+/// How time passes.
+enum Pace {
+    /// On a timeline, and only when everybody rests.
+    Timeline(Timeline),
+    /// By itself; what is to come is done at once, on this runtime.
+    AtOnce(Handle),
+}
+
 /// The world.
 pub(crate) struct World {
     pub(crate) clock: SharedClock,
-    timeline: Option<Timeline>,
+    pace: Pace,
     chain: Mutex<Chain>,
     pub(crate) swarm: Swarm,
     ordered: Mutex<Vec<Ordered>>,
@@ -85,18 +94,18 @@ impl std::fmt::Debug for World {
 impl World {
     /// A world in which time passes on `timeline`.
     pub(crate) fn on(timeline: &Timeline) -> Arc<Self> {
-        Self::with(timeline.clock(), Some(timeline.clone()))
+        Self::with(timeline.clock(), Pace::Timeline(timeline.clone()))
     }
 
     /// A world in which everything is done at once.
-    pub(crate) fn at_once(clock: SharedClock) -> Arc<Self> {
-        Self::with(clock, None)
+    pub(crate) fn at_once(clock: SharedClock, runtime: Handle) -> Arc<Self> {
+        Self::with(clock, Pace::AtOnce(runtime))
     }
 
-    fn with(clock: SharedClock, timeline: Option<Timeline>) -> Arc<Self> {
+    fn with(clock: SharedClock, pace: Pace) -> Arc<Self> {
         Arc::new(Self {
             clock,
-            timeline,
+            pace,
             chain: Mutex::new(Chain::new()),
             swarm: Swarm::default(),
             ordered: Mutex::default(),
@@ -121,9 +130,9 @@ impl World {
 
     /// Does something after `wait`, and not within whoever asks for it.
     pub(crate) fn later(&self, wait: Duration, work: impl FnOnce() + Send + 'static) {
-        match &self.timeline {
-            Some(timeline) => timeline.later(wait.max(A_MOMENT), work),
-            None => work(),
+        match &self.pace {
+            Pace::Timeline(timeline) => timeline.later(wait.max(A_MOMENT), work),
+            Pace::AtOnce(runtime) => drop(runtime.spawn(async { work() })),
         }
     }
 
@@ -154,16 +163,22 @@ impl World {
         self.tell(told);
     }
 
-    /// Puts everything that waits into blocks, in the order in which `first` comes before the others.
-    pub(crate) fn mine_all(self: &Arc<Self>, first: impl Fn(&TransactionIntent) -> bool) {
+    /// Puts what waits and is wanted into blocks, in the order in which it was sent.
+    pub(crate) fn mine_all(self: &Arc<Self>, is_wanted: impl Fn(&TransactionIntent) -> bool) {
         use t4t_api::settlement::TransactionOutcome::Pending;
-        let mut waiting: Vec<_> = {
+        let waiting: Vec<TxHash> = {
             let chain = self.chain();
             let pending = chain.transactions.iter().filter(|known| known.outcome == Pending);
-            pending.map(|known| (!first(&known.intent), known.hash)).collect()
+            pending.filter(|known| is_wanted(&known.intent)).map(|known| known.hash).collect()
         };
-        waiting.sort_by_key(|(is_later, _)| *is_later);
-        waiting.into_iter().for_each(|(_, hash)| self.mine(hash, None));
+        waiting.into_iter().for_each(|hash| self.mine(hash, None));
+    }
+
+    /// Posts a job with whatever terms a client can write.
+    pub(crate) fn post(self: &Arc<Self>, terms: t4t_types::JobTerms) -> JobId {
+        let (job, told) = self.chain().post_raw(terms, self.clock.now());
+        self.tell(told);
+        job
     }
 
     /// Goes back to an earlier chain and tells of it.
