@@ -120,8 +120,32 @@ impl KillPoint {
     }
 }
 
+/// Tells `watcher` of every kill point that this thread passes, until the returned guard is dropped. A test that drives
+/// services on a runtime of one thread stops them there, where others end a process.
+#[cfg(debug_assertions)]
+pub fn watch(watcher: impl Fn(KillPoint) + 'static) -> Watching {
+    armed::WATCHER.set(Some(std::rc::Rc::new(watcher)));
+    Watching { _of_this_thread: std::marker::PhantomData }
+}
+
+/// While it lives, the kill points of its thread are watched.
+#[cfg(debug_assertions)]
+#[derive(Debug)]
+pub struct Watching {
+    _of_this_thread: std::marker::PhantomData<*const ()>,
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Watching {
+    fn drop(&mut self) {
+        armed::WATCHER.set(None);
+    }
+}
+
 #[cfg(debug_assertions)]
 mod armed {
+    use std::cell::RefCell;
+    use std::rc::Rc;
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -132,6 +156,12 @@ mod armed {
         passages_left: AtomicU32,
     }
 
+    type Watcher = Option<Rc<dyn Fn(KillPoint)>>;
+
+    thread_local! {
+        pub(super) static WATCHER: RefCell<Watcher> = const { RefCell::new(None) };
+    }
+
     static ORDER: LazyLock<Option<Order>> = LazyLock::new(|| {
         let text = std::env::var("KILL_AT").ok()?;
         let (name, passage) = text.split_once('#').unwrap_or((&text, "1"));
@@ -139,6 +169,10 @@ mod armed {
     });
 
     pub(super) fn pass(point: KillPoint) {
+        // Cloned, so that a watcher that unwinds holds nothing.
+        if let Some(watcher) = WATCHER.with_borrow(Clone::clone) {
+            watcher(point);
+        }
         let Some(order) = &*ORDER else { return };
         if order.name == point.as_str() && order.passages_left.fetch_sub(1, Ordering::SeqCst) == 1 {
             // SIGKILL to ourselves can't fail and does not return; should it, the process must still end.
@@ -159,5 +193,19 @@ mod tests {
     fn names_are_unique() {
         let names: HashSet<_> = KillPoint::ALL.iter().map(|point| point.as_str()).collect();
         assert_eq!(names.len(), KillPoint::ALL.len());
+    }
+
+    #[test]
+    fn a_watcher_is_told_of_its_own_threads_kill_points_until_it_is_dropped() {
+        let passed = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let watching = watch({
+            let passed = std::rc::Rc::clone(&passed);
+            move |point| passed.borrow_mut().push(point)
+        });
+        KillPoint::SellingFound.pass();
+        std::thread::spawn(|| KillPoint::SellingRan.pass()).join().unwrap();
+        drop(watching);
+        KillPoint::SellingFound.pass();
+        assert_eq!(*passed.borrow(), [KillPoint::SellingFound]);
     }
 }

@@ -7,7 +7,7 @@ pub mod alarm;
 pub mod config;
 pub mod health;
 pub mod http;
-mod kill_point;
+pub mod kill_point;
 pub mod lock;
 pub mod process;
 pub mod recovery;

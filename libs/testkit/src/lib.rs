@@ -9,6 +9,7 @@ pub mod older;
 mod plays;
 pub mod processes;
 pub mod secrets;
+pub mod virtual_time;
 
 pub use eventually::{eventually, eventually_equals};
 pub use plays::play_all;
