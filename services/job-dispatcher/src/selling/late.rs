@@ -10,7 +10,7 @@ use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, UnixSeconds};
 use tracing::{error, info};
 
-use super::gate::Trouble;
+use super::problem::{Problem, SharedProblem};
 use super::service::Seller;
 
 /// How long a claim may take to get into a block: some blocks, and a fee that was raised.
@@ -29,12 +29,12 @@ const NEXT_STEP: &str =
 #[derive(Debug, Default)]
 pub(super) struct Late {
     state: Mutex<State>,
+    problem: SharedProblem,
 }
 
 #[derive(Debug, Default)]
 struct State {
     since_ms: HashMap<JobId, u64>,
-    worst: Option<Trouble>,
     alarm: Alarm,
 }
 
@@ -43,14 +43,14 @@ impl Seller {
     pub(super) fn note_late_claims(&self, open: &[SellingJob], chain_now: UnixSeconds, now_ms: u64) {
         self.late.note(open, chain_now, now_ms);
     }
-
-    /// What to say about claims that are late; `None` if none is.
-    pub(super) fn late_claims(&self) -> Option<Trouble> {
-        self.late.state.lock().unwrap_or_else(PoisonError::into_inner).worst.clone()
-    }
 }
 
 impl Late {
+    /// Notes in `problem` what is late.
+    pub(super) fn new(problem: SharedProblem) -> Self {
+        Self { state: Mutex::default(), problem }
+    }
+
     fn note(&self, open: &[SellingJob], chain_now: UnixSeconds, now_ms: u64) {
         let settling = || open.iter().filter(|row| is_settling(row));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -64,7 +64,7 @@ impl Late {
             near || waited(row) > LONG_MS
         };
         let Some(row) = settling().filter(is_late).min_by_key(left) else {
-            state.worst = None;
+            self.problem.set(None);
             if state.alarm.end() {
                 info!("every claim is in a block again");
             }
@@ -73,7 +73,7 @@ impl Late {
         let (job, left_s) = (row.job, left(&row));
         let what = if row.state == SellingState::Refusing { "refusal" } else { "claim" };
         let reason = format!("the {what} of job {job} is in no block and its deadline is {left_s} s away");
-        state.worst = Some(Trouble::new(reason, NEXT_STEP));
+        self.problem.set(Some(Problem::new(reason, NEXT_STEP)));
         if state.alarm.raise(NEXT_STEP, now_ms) {
             error!(%job, left_s, next_step = NEXT_STEP, "a {what} is in no block and its stake is at risk");
         }
@@ -113,7 +113,7 @@ mod tests {
 
     fn late(late: &Late, rows: &[SellingJob], chain_now: u64, now_ms: u64) -> bool {
         late.note(rows, UnixSeconds::new(chain_now), now_ms);
-        late.state.lock().unwrap().worst.is_some()
+        late.problem.get().is_some()
     }
 
     #[test]

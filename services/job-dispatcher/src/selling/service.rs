@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::web::ServiceConfig;
@@ -22,12 +22,11 @@ use tokio::task::JoinHandle;
 
 use super::allowance::Courtesy;
 use super::config::SellingConfig;
-use super::gate::{Gate, Trouble};
 use super::late::Late;
 use super::ledger::Ledger;
-use super::pace::Pace;
-use super::prices::ShownPrices;
-use super::runners::Runners;
+use super::listing::{Listing, ListingConfig, ListingDeps};
+use super::problem::{Problem, SharedProblem};
+use super::runners::{Runners, RunnersConfig};
 use crate::carriage::Courier;
 use crate::chronicle::Chronicle;
 
@@ -109,17 +108,10 @@ pub(super) struct Seller {
     pub(super) in_progress: Under<JobId>,
     /// Requests, with their clients, of which a job is being judged.
     pub(super) taking_in: Under<(Address, SwarmRef)>,
-    pub(super) gate: Gate,
+    pub(super) listing: Arc<Listing>,
     pub(super) courtesy: Courtesy,
     /// Jobs whose claim this process handed to settlement.
     pub(super) settling: Jobs,
-    pub(super) on_offer: AtomicBool,
-    /// How often the registry's entry may be changed.
-    pub(super) pace: Pace,
-    /// What the registry shows of the prices here.
-    pub(super) shown_prices: ShownPrices,
-    /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
-    pub(super) registered_at_ms: AtomicU64,
     /// Jobs whose client was told that they were begun.
     pub(super) told_ack: Jobs,
     /// Jobs whose event a reorganisation took back: their ids may be another provider's by now.
@@ -179,9 +171,29 @@ impl SellingService {
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Selling>,
     ) -> Result<Running, SellingStartError> {
         let chronicle = Chronicle::new(Side::Selling, deps.store.clone(), Arc::clone(&deps.clock));
-        let cap = config.max_concurrent_jobs;
-        let runners =
-            Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token, cap);
+        let runners_config =
+            RunnersConfig { lease: config.runner_lease, token: deps.token, cap: config.max_concurrent_jobs };
+        let runners = Arc::new(Runners::new(deps.runner, Arc::clone(&deps.clock), runners_config));
+        let problem = SharedProblem::default();
+        let listing_config = ListingConfig {
+            wallet: deps.wallet,
+            sealing_key: deps.sealing_key.public(),
+            stake: config.stake,
+            default_prices: config.default_prices,
+            heartbeat_seconds: config.heartbeat_seconds,
+            interval: config.storefront_interval,
+            runner_lease: config.runner_lease,
+        };
+        let listing_deps = ListingDeps {
+            runners: Arc::clone(&runners),
+            watcher: Arc::clone(&deps.watcher),
+            settlement: Arc::clone(&deps.settlement),
+            courier: Arc::clone(&deps.courier),
+            store: deps.store.clone(),
+            clock: Arc::clone(&deps.clock),
+            problems: vec![problem.clone()],
+        };
+        let listing = Arc::new(Listing::new(listing_config, listing_deps));
         let seller = Arc::new(Seller {
             wallet: deps.wallet,
             sealing_key: deps.sealing_key,
@@ -191,19 +203,15 @@ impl SellingService {
             ledger: Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock)),
             started_ms: deps.clock.unix_millis(),
             clock: deps.clock,
-            runners: Arc::new(runners),
+            runners,
             in_progress: Under::default(),
             taking_in: Under::default(),
-            gate: Gate::default(),
+            listing,
             courtesy: Courtesy::default(),
             settling: Jobs::default(),
             told_ack: Jobs::default(),
             taken_back: Jobs::default(),
-            on_offer: AtomicBool::new(false),
-            pace: Pace::default(),
-            shown_prices: ShownPrices::default(),
-            registered_at_ms: AtomicU64::new(0),
-            late: Late::default(),
+            late: Late::new(problem),
             expired_at_ms: AtomicU64::new(0),
             sold: Sold::default(),
             nameless: "?".parse().expect("one character is a name"),
@@ -215,7 +223,7 @@ impl SellingService {
         let recovered = seller.recover().await?;
         let tasks = vec![
             tokio::spawn(Arc::clone(&seller).follow_messages(inbox)),
-            tokio::spawn(Arc::clone(&seller).keep_storefront()),
+            tokio::spawn(Arc::clone(&seller.listing).keep()),
             tokio::spawn(Arc::clone(&seller).follow_chain()),
             tokio::spawn(Arc::clone(&seller).sweep_forever()),
         ];
@@ -242,7 +250,7 @@ impl Running {
 
     /// Looks after the shop window once; tests drive time with it.
     pub async fn storefront_once(&self) {
-        self.seller.storefront_once().await;
+        self.seller.listing.look_after_once().await;
     }
 
     /// Looks at every open job once; tests drive time with it.
@@ -255,7 +263,7 @@ impl Running {
     /// # Errors
     /// Says what stood in the way.
     pub async fn leave(&self) -> Result<(), String> {
-        self.seller.leave().await
+        self.seller.listing.leave().await
     }
 
     /// Stops. What is open is taken up by the next start.
@@ -289,13 +297,13 @@ impl Serve<GetSellingStatus> for Front {
     async fn ask(&self, _: GetSellingStatus) -> Result<SellingStatus, SellingError> {
         let open = self.0.ledger.store.selling_list_open().await;
         let open = open.map_err(|error| SellingError::Unavailable { reason: error.to_string() })?;
-        let (refusing, next_step) = match self.0.gate.trouble() {
-            Some(Trouble { reason, next_step }) => (Some(reason), Some(next_step)),
+        let (refusing, next_step) = match self.0.listing.problem() {
+            Some(Problem { reason, next_step }) => (Some(reason), Some(next_step)),
             None => (None, None),
         };
         Ok(SellingStatus {
             provider: self.0.wallet,
-            on_offer: self.0.on_offer.load(Ordering::Relaxed),
+            on_offer: self.0.listing.is_on_offer(),
             refusing,
             next_step,
             open_jobs: u32::try_from(open.len()).unwrap_or(u32::MAX),
@@ -304,14 +312,6 @@ impl Serve<GetSellingStatus> for Front {
             each_runner: self.0.runners.shown(),
             sold: self.0.sold.total(),
         })
-    }
-}
-
-impl Seller {
-    /// Whether the runners may not have found this process yet.
-    pub(super) fn is_starting(&self) -> bool {
-        let lease_ms = u64::try_from(self.config.runner_lease.as_millis()).unwrap_or(u64::MAX);
-        self.clock.unix_millis().saturating_sub(self.started_ms) < lease_ms
     }
 }
 

@@ -135,7 +135,7 @@ impl Seller {
     /// Has the registry read, if it was not since the start: only it tells which prices a job was planned by. No job
     /// waits for that until it is late.
     async fn learn_shown_prices(&self, (_, began_ms): (u64, u64)) -> Result<(), WorkError> {
-        if self.shown_prices.are_known() || self.own_listing().await.is_ok() {
+        if self.listing.learn_shown_prices().await.is_ok() {
             return Ok(());
         }
         if self.clock.unix_millis().saturating_sub(began_ms) < PRICES_WITHIN_MS {
@@ -160,7 +160,7 @@ impl Seller {
             state: if reason.is_some() { SellingState::Refusing } else { SellingState::Accepted },
             client: terms.client,
             request_hash: terms.request_hash,
-            prices: self.billed_prices_of(&model),
+            prices: self.listing.offer().billed_prices_of(&model),
             model,
             max_payment: terms.max_payment,
             ack_deadline: terms.ack_deadline,
@@ -178,13 +178,13 @@ impl Seller {
     /// What to do with a job, by its terms and by whether this provider can serve now.
     async fn verdict(&self, terms: &JobTerms) -> Result<Verdict, WorkError> {
         let chain_now = self.chain_now().await?;
-        let offers = |model: &ModelId| self.offers(model);
+        let offers = |model: &ModelId| self.listing.offer().offers(model);
         let verdict = judge(terms, self.wallet, chain_now, &self.config, self.payments(terms), offers);
-        if matches!(verdict, Verdict::Refuse(_)) && self.is_starting() && self.models().is_empty() {
+        if matches!(verdict, Verdict::Refuse(_)) && self.listing.is_starting() && self.listing.offer().is_empty() {
             return Err(WorkError::NoRunnerYet);
         }
-        match (verdict, self.gate.trouble()) {
-            (Verdict::Serve(_), Some(trouble)) => Ok(Verdict::Refuse(trouble.reason)),
+        match (verdict, self.listing.problem()) {
+            (Verdict::Serve(_), Some(problem)) => Ok(Verdict::Refuse(problem.reason)),
             (verdict, _) => Ok(verdict),
         }
     }
@@ -197,7 +197,7 @@ impl Seller {
             TokenUsage { prompt: MIN_PROMPT_TOKENS, completion: 1 },
             TokenUsage { prompt: LONGEST_TOKENS, completion: LONGEST_TOKENS },
         );
-        let prices = terms.model.parse().ok().map(|model| self.prices_of(&model));
+        let prices = terms.model.parse().ok().map(|model| self.listing.offer().prices_of(&model));
         let cost =
             |usage| prices.and_then(|prices| prices.cost_rounded_up(usage)).filter(|cost| !cost.is_zero());
         // A model that is free still has to be paid for the claim's gas.

@@ -1,6 +1,6 @@
 //! How often the registry's entry is changed: each change is a transaction, and runners and backends come and go.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use t4t_panics::{Lock, LockGuard};
 
 /// Changes that may follow each other at once; then one in each pause.
 const AT_ONCE: u32 = 10;
@@ -14,7 +14,7 @@ const FEWER_FOR_MS: u64 = 60_000;
 
 /// When the entry may be changed.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<State>);
+pub(super) struct Pace(Lock<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,8 +26,8 @@ struct State {
 }
 
 impl Pace {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> LockGuard<'_, State> {
+        self.0.lock()
     }
 
     /// Whether the entry may be changed now; it counts as changed.

@@ -1,8 +1,7 @@
 //! What the registry shows of this provider's prices: clients plan by it, whatever `endpoints.json` says meanwhile.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use t4t_api::registry_watcher::ListedOffering;
+use t4t_panics::{Lock, LockGuard};
 use t4t_types::{ModelId, TokenPrices};
 
 /// For how long a price that the registry shows no more may be what a job was planned by: gateways read it a block or
@@ -11,7 +10,7 @@ const PLANNED_BY_MS: u64 = 120_000;
 
 /// The prices that the registry shows, and those that it showed until a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct ShownPrices(Mutex<Option<Vec<Shown>>>);
+pub(super) struct ShownPrices(Lock<Option<Vec<Shown>>>);
 
 #[derive(Debug)]
 struct Shown {
@@ -28,8 +27,8 @@ impl Shown {
 }
 
 impl ShownPrices {
-    fn shown(&self) -> MutexGuard<'_, Option<Vec<Shown>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shown(&self) -> LockGuard<'_, Option<Vec<Shown>>> {
+        self.0.lock()
     }
 
     /// Whether the registry was read since the start.

@@ -9,7 +9,7 @@ use t4t_api::job_dispatcher::RegisterRunner;
 use t4t_clock::{ManualClock, SharedClock};
 use t4t_types::{ModelId, RequestId, TokenPrices, UnixSeconds, Xbzz};
 
-use super::{Runners, Slot};
+use super::{Runners, RunnersConfig, Slot};
 
 const LEASE: Duration = Duration::from_secs(15);
 
@@ -20,7 +20,8 @@ fn model(name: &str) -> ModelId {
 fn runners(cap: Option<u32>) -> (Arc<Runners>, Arc<ManualClock>) {
     let clock = ManualClock::new(UnixSeconds::new(1_000_000));
     let shared: SharedClock = clock.clone();
-    (Arc::new(Runners::new(None, shared, LEASE, Some("a token of tests".into()), cap)), clock)
+    let config = RunnersConfig { lease: LEASE, token: Some("a token of tests".into()), cap };
+    (Arc::new(Runners::new(None, shared, config)), clock)
 }
 
 fn comes(runners: &Runners, name: &str, slots: u32, models: &[&str]) {
