@@ -161,8 +161,7 @@ impl Book {
         let least = self.known.values_mut().filter(free).map(|known| known.load()).min()?;
         let chosen = self.known.values_mut().filter(free).min_by_key(|known| {
             // The prefix that it has in memory is worth one place in its queue, not more: the others would idle.
-            let is_preferred =
-                preferred == Some(known.runner.name.as_str()) && known.load() <= least + 1;
+            let is_preferred = preferred == Some(known.runner.name.as_str()) && known.load() <= least + 1;
             (!is_preferred, known.fullness(), known.last_turn, known.entry)
         })?;
         chosen.handed += 1;

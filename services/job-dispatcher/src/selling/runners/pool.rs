@@ -118,8 +118,7 @@ impl Runners {
         lease_ends_ms: Option<u64>,
     ) -> Result<(), TransportError> {
         let token = self.config.token.clone();
-        let token =
-            token.ok_or_else(|| malformed("this provider runs its backends in its own process"))?;
+        let token = token.ok_or_else(|| malformed("this provider runs its backends in its own process"))?;
         info!(runner = call.runner, url = %call.url, "a runner registered");
         let config = HttpClientConfig { service: "inference-runner", url: call.url.clone(), token };
         let client: Arc<dyn InferenceRunner> = Arc::new(HttpClient::new(config)?);

@@ -14,13 +14,13 @@ const CONFLICT_RETRIES: u32 = 16;
 
 /// Applies events to rows.
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
+pub(super) struct Rows {
     pub(super) store: Store,
-    pub(super) chronicle: Chronicle,
+    chronicle: Chronicle,
     clock: SharedClock,
 }
 
-impl Ledger {
+impl Rows {
     pub(super) fn new(store: Store, chronicle: Chronicle, clock: SharedClock) -> Self {
         Self { store, chronicle, clock }
     }

@@ -2,11 +2,21 @@
 
 use t4t_types::{Address, JobStatus, JobTerms, ModelId, UnixSeconds, Xbzz};
 
-use super::config::SellingConfig;
+/// What the operator demands of a job's terms.
+#[derive(Clone, Debug)]
+pub(crate) struct JobLimits {
+    /// Payments below this are refused, unless a short answer to a short prompt costs no more here: the gas of a claim
+    /// costs more.
+    pub(crate) min_payment: Xbzz,
+    /// Jobs that leave less time than this, in chain seconds, are refused.
+    pub(crate) min_delivery_seconds: u64,
+    /// Jobs with deadlines farther off than this, in chain seconds, are refused: they would bind the stake.
+    pub(crate) max_delivery_seconds: u64,
+}
 
 /// What to do with a job found on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Serve it.
     Serve(ModelId),
     /// Close it with a claim of nothing, before it costs stake.
@@ -20,7 +30,7 @@ pub(super) fn judge(
     terms: &JobTerms,
     provider: Address,
     chain_now: UnixSeconds,
-    config: &SellingConfig,
+    limits: &JobLimits,
     (least_payment, most_payment): (Xbzz, Xbzz),
     offers: impl Fn(&ModelId) -> bool,
 ) -> Verdict {
@@ -47,10 +57,10 @@ pub(super) fn judge(
         return refuse("found too late to acknowledge it");
     }
     let left = terms.delivery_deadline.since(chain_now);
-    if left < config.min_delivery_seconds {
+    if left < limits.min_delivery_seconds {
         return refuse("the deadline is too near");
     }
-    if left > config.max_delivery_seconds {
+    if left > limits.max_delivery_seconds {
         return refuse("the deadline is too far off");
     }
     Verdict::Serve(model)
@@ -94,8 +104,12 @@ mod tests {
 
     fn verdict(terms: &JobTerms) -> Verdict {
         let offers = |model: &ModelId| model.as_str() == "m";
-        let config = SellingConfig::default();
-        judge(terms, US, UnixSeconds::new(1002), &config, (config.min_payment, Xbzz::from_whole(5)), offers)
+        let limits = JobLimits {
+            min_payment: Xbzz::from_plur(1_000_000_000_000),
+            min_delivery_seconds: 40,
+            max_delivery_seconds: 3600,
+        };
+        judge(terms, US, UnixSeconds::new(1002), &limits, (limits.min_payment, Xbzz::from_whole(5)), offers)
     }
 
     fn with(change: impl FnOnce(&mut JobTerms)) -> Verdict {

@@ -2,16 +2,15 @@
 //! until they are.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
+use t4t_panics::Lock;
 use t4t_protocol::job::SellingState;
 use t4t_runtime::alarm::Alarm;
 use t4t_store::selling::SellingJob;
 use t4t_types::{JobId, UnixSeconds};
 use tracing::{error, info};
 
-use super::problem::{Problem, SharedProblem};
-use super::service::Seller;
+use crate::selling::problem::{Problem, SharedProblem};
 
 /// How long a claim may take to get into a block: some blocks, and a fee that was raised.
 const PATIENCE_MS: u64 = 20_000;
@@ -25,45 +24,39 @@ const LONG_MS: u64 = 60_000;
 const NEXT_STEP: &str =
     "check GNOSIS_RPC_URL and the wallet's xDAI; `t4t jobs show ID` lists the transactions";
 
-/// What waits for its block, since when, and what of it is late.
+/// What waits for its block, since when, and what of it is overdue.
 #[derive(Debug, Default)]
-pub(super) struct Late {
-    state: Mutex<State>,
+pub(super) struct OverdueClaims {
+    waiting: Lock<Waiting>,
     problem: SharedProblem,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Waiting {
     since_ms: HashMap<JobId, u64>,
     alarm: Alarm,
 }
 
-impl Seller {
-    /// Takes note of what waits for its block now.
-    pub(super) fn note_late_claims(&self, open: &[SellingJob], chain_now: UnixSeconds, now_ms: u64) {
-        self.late.note(open, chain_now, now_ms);
-    }
-}
-
-impl Late {
-    /// Notes in `problem` what is late.
+impl OverdueClaims {
+    /// Notes in `problem` what is overdue.
     pub(super) fn new(problem: SharedProblem) -> Self {
-        Self { state: Mutex::default(), problem }
+        Self { waiting: Lock::default(), problem }
     }
 
-    fn note(&self, open: &[SellingJob], chain_now: UnixSeconds, now_ms: u64) {
+    /// Takes note of what waits for its block now.
+    pub(super) fn note(&self, open: &[SellingJob], chain_now: UnixSeconds, now_ms: u64) {
         let settling = || open.iter().filter(|row| is_settling(row));
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.waiting.lock();
         let before = std::mem::take(&mut state.since_ms);
         state.since_ms =
             settling().map(|row| (row.job, before.get(&row.job).copied().unwrap_or(now_ms))).collect();
         let waited = |row: &&SellingJob| now_ms.saturating_sub(state.since_ms[&row.job]);
         let left = |row: &&SellingJob| row.delivery_deadline.since(chain_now);
-        let is_late = |row: &&SellingJob| {
+        let is_overdue = |row: &&SellingJob| {
             let near = left(row) < NEAR_SECONDS && waited(row) > PATIENCE_MS;
             near || waited(row) > LONG_MS
         };
-        let Some(row) = settling().filter(is_late).min_by_key(left) else {
+        let Some(row) = settling().filter(is_overdue).min_by_key(left) else {
             self.problem.set(None);
             if state.alarm.end() {
                 info!("every claim is in a block again");
@@ -111,23 +104,23 @@ mod tests {
         }
     }
 
-    fn late(late: &Late, rows: &[SellingJob], chain_now: u64, now_ms: u64) -> bool {
-        late.note(rows, UnixSeconds::new(chain_now), now_ms);
-        late.problem.get().is_some()
+    fn note(claims: &OverdueClaims, rows: &[SellingJob], chain_now: u64, now_ms: u64) -> bool {
+        claims.note(rows, UnixSeconds::new(chain_now), now_ms);
+        claims.problem.get().is_some()
     }
 
     #[test]
-    fn a_claim_is_late_when_its_deadline_is_near_or_it_takes_long() {
+    fn a_claim_is_overdue_when_its_deadline_is_near_or_it_takes_long() {
         let (near, far) = ([row(SellingState::Uploaded, 100)], [row(SellingState::Uploaded, 1000)]);
-        let state = Late::default();
-        assert!(!late(&state, &near, 50, 0), "it was only just sent");
-        assert!(late(&state, &near, 71, PATIENCE_MS + 1));
-        assert!(!late(&state, &[], 72, PATIENCE_MS + 2), "it is in a block");
-        assert!(!late(&state, &far, 0, 100_000));
-        assert!(!late(&state, &far, 60, 100_000 + LONG_MS));
-        assert!(late(&state, &far, 61, 100_001 + LONG_MS));
+        let state = OverdueClaims::default();
+        assert!(!note(&state, &near, 50, 0), "it was only just sent");
+        assert!(note(&state, &near, 71, PATIENCE_MS + 1));
+        assert!(!note(&state, &[], 72, PATIENCE_MS + 2), "it is in a block");
+        assert!(!note(&state, &far, 0, 100_000));
+        assert!(!note(&state, &far, 60, 100_000 + LONG_MS));
+        assert!(note(&state, &far, 61, 100_001 + LONG_MS));
         assert!(
-            !late(&Late::default(), &[row(SellingState::Working, 1)], 0, u64::MAX),
+            !note(&OverdueClaims::default(), &[row(SellingState::Working, 1)], 0, u64::MAX),
             "it has no claim yet"
         );
     }
