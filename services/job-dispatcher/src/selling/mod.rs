@@ -1,37 +1,29 @@
-//! The selling side: watch the chain, verify, accept or refuse, hand to a runner, deliver, claim.
+//! The selling side: what is offered, which jobs are taken, how they are served, and how they are paid.
 //!
 //! ```text
-//! JobPosted ─► follow ─► verify ─► row ─► work: fetch, open, ack, run, store, upload, claim, announce
-//!                          │        ▲
-//!                          ▼        │
-//!                     refusal   notices (where to announce), sweep (what runs out of time is refused)
+//! listing ◄── verification ◄── payment::escrow ──► payment (trait) ◄── sales ──► serving ──► runners
 //! ```
-//! A job is served from the chain alone: a notice only adds where its answer may be announced.
+//! The listing asks the runners, the escrow has requests fetched by serving, the sales have them checked by verification.
+//! An arrow is who knows whom; nothing knows its caller. A payment method tells which jobs are payable; the sales have
+//! them checked and served; the method closes them. Serving knows no payment, the listing no job.
 
-mod allowance;
-mod answer;
 mod config;
-mod follow;
-mod gate;
-mod late;
-mod ledger;
-mod pace;
-mod prices;
-mod readiness;
-mod reorg;
-mod request;
-mod runners;
-mod service;
-mod settling;
-mod storefront;
-mod sweep;
-mod taking_in;
-mod telling;
+mod job_set;
+mod listing;
+mod payment;
+mod problem;
 #[cfg(test)]
-mod upgraded;
-mod verify;
-mod work;
+mod runner_for_tests;
+mod runners;
+mod running;
+mod sales;
+mod service;
+mod serving;
+mod tasks;
+mod verification;
 
 pub use config::SellingConfig;
-pub use readiness::watch_readiness;
-pub use service::{Recovered, Running, SellingDeps, SellingService, SellingStartError, routes};
+pub use listing::watch_readiness;
+pub use payment::Recovered;
+pub use running::{Running, routes};
+pub use service::{SellingDeps, SellingService, SellingStartError};

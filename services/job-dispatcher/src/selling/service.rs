@@ -1,38 +1,26 @@
-//! The selling service: what it needs, how it starts and stops.
+//! The selling service: what it stands on, and how its parts are wired.
 
-use std::collections::HashSet;
-use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use actix_web::web::ServiceConfig;
-use async_trait::async_trait;
 use secrecy::SecretString;
-use t4t_api::job_dispatcher::{GetSellingStatus, RegisterRunner, RunnerLease, SellingError, SellingStatus};
-use t4t_api::{Desk, Guard, InferenceRunner, RegistryWatcher, Selling, Serve, Settlement, call_route};
+use t4t_api::{Desk, InferenceRunner, RegistryWatcher, Selling, Settlement};
 use t4t_clock::SharedClock;
 use t4t_crypto::SealingKey;
 use t4t_protocol::provider_topic;
-use t4t_runtime::recovery::TakenUp;
-use t4t_store::{Side, Store, StoreError};
-use t4t_swarm::LinkState;
-use t4t_types::{Address, JobId, ModelId, SwarmRef, TokenUsage};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use t4t_store::{Store, StoreError};
+use t4t_types::Address;
 
-use super::allowance::Courtesy;
 use super::config::SellingConfig;
-use super::gate::{Gate, Trouble};
-use super::late::Late;
-use super::ledger::Ledger;
-use super::pace::Pace;
-use super::prices::ShownPrices;
-use super::runners::Runners;
+use super::listing::{Listing, ListingConfig, ListingDeps};
+use super::payment::escrow::{Escrow, EscrowConfig, EscrowDeps};
+use super::payment::{PayableJobs, PaymentMethod};
+use super::problem::SharedProblem;
+use super::runners::{Runners, RunnersConfig};
+use super::running::{Front, Running, hand_out};
+use super::sales::Sales;
+use super::serving::{Fetcher, Serving};
+use super::verification::{JobLimits, Verifier};
 use crate::carriage::Courier;
-use crate::chronicle::Chronicle;
-
-/// Jobs of which it is remembered that their client was told of their beginning; forgotten, it is told once more.
-const REMEMBERED_JOBS: usize = 4096;
 
 /// Messages to this service worked on at a time.
 const SLOTS: usize = 256;
@@ -73,84 +61,9 @@ pub enum SellingStartError {
     Store(#[from] StoreError),
 }
 
-/// What was found open at the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Jobs whose answer is stored and still to be uploaded or claimed.
-    pub answered: u32,
-    /// Jobs taken on and not answered.
-    pub unanswered: u32,
-    /// Jobs whose refusal is on its way.
-    pub refusing: u32,
-}
-
-impl From<Recovered> for TakenUp {
-    fn from(recovered: Recovered) -> Self {
-        Self {
-            jobs_to_answer: recovered.unanswered.into(),
-            answers_to_claim: recovered.answered.into(),
-            refusals: recovered.refusing.into(),
-            ..Self::default()
-        }
-    }
-}
-
-/// The selling side at work.
-pub(super) struct Seller {
-    pub(super) wallet: Address,
-    pub(super) sealing_key: SealingKey,
-    pub(super) watcher: Arc<dyn RegistryWatcher>,
-    pub(super) settlement: Arc<dyn Settlement>,
-    pub(super) courier: Arc<dyn Courier>,
-    pub(super) clock: SharedClock,
-    pub(super) config: SellingConfig,
-    pub(super) ledger: Ledger,
-    pub(super) runners: Arc<Runners>,
-    pub(super) in_progress: Under<JobId>,
-    /// Requests, with their clients, of which a job is being judged.
-    pub(super) taking_in: Under<(Address, SwarmRef)>,
-    pub(super) gate: Gate,
-    pub(super) courtesy: Courtesy,
-    /// Jobs whose claim this process handed to settlement.
-    pub(super) settling: Jobs,
-    pub(super) on_offer: AtomicBool,
-    /// How often the registry's entry may be changed.
-    pub(super) pace: Pace,
-    /// What the registry shows of the prices here.
-    pub(super) shown_prices: ShownPrices,
-    /// When this process last registered the provider, in milliseconds since 1970; 0 if it did not.
-    pub(super) registered_at_ms: AtomicU64,
-    /// Jobs whose client was told that they were begun.
-    pub(super) told_ack: Jobs,
-    /// Jobs whose event a reorganisation took back: their ids may be another provider's by now.
-    pub(super) taken_back: Jobs,
-    /// Claims that are in no block although their deadline comes near.
-    pub(super) late: Late,
-    pub(super) expired_at_ms: AtomicU64,
-    pub(super) started_ms: u64,
-    pub(super) sold: Sold,
-    /// What a row holds where the client wrote a name that is none.
-    pub(super) nameless: ModelId,
-}
-
 /// The selling service.
 #[derive(Debug)]
 pub struct SellingService;
-
-/// A selling service that runs.
-pub struct Running {
-    selling: Arc<dyn Selling>,
-    seller: Arc<Seller>,
-    recovered: Recovered,
-    messages: watch::Receiver<LinkState>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("recovered", &self.recovered).finish_non_exhaustive()
-    }
-}
 
 impl SellingService {
     /// Takes up what an earlier run left open and starts to sell.
@@ -178,224 +91,95 @@ impl SellingService {
         deps: SellingDeps,
         front: impl FnOnce(Arc<Front>) -> Arc<dyn Selling>,
     ) -> Result<Running, SellingStartError> {
-        let chronicle = Chronicle::new(Side::Selling, deps.store.clone(), Arc::clone(&deps.clock));
-        let cap = config.max_concurrent_jobs;
-        let runners =
-            Runners::new(deps.runner, Arc::clone(&deps.clock), config.runner_lease, deps.token, cap);
-        let seller = Arc::new(Seller {
-            wallet: deps.wallet,
-            sealing_key: deps.sealing_key,
-            watcher: deps.watcher,
-            settlement: deps.settlement,
-            courier: deps.courier,
-            ledger: Ledger::new(deps.store.clone(), chronicle, Arc::clone(&deps.clock)),
-            started_ms: deps.clock.unix_millis(),
-            clock: deps.clock,
-            runners: Arc::new(runners),
-            in_progress: Under::default(),
-            taking_in: Under::default(),
-            gate: Gate::default(),
-            courtesy: Courtesy::default(),
-            settling: Jobs::default(),
-            told_ack: Jobs::default(),
-            taken_back: Jobs::default(),
-            on_offer: AtomicBool::new(false),
-            pace: Pace::default(),
-            shown_prices: ShownPrices::default(),
-            registered_at_ms: AtomicU64::new(0),
-            late: Late::default(),
-            expired_at_ms: AtomicU64::new(0),
-            sold: Sold::default(),
-            nameless: "?".parse().expect("one character is a name"),
-            config,
-        });
-        let inbox = seller.courier.listen(&provider_topic(deps.wallet), deps.wallet, deps.store);
-        let messages = inbox.state();
-        seller.runners.refresh().await;
-        let recovered = seller.recover().await?;
-        let tasks = vec![
-            tokio::spawn(Arc::clone(&seller).follow_messages(inbox)),
-            tokio::spawn(Arc::clone(&seller).keep_storefront()),
-            tokio::spawn(Arc::clone(&seller).follow_chain()),
-            tokio::spawn(Arc::clone(&seller).sweep_forever()),
+        let inbox = deps.courier.listen(&provider_topic(deps.wallet), deps.wallet, deps.store.clone());
+        let (wallet, clock, messages) = (deps.wallet, Arc::clone(&deps.clock), inbox.state());
+        let runners = start_runners(&config, &deps);
+        let problem = SharedProblem::default();
+        let listing = Arc::new(start_listing(&config, &deps, &runners, &problem));
+        let (payable, jobs) = PayableJobs::channel();
+        let escrow: Arc<dyn PaymentMethod> =
+            Arc::new(start_escrow(&config, deps, Arc::clone(&listing), (payable, problem)));
+        runners.refresh().await;
+        let recovered = escrow.recover().await?;
+        let sales = Arc::new(Sales::new(Serving::new(Arc::clone(&runners), clock)));
+        let mut tasks = vec![
+            tokio::spawn(hand_out(inbox, vec![Arc::clone(&escrow)])),
+            tokio::spawn(Arc::clone(&listing).keep()),
+            tokio::spawn(Arc::clone(&sales).follow(Arc::clone(&escrow), jobs)),
         ];
-        let selling = front(Arc::new(Front(Arc::clone(&seller))));
-        Ok(Running { selling, seller, recovered, messages, tasks })
+        tasks.extend(Arc::clone(&escrow).start());
+        let methods = vec![escrow];
+        let parts = Arc::new(Front { wallet, listing, runners, sales, methods });
+        let selling = front(Arc::clone(&parts));
+        Ok(Running { selling, parts, recovered, messages, tasks })
     }
 }
 
-impl Running {
-    /// The service, behind its mailbox.
-    pub fn selling(&self) -> Arc<dyn Selling> {
-        Arc::clone(&self.selling)
-    }
-
-    /// What was found open at the start.
-    pub fn recovered(&self) -> Recovered {
-        self.recovered
-    }
-
-    /// Follows whether the clients' messages can arrive.
-    pub fn messages(&self) -> watch::Receiver<LinkState> {
-        self.messages.clone()
-    }
-
-    /// Looks after the shop window once; tests drive time with it.
-    pub async fn storefront_once(&self) {
-        self.seller.storefront_once().await;
-    }
-
-    /// Looks at every open job once; tests drive time with it.
-    pub async fn sweep_once(&self) {
-        self.seller.sweep_once().await;
-    }
-
-    /// Leaves the market for good (`T4T_DEACTIVATE_ON_SHUTDOWN`).
-    ///
-    /// # Errors
-    /// Says what stood in the way.
-    pub async fn leave(&self) -> Result<(), String> {
-        self.seller.leave().await
-    }
-
-    /// Stops. What is open is taken up by the next start.
-    pub async fn stop(self) {
-        for task in self.tasks {
-            task.abort();
-        }
-    }
+fn start_runners(config: &SellingConfig, deps: &SellingDeps) -> Arc<Runners> {
+    let runners_config = RunnersConfig {
+        lease: config.runner_lease,
+        token: deps.token.clone(),
+        cap: config.max_concurrent_jobs,
+    };
+    Arc::new(Runners::new(deps.runner.clone(), Arc::clone(&deps.clock), runners_config))
 }
 
-/// Adds the service's HTTP routes.
-///
-/// `runners` lets runners in, which may register and nothing else; `guard` lets in the other services.
-pub fn routes(config: &mut ServiceConfig, guard: &Guard, runners: &Guard, selling: &Arc<dyn Selling>) {
-    call_route::<RegisterRunner, dyn Selling>(config, runners, selling);
-    call_route::<GetSellingStatus, dyn Selling>(config, guard, selling);
+fn start_listing(
+    config: &SellingConfig,
+    deps: &SellingDeps,
+    runners: &Arc<Runners>,
+    problem: &SharedProblem,
+) -> Listing {
+    let listing_config = ListingConfig {
+        wallet: deps.wallet,
+        sealing_key: deps.sealing_key.public(),
+        stake: config.stake,
+        default_prices: config.default_prices,
+        heartbeat_seconds: config.heartbeat_seconds,
+        interval: config.storefront_interval,
+        runner_lease: config.runner_lease,
+    };
+    let listing_deps = ListingDeps {
+        runners: Arc::clone(runners),
+        watcher: Arc::clone(&deps.watcher),
+        settlement: Arc::clone(&deps.settlement),
+        courier: Arc::clone(&deps.courier),
+        store: deps.store.clone(),
+        clock: Arc::clone(&deps.clock),
+        problems: vec![problem.clone()],
+    };
+    Listing::new(listing_config, listing_deps)
 }
 
-/// What stands behind the mailbox.
-struct Front(Arc<Seller>);
-
-#[async_trait]
-impl Serve<RegisterRunner> for Front {
-    async fn ask(&self, call: RegisterRunner) -> Result<RunnerLease, SellingError> {
-        Ok(RunnerLease { for_ms: self.0.runners.register(call)? })
-    }
-}
-
-#[async_trait]
-impl Serve<GetSellingStatus> for Front {
-    async fn ask(&self, _: GetSellingStatus) -> Result<SellingStatus, SellingError> {
-        let open = self.0.ledger.store.selling_list_open().await;
-        let open = open.map_err(|error| SellingError::Unavailable { reason: error.to_string() })?;
-        let (refusing, next_step) = match self.0.gate.trouble() {
-            Some(Trouble { reason, next_step }) => (Some(reason), Some(next_step)),
-            None => (None, None),
-        };
-        Ok(SellingStatus {
-            provider: self.0.wallet,
-            on_offer: self.0.on_offer.load(Ordering::Relaxed),
-            refusing,
-            next_step,
-            open_jobs: u32::try_from(open.len()).unwrap_or(u32::MAX),
-            runners: self.0.runners.count(),
-            slots: self.0.runners.limit(),
-            each_runner: self.0.runners.shown(),
-            sold: self.0.sold.total(),
-        })
-    }
-}
-
-impl Seller {
-    /// Whether the runners may not have found this process yet.
-    pub(super) fn is_starting(&self) -> bool {
-        let lease_ms = u64::try_from(self.config.runner_lease.as_millis()).unwrap_or(u64::MAX);
-        self.clock.unix_millis().saturating_sub(self.started_ms) < lease_ms
-    }
-}
-
-/// A set of jobs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Jobs(Arc<Mutex<HashSet<JobId>>>);
-
-impl Jobs {
-    /// Adds a job; `false` if it was there.
-    pub(super) fn insert(&self, job: JobId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job)
-    }
-
-    /// Adds a job to a set that may forget: of too many, none is known any more.
-    pub(super) fn insert_of_few(&self, job: JobId) {
-        let mut jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if jobs.len() >= REMEMBERED_JOBS {
-            jobs.clear();
-        }
-        jobs.insert(job);
-    }
-
-    /// Those that are in it now.
-    pub(super) fn all(&self) -> HashSet<JobId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn contains(&self, job: &JobId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
-    }
-
-    pub(super) fn remove(&self, job: &JobId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(job);
-    }
-}
-
-/// Things that somebody works on now.
-#[derive(Clone, Debug)]
-pub(super) struct Under<T: Eq + Hash + Copy>(Arc<Mutex<HashSet<T>>>);
-
-impl<T: Eq + Hash + Copy> Default for Under<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T: Eq + Hash + Copy> Under<T> {
-    /// Enters a thing; `None` if somebody works on it already.
-    pub(super) fn enter(&self, thing: T) -> Option<Entered<T>> {
-        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thing);
-        is_new.then(|| Entered { of: self.clone(), thing })
-    }
-}
-
-/// Leaves when dropped.
-#[derive(Debug)]
-pub(super) struct Entered<T: Eq + Hash + Copy> {
-    of: Under<T>,
-    thing: T,
-}
-
-impl<T: Eq + Hash + Copy> Drop for Entered<T> {
-    fn drop(&mut self) {
-        self.of.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.thing);
-    }
-}
-
-/// Tokens sold since the start.
-#[derive(Debug, Default)]
-pub(super) struct Sold {
-    prompt: AtomicU64,
-    completion: AtomicU64,
-}
-
-impl Sold {
-    pub(super) fn add(&self, usage: TokenUsage) {
-        self.prompt.fetch_add(usage.prompt, Ordering::Relaxed);
-        self.completion.fetch_add(usage.completion, Ordering::Relaxed);
-    }
-
-    fn total(&self) -> TokenUsage {
-        TokenUsage {
-            prompt: self.prompt.load(Ordering::Relaxed),
-            completion: self.completion.load(Ordering::Relaxed),
-        }
-    }
+fn start_escrow(
+    config: &SellingConfig,
+    deps: SellingDeps,
+    listing: Arc<Listing>,
+    (payable, problem): (PayableJobs, SharedProblem),
+) -> Escrow {
+    let limits = JobLimits {
+        min_payment: config.min_payment,
+        min_delivery_seconds: config.min_delivery_seconds,
+        max_delivery_seconds: config.max_delivery_seconds,
+    };
+    let (watcher, clock) = (Arc::clone(&deps.watcher), Arc::clone(&deps.clock));
+    let verifier = Arc::new(Verifier::new((deps.wallet, limits), listing, watcher, clock));
+    let escrow_config = EscrowConfig {
+        start_within_seconds: config.start_within_seconds,
+        give_up_seconds: config.give_up_seconds,
+        ack_margin_seconds: config.ack_margin_seconds,
+        sweep_interval: config.sweep_interval,
+        keep_answers: config.keep_answers,
+    };
+    let escrow_deps = EscrowDeps {
+        wallet: deps.wallet,
+        watcher: deps.watcher,
+        settlement: deps.settlement,
+        fetcher: Fetcher::new(Arc::clone(&deps.courier), deps.sealing_key),
+        courier: deps.courier,
+        store: deps.store,
+        clock: deps.clock,
+        verifier,
+    };
+    Escrow::new(escrow_config, escrow_deps, payable, problem)
 }
