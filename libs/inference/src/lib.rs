@@ -24,9 +24,7 @@ pub use answer::{
 };
 pub use fault::RequestFault;
 pub use kind::Kind;
-pub use limits::{
-    MAX_CHOICES, MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES, MAX_USAGE_BYTES,
-};
+pub use limits::{MAX_CHOICES, MAX_CONTENT_BYTES, MAX_REQUEST_VALUES, MAX_RESPONSE_VALUES, MAX_USAGE_BYTES};
 pub use names::{OVERRULING_FIELDS, SPENDING_FIELDS};
 pub use piece::{Chunk, End, Piece};
 pub use reading::{MessageShape, Reading, Role};

@@ -12,7 +12,7 @@ use t4t_job_dispatcher::buying::{BuyingConfig, BuyingService, DayLimits};
 use t4t_store::Store;
 use t4t_types::Xbzz;
 
-use crate::rig::sides::{Footing, buying_config};
+use crate::rig::sides::{Footing, MARKET, buying_config};
 use crate::rig::stranger::{Act, What};
 use crate::rig::world::World;
 use crate::rig::{USUAL, add_scripted, cost, messages, wallet};
@@ -35,7 +35,7 @@ async fn buy_all(width: usize, count: usize) -> anyhow::Result<()> {
     let footing = Footing::new(&world, SystemClock::shared(), wallet(1));
     world.chain().mint(wallet(1).address(), PLENTY);
     let folder = tempfile::tempdir()?;
-    let store = Store::open(&folder.path().join("t4t.db")).await?;
+    let store = Store::open_for(&folder.path().join("t4t.db"), MARKET).await?;
     let day = DayLimits { spend: PLENTY, ..DayLimits::default() };
     let config = BuyingConfig { day, ..buying_config() };
     let running = BuyingService::start(config, footing.buying_deps(store).await).await?;
@@ -71,8 +71,8 @@ async fn buy(buying: &Arc<dyn Buying>, width: usize, numbers: std::ops::Range<us
 async fn buy_one(buying: &dyn Buying, text: &str) -> anyhow::Result<()> {
     let mut steps = buying.open(messages::purchase(text)).await?;
     while let Some(step) = steps.next().await {
-        if let BuyingProgress::Answered(answer) = step? {
-            ensure!(answer.attempts == 1, "{} tries", answer.attempts);
+        if let BuyingProgress::Bought(bought) = step? {
+            ensure!(bought.attempts == 1, "{} tries", bought.attempts);
             return Ok(());
         }
     }

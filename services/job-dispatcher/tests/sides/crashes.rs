@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 use t4t_runtime::KillPoint;
 use t4t_types::Xbzz;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use t4t_api::settlement::TransactionIntent;
+use t4t_api::settlement::{EscrowIntent, TransactionIntent};
 use t4t_protocol::job::SellingState;
 use t4t_types::{JobId, JobStatus, SwarmRef};
 
@@ -11,7 +11,7 @@ use super::rig::runner::Run;
 use super::rig::{Market, USUAL, cost, messages};
 
 fn is_post(intent: &TransactionIntent) -> bool {
-    matches!(intent, TransactionIntent::PostJob { .. })
+    matches!(intent, TransactionIntent::Escrow(EscrowIntent::PostJob { .. }))
 }
 
 /// Waits until a job has come so far.
@@ -74,7 +74,7 @@ fn exchange(market: &mut Market) {
     market.world.reorganise_to(before);
     market.pass(Duration::from_secs(1));
     market.world.mine_all(
-        |intent| matches!(intent, TransactionIntent::PostJob { request_hash, .. } if *request_hash == hash),
+        |intent| matches!(intent, TransactionIntent::Escrow(EscrowIntent::PostJob { request_hash, .. }) if *request_hash == hash),
     );
     market.world.mine_all(is_post);
     let now_second = id_of(market, hash);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use t4t_api::settlement::{TransactionIntent, TransactionKey};
+use t4t_api::settlement::{EscrowIntent, TransactionKey};
 use t4t_protocol::job::SellingState;
 use t4t_types::{Address, JobId, JobStatus, Xbzz};
 
@@ -158,7 +158,7 @@ fn a_job_that_an_earlier_database_acknowledged_is_refused() {
     market.providers[0].kill();
     let job = client.post(provider, &Order::of("hello"));
     let key = TransactionKey::new("by an earlier run");
-    market.world.chain().enter(provider, key.clone(), TransactionIntent::AckJob { job });
+    market.world.chain().enter(provider, key.clone(), EscrowIntent::AckJob { job });
     let hash = market.world.chain().transaction(provider, &key).unwrap().hash;
     market.world.mine(hash, None);
     market.providers[0].start();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use t4t_api::TransportError;
 use t4t_api::settlement::SettlementError;
-use t4t_protocol::Refusal;
+use t4t_inference::Refusal;
 use t4t_types::{Address, JobId, Xbzz};
 
 use super::rig::client::{Client, Order};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use t4t_api::settlement::RegistryIntent;
-use t4t_runtime::config::ProviderSettings;
 use t4t_clock::SharedClock;
 use t4t_protocol::provider_feed;
+use t4t_runtime::config::ProviderSettings;
 use t4t_swarm::FeedManifest;
 use t4t_types::{Address, EncryptionKey, Xbzz};
 use tracing::{info, warn};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use t4t_api::Settlement;
 use t4t_api::settlement::{
-    Account, AwaitTransaction, GetAccount, SettlementError, SubmitTransaction, RegistryIntent,
+    Account, AwaitTransaction, GetAccount, RegistryIntent, SettlementError, SubmitTransaction,
     TransactionKey, TransactionOutcome,
 };
 use t4t_clock::SharedClock;
@@ -47,7 +47,10 @@ impl Transactions {
         };
         let key = TransactionKey::new(format!("{what}:{}", self.clock.unix_millis()));
         info!(what, "the registry entry is being changed");
-        self.settlement.ask(SubmitTransaction { key: key.clone(), intent: intent.into() }).await.map_err(failed)?;
+        self.settlement
+            .ask(SubmitTransaction { key: key.clone(), intent: intent.into() })
+            .await
+            .map_err(failed)?;
         let wait = AwaitTransaction { key, wait_ms: RECEIPT_WAIT_MS };
         match self.settlement.ask(wait).await.map_err(failed)?.outcome {
             TransactionOutcome::Mined { .. } => Ok(()),

@@ -5,7 +5,9 @@
 use std::collections::{HashMap, HashSet};
 
 use t4t_api::registry_watcher::{JobEvent, JobHappening, JobRole};
-use t4t_api::settlement::{TransactionIntent, TransactionKey, TransactionOutcome};
+use t4t_api::settlement::{
+    EscrowIntent, RegistryIntent, TransactionIntent, TransactionKey, TransactionOutcome,
+};
 use t4t_types::{
     Address, EncryptionKey, JobId, JobStatus, JobTerms, Offering, Overlay, TxHash, UnixSeconds, Xbzz,
     keccak256,
@@ -160,7 +162,8 @@ impl Chain {
     }
 
     /// Stores a transaction that waits for its block.
-    pub(crate) fn enter(&mut self, from: Address, key: TransactionKey, intent: TransactionIntent) {
+    pub(crate) fn enter(&mut self, from: Address, key: TransactionKey, intent: impl Into<TransactionIntent>) {
+        let intent = intent.into();
         let hash = TxHash::new(keccak256(format!("{from}:{key}")));
         self.push(Transaction { from, key, intent, hash, outcome: TransactionOutcome::Pending });
     }
@@ -220,7 +223,13 @@ impl Chain {
         intent: &TransactionIntent,
         now: UnixSeconds,
     ) -> Result<Done, Refused> {
-        use TransactionIntent as Intent;
+        use EscrowIntent as Intent;
+        let intent = match intent {
+            TransactionIntent::Escrow(intent) => intent,
+            TransactionIntent::Registry(intent) => {
+                return self.change_entry(from, intent, now).map(|()| Done::default());
+            }
+        };
         match intent {
             Intent::PostJob { provider, request_hash, model, max_payment, delivery_deadline } => {
                 // Ours; on the live contract any payment is taken.
@@ -247,7 +256,6 @@ impl Chain {
             }
             Intent::CancelJob { job } => self.take_back((from, *job), JobStatus::Pending, transaction, now),
             Intent::TimeOutJob { job } => self.take_back((from, *job), JobStatus::Acked, transaction, now),
-            other => self.change_entry(from, other, now).map(|()| Done::default()),
         }
     }
 
@@ -360,10 +368,10 @@ impl Chain {
     fn change_entry(
         &mut self,
         from: Address,
-        intent: &TransactionIntent,
+        intent: &RegistryIntent,
         now: UnixSeconds,
     ) -> Result<(), Refused> {
-        use TransactionIntent as Intent;
+        use RegistryIntent as Intent;
         if let Intent::Register { sealing_key, overlay, metadata_uri, stake } = intent {
             if self.entry(from).is_some() {
                 return Err("AlreadyRegistered");

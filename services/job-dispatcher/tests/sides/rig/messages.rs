@@ -1,12 +1,15 @@
 //! Every message and payload that the rig makes or reads: what changes when their types do is in this file alone.
 
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use t4t_api::inference_runner::{FinishedRun, RunEvent, RunInference, RunnerModel, RunnerStatus};
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingProgress};
+use t4t_api::inference_runner::{RunInference, RunnerModel, RunnerStatus};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingProgress};
 use t4t_api::settlement::SignEnvelope;
 use t4t_crypto::{SealingKey, WalletKey, random_bytes, seal};
-use t4t_protocol::{MessageKind, Refusal, RequestPayload, ResponsePayload, UnsignedEnvelope, V1};
+use t4t_inference::{Chunk, End, InferenceRequest, Kind, Piece, Refusal};
+use t4t_json::JsonText;
+use t4t_protocol::{MessageKind, RequestPayload, ResponsePayload, UnsignedEnvelope, V1};
 use t4t_types::{
     Address, EncryptionKey, ModelId, RequestId, RoutingId, TokenPrices, TokenUsage, UnixSeconds, keccak256,
 };
@@ -21,8 +24,8 @@ pub(crate) fn model() -> ModelId {
     MODEL.parse().unwrap()
 }
 
-fn raw(value: &Value) -> Box<RawValue> {
-    RawValue::from_string(value.to_string()).unwrap()
+fn raw(value: &Value) -> JsonText {
+    RawValue::from_string(value.to_string()).unwrap().into()
 }
 
 /// An app's request.
@@ -31,12 +34,16 @@ pub(crate) fn chat(text: &str) -> Value {
 }
 
 /// A purchase; what makes it the same one is its text.
-pub(crate) fn purchase(text: &str) -> BuyCompletion {
+pub(crate) fn purchase(text: &str) -> BuyAnswer {
     purchase_of(text, &chat(text))
 }
 
-pub(crate) fn purchase_of(name: &str, request: &Value) -> BuyCompletion {
-    BuyCompletion { id: request_id(name), model: model(), request: raw(request) }
+pub(crate) fn purchase_of(name: &str, request: &Value) -> BuyAnswer {
+    BuyAnswer { id: request_id(name), model: model(), request: read(request) }
+}
+
+fn read(request: &Value) -> InferenceRequest {
+    InferenceRequest::read(Kind::Chat, request.to_string().into()).unwrap()
 }
 
 pub(crate) fn request_id(name: &str) -> RequestId {
@@ -57,12 +64,14 @@ pub(crate) fn said(step: &BuyingProgress) -> Said {
         BuyingProgress::Posted { .. } => Said::Step("posted".into()),
         BuyingProgress::Acked => Said::Step("acked".into()),
         BuyingProgress::Retrying { reason, .. } => Said::Step(format!("retrying: {reason}")),
-        BuyingProgress::Answered(answer) => Said::Answer(text_of(&answer.response)),
+        BuyingProgress::Piece(Piece::End(end)) => Said::Answer(text_of(end.whole.as_ref().unwrap())),
+        BuyingProgress::Piece(Piece::Chunk(_)) => Said::Step("a chunk".into()),
+        BuyingProgress::Bought(_) => Said::Step("bought".into()),
     }
 }
 
-fn text_of(response: &RawValue) -> String {
-    let response: Value = serde_json::from_str(response.get()).unwrap();
+fn text_of(response: &JsonText) -> String {
+    let response: Value = serde_json::from_str(response.as_str()).unwrap();
     response["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -103,15 +112,15 @@ pub(crate) fn sealed_request(
 
 /// The request that a provider opens.
 pub(crate) fn open_request(key: &SealingKey, sealed: &[u8]) -> RequestPayload {
-    RequestPayload::parse(&key.open(sealed).unwrap()).unwrap()
+    RequestPayload::parse(Bytes::from_owner(key.open(sealed).unwrap())).unwrap()
 }
 
 pub(crate) fn text_asked(request: &RequestPayload) -> String {
     user_text(&request.openai_request)
 }
 
-fn user_text(request: &RawValue) -> String {
-    let request: Value = serde_json::from_str(request.get()).unwrap();
+fn user_text(request: &JsonText) -> String {
+    let request: Value = serde_json::from_str(request.as_str()).unwrap();
     request["messages"][0]["content"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -128,14 +137,16 @@ pub(crate) fn sealed_answer(
 
 /// What is sealed to a client, opened.
 pub(crate) fn open_answer(key: &SealingKey, sealed: &[u8]) -> Value {
-    let payload = ResponsePayload::parse(&key.open(sealed).unwrap()).unwrap();
-    serde_json::from_str(payload.openai_response.get()).unwrap()
+    let payload = ResponsePayload::parse(Bytes::from_owner(key.open(sealed).unwrap())).unwrap();
+    serde_json::from_str(payload.openai_response.as_str()).unwrap()
 }
 
 /// A signed message.
 pub(crate) fn signed(key: &WalletKey, call: &SignEnvelope, now: UnixSeconds) -> String {
-    let kind: MessageKind = serde_json::from_value(Value::String(call.kind.clone())).unwrap();
-    envelope(key, kind, call.to, &call.body, now)
+    let nonce = random_bytes::<16>().unwrap();
+    let unsigned = UnsignedEnvelope::of(&call.message, key.address(), call.to, now, nonce).unwrap();
+    let signature = key.sign_message(unsigned.signing_text().as_bytes());
+    String::from_utf8(unsigned.with_signature(signature)).unwrap()
 }
 
 pub(crate) fn envelope(
@@ -159,16 +170,16 @@ pub(crate) fn runner_status(slots: u32, busy: u32, prices: TokenPrices, away: bo
 
 /// The text that a runner is asked.
 pub(crate) fn text_run(call: &RunInference) -> String {
-    user_text(&call.request)
+    user_text(call.request.json())
 }
 
 /// The end of a run that says `text`.
-pub(crate) fn finished(text: &str) -> RunEvent {
-    RunEvent::Finished(FinishedRun { response: raw(&answer(text)), usage: USAGE })
+pub(crate) fn finished(text: &str) -> Piece {
+    Piece::End(End { whole: Some(raw(&answer(text))), usage: USAGE })
 }
 
 /// A piece of a run.
-pub(crate) fn piece(text: &str) -> RunEvent {
+pub(crate) fn piece(text: &str) -> Piece {
     let chunk = json!({ "object": "chat.completion.chunk", "choices": [{ "delta": { "content": text } }] });
-    RunEvent::Chunk { chunk: raw(&chunk), counted: 1 }
+    Piece::Chunk(Chunk { json: raw(&chunk), counted: 1 })
 }

@@ -3,6 +3,7 @@
 //!
 //! [`World`] holds what both stand in: time, chain, Swarm. [`Gateway`] and [`Provider`] are machines that can die at any
 //! kill point and boot again on the same database. A [`ScriptedProvider`] is a peer that does to jobs what a script says.
+#![allow(dead_code, reason = "tests and benches use a part each")]
 
 pub(crate) mod carrier;
 pub(crate) mod chain;
@@ -215,7 +216,7 @@ pub(crate) fn add_scripted(
         let hash = chain.transaction(address, &key).unwrap().hash;
         chain.mine(hash, now, None);
     };
-    use t4t_api::settlement::TransactionIntent as Intent;
+    use t4t_api::settlement::RegistryIntent as Intent;
     let overlay = Overlay::new(keccak256(address.as_bytes()));
     let metadata_uri = String::new();
     enter(Intent::Register { sealing_key: sealing_key.public(), overlay, metadata_uri, stake });

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use t4t_api::inference_runner::{GetRunnerStatus, RunEvent, RunInference, RunnerError, RunnerStatus};
+use t4t_api::inference_runner::{GetRunnerStatus, RunInference, RunnerError, RunnerStatus};
 use t4t_api::{ItemStream, Serve, ServeStream};
 use t4t_clock::SharedClock;
-use t4t_protocol::Refusal;
+use t4t_inference::{Piece, Refusal};
 use t4t_types::TokenPrices;
 
 use super::messages;
@@ -82,7 +82,7 @@ impl ServeStream<RunInference> for Runner {
         // By its beginning: texts may be long.
         *lock(&self.backend.asked).entry(text.chars().take(NAME).collect()).or_default() += 1;
         let run = lock(&self.backend.next).pop_front().unwrap_or(Run::Answers(Duration::ZERO));
-        let piece = || stream::iter([Ok::<RunEvent, RunnerError>(messages::piece(&text))]);
+        let piece = || stream::iter([Ok::<Piece, RunnerError>(messages::piece(&text))]);
         match run {
             Run::Answers(after) => {
                 let said = lock(&self.backend.says).clone().unwrap_or_else(|| text.clone());

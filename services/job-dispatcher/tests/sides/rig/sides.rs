@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use t4t_api::Buying;
-use t4t_api::job_dispatcher::{BuyCompletion, BuyingError};
+use t4t_api::job_dispatcher::{BuyAnswer, BuyingError};
 use t4t_clock::SharedClock;
 use t4t_crypto::{SealingKey, WalletKey};
 use t4t_job_dispatcher::buying::{BuyingConfig, BuyingDeps, BuyingService, Strategy};
 use t4t_job_dispatcher::selling::{self, SellingConfig, SellingDeps, SellingService};
 use t4t_job_dispatcher::{CourierConfig, SwarmCourier};
 use t4t_protocol::job::{BuyingState, SellingState};
-use t4t_store::Store;
+use t4t_store::{Market, Store};
 use t4t_testkit::virtual_time::{Machine, Settled, Timeline};
 use t4t_types::{Address, JobId, Overlay, TokenPrices, keccak256};
 
@@ -25,6 +25,9 @@ use super::watcher::{Faults, Watcher};
 use super::world::{World, lock};
 
 /// How a question ended.
+/// The market that every database here is of.
+pub(crate) const MARKET: Market = Market { chain_id: 100, escrow: Address::new([0xb; 20]) };
+
 pub(crate) type End = Result<String, BuyingError>;
 
 /// A database with all its tables, made once: making them takes longer than most tests.
@@ -33,7 +36,7 @@ fn database(folder: &tempfile::TempDir) -> PathBuf {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t4t.db");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { Store::open(&path).await.unwrap().close().await });
+        runtime.block_on(async { Store::open_for(&path, MARKET).await.unwrap().close().await });
         std::fs::read(&path).unwrap()
     });
     let path = folder.path().join("t4t.db");
@@ -178,7 +181,7 @@ impl Gateway {
     }
 
     /// An app asks; asked again, it hears anew. A gateway that is off says nothing.
-    pub(crate) fn ask(&mut self, call: BuyCompletion) {
+    pub(crate) fn ask(&mut self, call: BuyAnswer) {
         let id = call.id;
         lock(&self.apps).insert(id, Heard::default());
         let apps = Arc::clone(&self.apps);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use t4t_crypto::{SealingKey, WalletKey};
-use t4t_protocol::{JobAck, JobDeliver, MessageKind, Refusal, RequestPayload, client_topic, path_topic};
+use t4t_inference::Refusal;
+use t4t_protocol::{JobAck, JobDeliver, MessageKind, RequestPayload, client_topic, path_topic};
 use t4t_types::{Address, JobId, JobTerms, RoutingId, SwarmRef, TxHash, Xbzz};
 
 use super::messages;
@@ -93,7 +94,7 @@ impl ScriptedProvider {
 
     fn act(&self, world: &Arc<World>, posted: &Posted, act: Act) {
         match act {
-            Act::Acks => self.send(world, t4t_api::settlement::TransactionIntent::AckJob { job: posted.job }),
+            Act::Acks => self.send(world, t4t_api::settlement::EscrowIntent::AckJob { job: posted.job }),
             Act::SaysAck => {
                 let ack =
                     JobAck { routing_id: posted.routing(), estimated_completion: world.now(), ext: None };
@@ -120,11 +121,11 @@ impl ScriptedProvider {
 
     fn claim(&self, world: &Arc<World>, posted: &Posted, response_hash: SwarmRef, paid: Xbzz) {
         let job = posted.job;
-        self.send(world, t4t_api::settlement::TransactionIntent::ClaimJob { job, response_hash, paid });
+        self.send(world, t4t_api::settlement::EscrowIntent::ClaimJob { job, response_hash, paid });
     }
 
     /// A transaction of its own: what the contract refuses is refused.
-    fn send(&self, world: &Arc<World>, intent: t4t_api::settlement::TransactionIntent) {
+    fn send(&self, world: &Arc<World>, intent: t4t_api::settlement::EscrowIntent) {
         use t4t_api::settlement::TransactionKey;
         let key = TransactionKey::new(format!("{intent:?}"));
         let hash = {

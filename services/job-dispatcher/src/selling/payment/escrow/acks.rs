@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use t4t_api::Settlement;
-use t4t_api::settlement::{SubmitTransaction, EscrowIntent, TransactionKey};
+use t4t_api::settlement::{EscrowIntent, SubmitTransaction, TransactionKey};
 use t4t_runtime::KillPoint;
 use t4t_store::selling::SellingJob;
 use tracing::warn;

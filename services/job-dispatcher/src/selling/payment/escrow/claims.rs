@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use t4t_api::Settlement;
 use t4t_api::settlement::{
-    AwaitTransaction, SettlementError, SubmitTransaction, EscrowIntent, TransactionKey,
-    TransactionOutcome,
+    AwaitTransaction, EscrowIntent, SettlementError, SubmitTransaction, TransactionKey, TransactionOutcome,
 };
 use t4t_protocol::job::SellingState;
 use t4t_store::selling::SellingJob;
@@ -27,14 +26,11 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Submits what settles a job; once more if the contract refused it while a reorganisation had taken the job away.
-    pub(super) async fn submit(
-        &self,
-        row: &SellingJob,
-        intent: EscrowIntent,
-    ) -> Result<(), EscrowError> {
+    pub(super) async fn submit(&self, row: &SellingJob, intent: EscrowIntent) -> Result<(), EscrowError> {
         for time in 1..=MOST_CLAIMS {
             let key = TransactionKey::claim(row.job).of_time(time);
-            let status = self.settlement.ask(SubmitTransaction { key, intent: intent.clone().into() }).await?;
+            let status =
+                self.settlement.ask(SubmitTransaction { key, intent: intent.clone().into() }).await?;
             let is_refused = matches!(status.outcome, TransactionOutcome::Reverted { .. });
             if !is_refused || !self.chain.is_claimable(row).await? {
                 return Ok(());
