@@ -106,6 +106,62 @@ TOKENS = {
     "logic": (r"&&|\|\|", {"&&": "||", "||": "&&"}),
     "modifier": (r"\b(?:nonReentrant|onlyEscrow)\b(?!\()", ""),
     "literal": (r"(?<![\w.])\d+(?:e\d+)?(?![\w.])", None),
+    "check": (r"(?m)^ +(?:require|_require\w+|_authorise)\([^\n]*\);$", ""),
+}
+# What each rule of the channels would be without it, where no change of a token is that.
+RULES = {
+    "PaymentChannels": (
+        # An id can be opened again.
+        ("channels[id] = Channel({reserved: total, paid: total, closingAt: CLOSED});", "delete channels[id];"),
+        # Who calls is paid.
+        ("_send(row.key.provider, paid);", "_send(msg.sender, paid);"),
+        ("_send(provider, paid);", "_send(msg.sender, paid);"),
+        ("_send(key.provider, paid);", "_send(msg.sender, paid);"),
+        # The fee stays with the payer.
+        ("accounts[msg.sender].free += fee", "accounts[payer].free += fee"),
+        # A consent is for any amount, or for none.
+        ("_closeHash(id, last.cumulative, deadline)", "_closeHash(id, 0, deadline)"),
+        # The event has the difference.
+        ("emit Claimed(id, row.key.provider, total,", "emit Claimed(id, row.key.provider, total - before,"),
+        # To ask again starts the delay anew.
+        ("if (channel.closingAt != 0) return;", ""),
+        # A long delay looks closed.
+        ("if (closingAt >= CLOSED) closingAt = CLOSED - 1;", ""),
+        # A deposit pulls without a look.
+        ("_cover(d.payer, d.amount, p);", ""),
+        # A permit that fails is an error.
+        (
+            "try token.permit(payer, address(this), p.value, p.deadline, p.v, p.r, p.s) {} catch {}",
+            "token.permit(payer, address(this), p.value, p.deadline, p.v, p.r, p.s);",
+        ),
+        # A channel that is closed already is an error.
+        ("if (channel.closingAt == CLOSED) return;", ""),
+        # A used nonce is an error.
+        ("if (d.nonce < nonce) return false;", ""),
+        # A total that is there is an error.
+        ("if (reserved >= reservedTotal) return;", ""),
+        # The rest is nobody's.
+        ("if (released != 0) accounts[key.payer].free += released;", ""),
+    ),
+    "ChannelMessages": (
+        # A fork gives each channel a new id.
+        ("(_deploymentDomain, channelHash)", "(_domainOn(block.chainid), channelHash)"),
+        # One branch of a fork takes the signatures of the other.
+        (
+            "block.chainid == _deploymentChain ? _deploymentDomain : _domainOn(block.chainid)",
+            "_deploymentDomain",
+        ),
+        # A contract is a signer.
+        (
+            "return _isByKey(key, _digest(messageHash), signature);",
+            "return SignatureChecker.isValidSignatureNowCalldata(key, _digest(messageHash), signature);",
+        ),
+        # A key whose address has code is none.
+        (
+            "_isByKey(payer, digest, signature)",
+            "(payer.code.length == 0 && _isByKey(payer, digest, signature))",
+        ),
+    ),
 }
 # One off at the bound, and turned round.
 COMPARISONS = {
@@ -130,8 +186,8 @@ def replacements(kind, token):
 
 
 def of_ours(contracts):
-    """Every comparison one off and turned round, every `&&` by `||` and back, every lock and guard left
-    out, every literal one more and one less. Needs no slither."""
+    """Every comparison one off and turned round, every `&&` by `||` and back, every lock, guard and check
+    of one line left out, every literal one more and one less, and each rule of `RULES`. Needs no slither."""
     for name in contracts:
         original = source(name).read_text(encoding="utf8")
         code = re.sub(
@@ -145,3 +201,7 @@ def of_ours(contracts):
                 for new in replacements(kind, match.group()):
                     changed = original[: match.start()] + new + original[match.end() :]
                     yield name, kind, original, changed
+        for old, new in RULES.get(name, ()):
+            if original.count(old) != 1:
+                raise RuntimeError(f"{name} does not have this once: {old}")
+            yield name, "rule", original, original.replace(old, new)
