@@ -5,19 +5,17 @@ mod report;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use t4t_clock::{Clock, SystemClock, timeout};
+use t4t_ledger::LedgerError;
+use t4t_terminal::Steps;
 use t4t_types::{ModelId, Xbzz};
 
 pub(super) use self::report::Report;
 use super::app::{App, Bought};
 use super::market::Market;
 use super::money::{Parties, SettledJob};
-use t4t_terminal::Steps;
 
 /// How long both jobs may take to be settled on the chain after the answers.
 const SETTLED_LIMIT: Duration = Duration::from_secs(60);
-
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Buys, waits for the settlement, and compares.
 pub(super) async fn run(market: &Market, steps: &Steps) -> anyhow::Result<Report> {
@@ -69,23 +67,13 @@ async fn bought(
         .await
 }
 
-/// Waits until no job of the client is open; what is open at the limit shows in the report.
+/// Waits until no job is open and the books are exact; what is not so at the limit shows in the report.
 async fn settled(parties: &Parties) -> anyhow::Result<Vec<SettledJob>> {
-    let is_open = |job: &SettledJob| {
-        use t4t_chain::contracts::JobStatus;
-        matches!(job.status, JobStatus::Pending | JobStatus::Acked)
-    };
-    let waiting = async {
-        loop {
-            let jobs = parties.jobs().await?;
-            if !jobs.iter().any(is_open) {
-                return anyhow::Ok(jobs);
-            }
-            SystemClock.sleep(PAUSE).await;
+    match parties.books().closed(SETTLED_LIMIT).await {
+        Ok(jobs) => Ok(parties.of_client(jobs)),
+        Err(LedgerError::Wrong { .. } | LedgerError::Moving) => {
+            Ok(parties.of_client(parties.books().jobs().await?))
         }
-    };
-    match timeout(&SystemClock, SETTLED_LIMIT, waiting).await {
-        Ok(jobs) => jobs,
-        Err(_) => parties.jobs().await,
+        Err(error) => Err(error.into()),
     }
 }

@@ -25,12 +25,12 @@ use std::process::ExitCode;
 use t4t_runtime::config::keys;
 use t4t_runtime::telemetry::{self, LogConfig};
 use t4t_runtime::{Settings, StopSignal, process};
+use t4t_terminal::Steps;
+use t4t_terminal::output;
 
 pub use self::args::DevArgs;
 use self::folder::DevFolder;
 use self::market::Market;
-use t4t_terminal::Steps;
-use t4t_terminal::output;
 
 /// Runs `t4t dev`.
 ///

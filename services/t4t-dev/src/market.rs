@@ -6,15 +6,15 @@ use anyhow::{Context, bail};
 use t4t_chain::contracts::Offering;
 use t4t_clock::{Clock, SystemClock};
 use t4t_crypto::WalletKey;
+use t4t_roles::{Gateway, Provider};
 use t4t_runtime::Settings;
+use t4t_terminal::Steps;
 use t4t_types::Xbzz;
 
 use super::folder::DevFolder;
 use super::money::Parties;
 use super::world::World;
 use crate::args::DevArgs;
-use t4t_roles::{Gateway, Provider};
-use t4t_terminal::Steps;
 
 /// How long the provider may take to get its models on offer.
 const OFFER_LIMIT: Duration = Duration::from_secs(60);

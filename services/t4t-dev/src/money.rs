@@ -56,10 +56,9 @@ impl Parties {
         offer.map(|offer| offer.prices).with_context(|| format!("the registry has no offer of {model}"))
     }
 
-    /// Every job of the client, settled or not, in the order of posting.
-    pub(super) async fn jobs(&self) -> anyhow::Result<Vec<SettledJob>> {
-        let jobs = self.books().jobs().await?.into_iter().filter(|job| job.client == self.client);
+    /// The client's among these jobs, in the order of posting.
+    pub(super) fn of_client(&self, jobs: Vec<JobEntry>) -> Vec<SettledJob> {
         let settled = |job: JobEntry| SettledJob { job: job.job, status: job.status, paid: job.paid };
-        Ok(jobs.map(settled).collect())
+        jobs.into_iter().filter(|job| job.client == self.client).map(settled).collect()
     }
 }

@@ -3,10 +3,10 @@
 use serde_json::json;
 use t4t_chain::contracts::Offering;
 use t4t_runtime::config::keys;
+use t4t_terminal::output::{self, Table};
 
 use super::market::Market;
 use super::world::World;
-use t4t_terminal::output::{self, Table};
 
 /// A market as it is shown.
 pub(super) struct Shown<'a> {

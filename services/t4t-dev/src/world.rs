@@ -8,6 +8,7 @@ use t4t_chain::{ContractAddresses, deploy};
 use t4t_crypto::WalletKey;
 use t4t_runtime::Settings;
 use t4t_runtime::config::{GatewaySettings, keys};
+use t4t_terminal::Steps;
 use t4t_types::{Address, Xbzz};
 use url::Url;
 
@@ -18,7 +19,6 @@ use super::money::Parties;
 use super::roles::Roles;
 use super::tools;
 use crate::args::DevArgs;
-use t4t_terminal::Steps;
 
 /// What each wallet gets for gas: 1,000 xDAI.
 const GAS_MONEY: u128 = 1_000 * 10u128.pow(18);

@@ -12,6 +12,7 @@ use t4t_faults::rpc_proxy::RpcProxy;
 use t4t_ledger::Ledger;
 use t4t_runtime::Settings;
 use t4t_runtime::config::{DataSettings, Flag, GatewaySettings, Key, keys};
+use t4t_terminal::Steps;
 use url::Url;
 
 use super::super::folder::DevFolder;
@@ -22,7 +23,6 @@ use super::process::{Recipe, RoleProcess};
 use super::teller::{Place, Teller};
 use super::weather;
 use crate::args::DevArgs;
-use t4t_terminal::Steps;
 
 /// How long a provider has to deliver, in seconds: what fails is over soon. The shortest that is taken.
 const DEADLINE: u64 = 60;

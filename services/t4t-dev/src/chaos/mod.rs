@@ -19,6 +19,7 @@ use anyhow::Context;
 use t4t_clock::{Clock, SystemClock};
 use t4t_ledger::{Ledger, LedgerError};
 use t4t_runtime::{Settings, StopSignal};
+use t4t_terminal::Steps;
 
 use self::app::SmallApp;
 use self::market::ChaosMarket;
@@ -28,7 +29,6 @@ use self::teller::{Place, Teller};
 use super::app::App;
 use super::summary::{self, Shown};
 use crate::args::DevArgs;
-use t4t_terminal::Steps;
 
 /// One request, and one throw of the dice.
 const SECOND: Duration = Duration::from_secs(1);

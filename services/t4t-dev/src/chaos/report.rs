@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use t4t_ledger::{Books, JobEntry, Ledger};
+use t4t_terminal::output::Table;
 use t4t_types::{Address, Xbzz};
 
 use super::app::Tally;
 use super::market::ChaosMarket;
 use super::storm::Storm;
 use super::teller::{Place, Teller};
-use t4t_terminal::output::Table;
 
 /// What happened so far.
 #[derive(Debug)]

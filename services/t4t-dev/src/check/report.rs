@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use t4t_chain::contracts::JobStatus;
+use t4t_terminal::output::Table;
 use t4t_types::{ModelId, TokenPrices, TokenUsage, Xbzz};
 
 use super::super::app::Bought;
 use super::super::money::{Balances, SettledJob};
-use t4t_terminal::output::Table;
 
 /// Everything that was seen.
 pub(super) struct Found {

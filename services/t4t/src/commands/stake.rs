@@ -11,11 +11,11 @@ use t4t_operator::MarketView;
 use t4t_operator::stake::Standing;
 use t4t_runtime::config::WalletSettings;
 use t4t_runtime::{Settings, process, wallet};
+use t4t_terminal::output;
 use t4t_types::Xbzz;
 
 use self::change::{Change, Changed};
 pub(super) use self::change::{database, take};
-use t4t_terminal::output;
 
 /// Shows the stake, adds to it, or takes it back.
 #[derive(Debug, Args)]
