@@ -7,7 +7,7 @@ use t4t_chain::ContractAddresses;
 
 use crate::books::Books;
 use crate::error;
-use crate::head::Tip;
+use crate::head::HeadReader;
 use crate::journal::Journal;
 use crate::wallet::Wallet;
 
@@ -17,7 +17,7 @@ pub(crate) struct Accounts {
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) books: Arc<Books>,
     pub(crate) journal: Journal,
-    pub(crate) tip: Arc<Tip>,
+    pub(crate) newest: Arc<HeadReader>,
     pub(crate) contracts: ContractAddresses,
 }
 
@@ -34,7 +34,7 @@ impl Accounts {
             escrow: self.contracts.escrow,
             token: self.contracts.token,
             xdai_wei: held.wei,
-            max_fee_wei: self.tip.heads().fees().max_fee,
+            max_fee_wei: self.newest.heads().fees().max_fee,
             xbzz: held.xbzz,
             pending: u32::try_from(pending).unwrap_or(u32::MAX),
         })

@@ -32,13 +32,13 @@ pub(crate) fn assemble(config: SettlementConfig, deps: SettlementDeps) -> Assemb
     let (watch, recovery) = watching::assemble(&base, &shared, &nonces);
     let stop = Arc::new(Stop::new(Arc::clone(&shared.in_flight)));
     let submission = submission::assemble(&base, &shared, &nonces, &watch, Arc::clone(&stop));
-    let Foundation { config, rpc, clock, wallet, journal, tip } = base;
+    let Foundation { config, rpc, clock, wallet, journal, newest } = base;
     let contracts = config.contracts;
     let accounts = Accounts {
         wallet: Arc::clone(&wallet),
         books: shared.books,
         journal: journal.clone(),
-        tip: Arc::clone(&tip),
+        newest: Arc::clone(&newest),
         contracts,
     };
     let service = SettlementService {
@@ -48,6 +48,6 @@ pub(crate) fn assemble(config: SettlementConfig, deps: SettlementDeps) -> Assemb
         accounts: Arc::new(accounts),
         clock: clock.clone(),
     };
-    let startup = Startup { rpc, wallet, journal, contracts, tip, recovery };
+    let startup = Startup { rpc, wallet, journal, contracts, newest, recovery };
     Assembled { service, startup, watch, stop, clock }
 }

@@ -7,7 +7,7 @@ use t4t_clock::SharedClock;
 
 use crate::books::{Balances, Books, Caution};
 use crate::config::{SettlementConfig, SettlementDeps};
-use crate::head::{Heads, Tip};
+use crate::head::{HeadReader, Heads};
 use crate::in_flight::InFlight;
 use crate::journal::Journal;
 use crate::outcomes::Outcomes;
@@ -22,7 +22,7 @@ pub(crate) struct Foundation {
     pub(crate) clock: SharedClock,
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) journal: Journal,
-    pub(crate) tip: Arc<Tip>,
+    pub(crate) newest: Arc<HeadReader>,
 }
 
 /// What submitting and watching share.
@@ -40,13 +40,13 @@ impl Foundation {
         let wallet = Arc::new(Wallet::new(wallet, config.chain_id));
         let journal = Journal::new(store, wallet.scope(), clock.clone());
         let heads = Arc::new(Heads::new(config.tip_wei, config.max_fee_wei));
-        let tip = Arc::new(Tip::new(rpc.clone(), clock.clone(), heads, config.pace));
-        Self { config, rpc, clock, wallet, journal, tip }
+        let newest = Arc::new(HeadReader::new(rpc.clone(), clock.clone(), heads, config.pace));
+        Self { config, rpc, clock, wallet, journal, newest }
     }
 
     /// What is known of the newest block.
     pub(crate) fn heads(&self) -> Arc<Heads> {
-        Arc::clone(self.tip.heads())
+        Arc::clone(self.newest.heads())
     }
 }
 

@@ -192,3 +192,74 @@ impl InFlight {
         self.all().values().map(|sent| sent.next_look_ms).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use t4t_chain::{BlockHash, BlockHeader};
+    use t4t_types::UnixSeconds;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    /// What was found right away, or was the first to be sent, says nothing of how fast blocks come.
+    async fn on_five_second_blocks(at_seconds: u64) -> (InFlight, [TransactionId; 2]) {
+        let scratch = Scratch::new().await;
+        let ids = [scratch.add("first", 0).await, scratch.add("second", 1).await];
+        let heads = Arc::new(Heads::new(1, 1000));
+        for (number, seconds) in [(1, at_seconds - 5), (2, at_seconds)] {
+            heads.note(&header(number, seconds), seconds * 1000);
+        }
+        let in_flight = InFlight::new(heads);
+        in_flight.sent(ids[0], at_seconds * 1000, true);
+        in_flight.forget(ids[0]);
+        (in_flight, ids)
+    }
+
+    fn header(number: u64, seconds: u64) -> BlockHeader {
+        BlockHeader {
+            number,
+            hash: BlockHash::new([1; 32]),
+            parent_hash: BlockHash::new([0; 32]),
+            timestamp: UnixSeconds::new(seconds),
+            base_fee: 10,
+        }
+    }
+
+    #[actix_web::test]
+    async fn on_slow_blocks_a_receipt_is_looked_for_when_the_next_block_is_due() {
+        let (in_flight, [_, id]) = on_five_second_blocks(100).await;
+        in_flight.sent(id, 101_000, true);
+        assert_eq!(in_flight.next_look_ms(), Some(105_400), "the block is due at 105 s, and travels");
+        in_flight.missed(id, 105_400);
+        let soon = in_flight.get(id).unwrap().next_look_ms - 105_400;
+        (0..20).for_each(|_| in_flight.missed(id, 105_400));
+        let later = in_flight.get(id).unwrap().next_look_ms - 105_400;
+        assert!(
+            soon < 2_000 && later == 5_000,
+            "a late block soon, one that does not come less often: {soon}, {later}"
+        );
+        in_flight.found(id, 106_000);
+        assert_eq!((in_flight.count(), in_flight.next_look_ms()), (0, None));
+    }
+
+    #[actix_web::test]
+    async fn a_chain_that_mines_at_once_is_asked_at_once() {
+        let (in_flight, [first, id]) = on_five_second_blocks(100).await;
+        in_flight.sent(first, 100_000, true);
+        in_flight.found(first, 100_020);
+        in_flight.sent(id, 101_000, true);
+        assert_eq!(in_flight.next_look_ms(), Some(101_020));
+    }
+
+    #[actix_web::test]
+    async fn blocks_are_counted_from_when_the_present_version_was_first_sent() {
+        let (in_flight, [_, id]) = on_five_second_blocks(100).await;
+        in_flight.sent(id, 101_000, true);
+        in_flight.heads.note(&header(4, 110), 110_000);
+        assert_eq!(in_flight.blocks_since(id), 2);
+        in_flight.sent(id, 110_500, false);
+        assert_eq!(in_flight.blocks_since(id), 2, "the same bytes again change nothing");
+        in_flight.sent(id, 110_500, true);
+        assert_eq!(in_flight.blocks_since(id), 0);
+    }
+}

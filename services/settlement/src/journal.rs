@@ -139,3 +139,29 @@ impl Journal {
 fn told<T>(answer: Result<T, StoreError>) -> Result<T, SettlementError> {
     answer.map_err(|cause| error::store(&cause))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scratch::Scratch;
+
+    #[actix_web::test]
+    async fn what_was_given_up_does_not_count_as_a_nonce_that_was_used() {
+        let scratch = Scratch::new().await;
+        let id = scratch.add("gap:0", 3).await;
+        let row = scratch.open().await.pop().unwrap();
+        let given_up = |why: &str| t4t_store::transactions::Inclusion {
+            hash: row.hash,
+            block: 1,
+            block_hash: [1; 32],
+            gas_used: 0,
+            fee_wei: 0,
+            job: None,
+            amount: None,
+            revert: Some(why.to_owned()),
+        };
+        scratch.journal.include(id, &given_up(super::FILLED_BY_ANOTHER)).await.unwrap();
+        scratch.journal.finalize(&[id]).await.unwrap();
+        assert_eq!(scratch.journal.highest_mined().await, Ok(None));
+        assert!(scratch.open().await.is_empty());
+    }
+}

@@ -31,6 +31,9 @@
 //! - `nonces`: the wallet's sequence.
 //! - `watching`: receipts, fees, lost nonces, gaps and reorganisations.
 //! - `submission`: what is checked, held and approved before anything is signed.
+//!
+//! Another contract is one more variant of `TransactionIntent` (`libs/api`), a file in `intent` with its calls, its gas,
+//! what it takes from which allowance and what it makes of a receipt, and its name in `intent::stored`.
 
 mod account;
 mod assembly;
@@ -49,6 +52,8 @@ mod outcomes;
 mod own_keys;
 mod readiness;
 mod routes;
+#[cfg(test)]
+mod scratch;
 mod sending;
 mod service;
 mod start;

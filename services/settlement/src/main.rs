@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use t4t_api::{Guard, Late, Settlement};
 use t4t_chain::{ContractAddresses, Rpc, RpcConfig};
 use t4t_clock::SystemClock;
+use t4t_crypto::WalletKey;
 use t4t_runtime::config::{
     ChainSettings, DataSettings, ServiceName, ServiceSettings, Settings, WalletSettings, keys,
 };
@@ -37,12 +38,7 @@ async fn run() -> anyhow::Result<()> {
     let _lock = FolderLock::take(&folder)?;
     let key = WalletSettings::from_settings(&mut settings)?;
     let origin = key.origin();
-    let opened = tokio::task::spawn_blocking(move || wallet::open(&key)).await?;
-    let (wallet, token) = match (opened, services.token()) {
-        // Both mistakes are told at once.
-        (Err(wallet), Err(token)) => return Err(anyhow::Error::from(wallet).context(token)),
-        (opened, token) => (opened?, token?),
-    };
+    let (wallet, token) = secrets(key, &services).await?;
     let market = Market { chain_id: chain.chain_id, escrow: chain.escrow };
     let database = folder.join("settlement.db");
     let store = Store::open_for(&database, market);
@@ -76,6 +72,19 @@ async fn run() -> anyhow::Result<()> {
     server.stop().await;
     running.stop().await;
     Ok(())
+}
+
+/// The wallet's key and the token that guards the service.
+async fn secrets(
+    key: WalletSettings,
+    services: &ServiceSettings,
+) -> anyhow::Result<(WalletKey, SecretString)> {
+    let opened = tokio::task::spawn_blocking(move || wallet::open(&key)).await?;
+    match (opened, services.token()) {
+        // Both mistakes are told at once.
+        (Err(wallet), Err(token)) => Err(anyhow::Error::from(wallet).context(token)),
+        (opened, token) => Ok((opened?, token?)),
+    }
 }
 
 fn listen(

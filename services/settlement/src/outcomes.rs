@@ -78,3 +78,43 @@ fn status(row: &StoredTransaction) -> TransactionStatus {
     };
     TransactionStatus { key: TransactionKey::new(row.key.clone()), nonce: row.nonce, hash: row.hash, outcome }
 }
+
+#[cfg(test)]
+mod tests {
+    use t4t_clock::SystemClock;
+    use t4t_store::transactions::Inclusion;
+    use t4t_types::TxHash;
+
+    use super::*;
+    use crate::scratch::Scratch;
+
+    #[actix_web::test]
+    async fn whoever_waits_is_told_once_the_transaction_is_in_a_block_and_else_when_the_limit_is_over() {
+        let scratch = Scratch::new().await;
+        let id = scratch.add("post:1", 0).await;
+        let outcomes = Outcomes::new(scratch.journal.clone(), SystemClock::shared());
+        let key = TransactionKey::new("post:1");
+        let waited = outcomes.wait_for(&key, Duration::from_millis(1)).await.unwrap();
+        assert_eq!(waited.outcome, TransactionOutcome::Pending);
+
+        let inclusion = Inclusion {
+            hash: TxHash::new([1; 32]),
+            block: 7,
+            block_hash: [2; 32],
+            gas_used: 0,
+            fee_wei: 0,
+            job: None,
+            amount: None,
+            revert: Some("BadStatus".into()),
+        };
+        let noted = async {
+            scratch.journal.include(id, &inclusion).await.unwrap();
+            outcomes.announce();
+        };
+        let (waited, ()) =
+            futures_util::future::join(outcomes.wait_for(&key, Duration::from_secs(60)), noted).await;
+        let reverted = TransactionOutcome::Reverted { block: 7, reason: "BadStatus".into() };
+        assert_eq!(waited.unwrap().outcome, reverted);
+        assert!(matches!(outcomes.known("post:2").await, Err(SettlementError::UnknownTransaction { .. })));
+    }
+}

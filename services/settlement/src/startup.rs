@@ -6,7 +6,7 @@ use t4t_chain::{ChainError, ContractAddresses, Rpc};
 use t4t_types::Address;
 
 use crate::error::StartError;
-use crate::head::Tip;
+use crate::head::HeadReader;
 use crate::journal::Journal;
 use crate::wallet::Wallet;
 use crate::watching::{Recovered, Recovery};
@@ -18,7 +18,7 @@ pub(crate) struct Startup {
     pub(crate) wallet: Arc<Wallet>,
     pub(crate) journal: Journal,
     pub(crate) contracts: ContractAddresses,
-    pub(crate) tip: Arc<Tip>,
+    pub(crate) newest: Arc<HeadReader>,
     pub(crate) recovery: Recovery,
 }
 
@@ -27,7 +27,7 @@ impl Startup {
     pub(crate) async fn begin(&self) -> Result<Recovered, StartError> {
         self.check_owner().await?;
         self.check_chain().await?;
-        self.tip.begin().await.map_err(StartError::Chain)?;
+        self.newest.begin().await.map_err(StartError::Chain)?;
         self.recovery.take_up().await.map_err(StartError::Recovery)
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use t4t_chain::{BlockHeader, Fees};
 
-use super::doubt::Doubt;
+use super::possible_reorg::PossibleReorg;
 
 /// Seconds between blocks until two were compared: Gnosis Chain's.
 const FIRST_INTERVAL_MS: u64 = t4t_types::BLOCK_SECONDS * 1000;
@@ -56,7 +56,7 @@ pub(crate) struct Heads {
     tip: u128,
     max_fee: u128,
     /// Whether blocks may have been taken back that nobody has looked at since.
-    doubt: Doubt,
+    possible_reorg: PossibleReorg,
 }
 
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Heads {
             seen: Mutex::new(Seen { head: None, interval_ms: FIRST_INTERVAL_MS }),
             tip,
             max_fee,
-            doubt: Doubt::default(),
+            possible_reorg: PossibleReorg::default(),
         }
     }
 
@@ -99,8 +99,8 @@ impl Heads {
     }
 
     /// Whether blocks may have been taken back that nobody has looked at since.
-    pub(crate) const fn doubt(&self) -> &Doubt {
-        &self.doubt
+    pub(crate) const fn possible_reorg(&self) -> &PossibleReorg {
+        &self.possible_reorg
     }
 
     /// Notes how long blocks took lately.

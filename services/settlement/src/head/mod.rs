@@ -1,8 +1,8 @@
 //! The chain's newest block: what fees, waiting times and finality are derived from.
 
-mod doubt;
 mod heads;
-mod tip;
+mod possible_reorg;
+mod reader;
 
 pub(crate) use heads::{Heads, Succession};
-pub(crate) use tip::Tip;
+pub(crate) use reader::HeadReader;

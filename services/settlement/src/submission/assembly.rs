@@ -54,7 +54,7 @@ fn dispatch(base: &Foundation, shared: &Shared, nonces: &Nonces, holding: &Arc<H
         holding: Arc::clone(holding),
     };
     Dispatch {
-        tip: Arc::clone(&base.tip),
+        newest: Arc::clone(&base.newest),
         estimates,
         holding: Arc::clone(holding),
         lane: Arc::clone(&nonces.lane),

@@ -10,7 +10,7 @@ use t4t_types::Xbzz;
 use super::estimates::Estimates;
 use super::holding::Holding;
 use crate::books::{Amounts, Held};
-use crate::head::Tip;
+use crate::head::HeadReader;
 use crate::intent::{Intent, Plan};
 use crate::journal::NewEntry;
 use crate::nonces::Lane;
@@ -19,7 +19,7 @@ use crate::sending::{Sender, Sending};
 /// Signs, stores and sends.
 #[derive(Debug)]
 pub(super) struct Dispatch {
-    pub(super) tip: Arc<Tip>,
+    pub(super) newest: Arc<HeadReader>,
     pub(super) estimates: Estimates,
     pub(super) holding: Arc<Holding>,
     pub(super) lane: Arc<Lane>,
@@ -29,7 +29,7 @@ pub(super) struct Dispatch {
 impl Dispatch {
     /// Has a block to derive fees from.
     pub(super) async fn begin(&self) -> Result<(), SettlementError> {
-        self.tip.have_recent().await
+        self.newest.have_recent().await
     }
 
     /// Checks, stores and sends; `None` if the key is taken. Nothing is stored unless every check passes. `tokens` is what
@@ -59,7 +59,7 @@ impl Dispatch {
 
     /// Holds the coin that a call costs at most.
     async fn hold_coin(&self, call: &StoredCall) -> Result<Held, SettlementError> {
-        let gas = self.tip.heads().fees().most_for(call.gas_limit);
+        let gas = self.newest.heads().fees().most_for(call.gas_limit);
         let needs = Amounts { wei: gas.saturating_add(call.value), ..Amounts::default() };
         self.holding.hold(&needs).await?.map_err(|short| self.holding.told(short, Xbzz::ZERO))
     }

@@ -26,7 +26,7 @@ pub(crate) fn assemble(base: &Foundation, shared: &Shared, nonces: &Nonces) -> (
     let watch = Arc::new(Watch {
         journal: base.journal.clone(),
         in_flight: Arc::clone(&shared.in_flight),
-        tip: Arc::clone(&base.tip),
+        newest: Arc::clone(&base.newest),
         inclusions: Arc::clone(&inclusions),
         reorgs: Arc::clone(&reorgs),
         repair: repair(base, shared, nonces, &inclusions),
@@ -76,7 +76,7 @@ fn reorgs(base: &Foundation, shared: &Shared, nonces: &Nonces, inclusions: &Arc<
 fn repair(base: &Foundation, shared: &Shared, nonces: &Nonces, inclusions: &Arc<Inclusions>) -> Repair {
     let closing = Arc::new(closing(base, shared, nonces));
     let resending = Resending {
-        tip: Arc::clone(&base.tip),
+        newest: Arc::clone(&base.newest),
         wallet: Arc::clone(&base.wallet),
         journal: base.journal.clone(),
         sender: Arc::clone(&shared.sender),

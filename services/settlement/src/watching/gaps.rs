@@ -45,7 +45,7 @@ impl Gaps {
             Some(holder) if holder.is_pending() => Ok(false),
             Some(_) => {
                 // The chain does not have it any more: its block was taken back.
-                self.heads.doubt().raise();
+                self.heads.possible_reorg().report();
                 Ok(false)
             }
         }

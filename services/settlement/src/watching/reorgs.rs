@@ -35,18 +35,21 @@ impl Reorgs {
         succession: Succession,
     ) -> Result<(), SettlementError> {
         let blocks = by_block(included);
-        let doubt = self.heads.doubt();
-        let was_open = doubt.is_open();
-        let mut raised = doubt.raised();
-        if !was_open && succession == Succession::Replaced && !blocks.is_empty() {
-            // Stays, should the comparison not come to its end.
-            raised = doubt.raise();
-        }
-        let succession = if was_open { Succession::Replaced } else { succession };
-        if self.compare_all(&blocks, succession).await? {
-            doubt.settle(raised);
-        } else {
-            doubt.raise();
+        let possible = self.heads.possible_reorg();
+        let (succession, reports) = match possible.open() {
+            Some(reports) => (Succession::Replaced, Some(reports)),
+            // Stays open, should the comparison not come to its end.
+            None if succession == Succession::Replaced && !blocks.is_empty() => {
+                (succession, Some(possible.report()))
+            }
+            None => (succession, None),
+        };
+        match (self.compare_all(&blocks, succession).await?, reports) {
+            (true, Some(reports)) => possible.answer(reports),
+            (true, None) => {}
+            (false, _) => {
+                possible.report();
+            }
         }
         Ok(())
     }

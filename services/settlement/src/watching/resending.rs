@@ -5,7 +5,7 @@ use std::sync::Arc;
 use t4t_api::settlement::SettlementError;
 use t4t_store::transactions::StoredTransaction;
 
-use crate::head::Tip;
+use crate::head::HeadReader;
 use crate::journal::Journal;
 use crate::sending::{Sender, Sending};
 use crate::wallet::{Wallet, fees_of};
@@ -13,7 +13,7 @@ use crate::wallet::{Wallet, fees_of};
 /// Sends what waits again.
 #[derive(Debug)]
 pub(super) struct Resending {
-    pub(super) tip: Arc<Tip>,
+    pub(super) newest: Arc<HeadReader>,
     pub(super) wallet: Arc<Wallet>,
     pub(super) journal: Journal,
     pub(super) sender: Arc<Sender>,
@@ -31,8 +31,8 @@ impl Resending {
     /// Replaces a transaction by one that pays more, at the same nonce. Every version's hash is kept.
     pub(super) async fn raise(&self, row: &StoredTransaction) -> Result<(), SettlementError> {
         let Some(newest) = row.newest() else { return Ok(()) };
-        self.tip.read_early().await?;
-        let Some(fees) = self.tip.heads().raised(fees_of(newest)) else {
+        self.newest.read_early().await?;
+        let Some(fees) = self.newest.heads().raised(fees_of(newest)) else {
             tracing::warn!(
                 key = row.key,
                 nonce = row.nonce,
@@ -52,7 +52,7 @@ impl Resending {
 
     /// Whether it pays less than the newest block asked for.
     pub(super) fn is_too_cheap(&self, row: &StoredTransaction) -> bool {
-        let base_fee = self.tip.heads().head().map_or(0, |head| head.base_fee);
+        let base_fee = self.newest.heads().head().map_or(0, |head| head.base_fee);
         row.newest().is_some_and(|version| version.max_fee < base_fee)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::inclusions::Inclusions;
 use super::reorgs::Reorgs;
 use super::repair::Repair;
-use crate::head::Tip;
+use crate::head::HeadReader;
 use crate::in_flight::InFlight;
 use crate::journal::Journal;
 use crate::stop::Stop;
@@ -34,7 +34,7 @@ const LOST_AFTER_MS: u64 = 5_000;
 pub(crate) struct Watch {
     pub(super) journal: Journal,
     pub(super) in_flight: Arc<InFlight>,
-    pub(super) tip: Arc<Tip>,
+    pub(super) newest: Arc<HeadReader>,
     pub(super) inclusions: Arc<Inclusions>,
     pub(super) reorgs: Arc<Reorgs>,
     pub(super) repair: Repair,
@@ -64,7 +64,7 @@ impl Watch {
     fn until_next_look(&self) -> Duration {
         let now = self.journal.now_ms();
         let look = self.in_flight.next_look_ms().map(|at| Duration::from_millis(at.saturating_sub(now)));
-        let head = self.tip.until_due();
+        let head = self.newest.until_due();
         look.map_or(head, |look| look.min(head)).max(SHORTEST_PAUSE)
     }
 
@@ -85,7 +85,7 @@ impl Watch {
         let now = self.journal.now_ms();
         let due = open.iter().filter(|row| row.is_pending() && (at_all || self.is_due(row, now)));
         let missing = self.inclusions.include_mined(due.collect()).await?;
-        let succession = self.tip.follow(!missing.is_empty()).await?;
+        let succession = self.newest.follow(!missing.is_empty()).await?;
         // Whatever can't be repaired now, what was taken back has to be seen.
         let repaired = self.repair.repair(&missing, &open).await;
         if let Some(succession) = succession {

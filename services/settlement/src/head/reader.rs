@@ -22,14 +22,14 @@ const INTERVAL_BLOCKS: u64 = 8;
 
 /// The newest block, read when it is needed.
 #[derive(Debug)]
-pub(crate) struct Tip {
+pub(crate) struct HeadReader {
     rpc: Rpc,
     clock: SharedClock,
     heads: Arc<Heads>,
     pace: Pace,
 }
 
-impl Tip {
+impl HeadReader {
     pub(crate) const fn new(rpc: Rpc, clock: SharedClock, heads: Arc<Heads>, pace: Pace) -> Self {
         Self { rpc, clock, heads, pace }
     }
@@ -68,7 +68,7 @@ impl Tip {
     /// Reads it outside the watch's turn; what it says of the chain is followed up at the next one.
     pub(crate) async fn read_early(&self) -> Result<(), SettlementError> {
         if self.read().await? != Succession::Continues {
-            self.heads.doubt().raise();
+            self.heads.possible_reorg().report();
         }
         Ok(())
     }
