@@ -37,9 +37,12 @@ fn bought(number: u8) -> BuyingJob {
     }
 }
 
+/// Whose jobs they are.
+const MARKET: Market = Market { chain_id: 100, escrow: Address::new([9; 20]) };
+
 /// A folder with three jobs: the first was paid 4 xBZZ, the others are open.
 async fn traded(folder: &Path) {
-    let store = Store::open(&folder.join(DataSettings::DATABASE)).await.unwrap();
+    let store = Store::open_for(&folder.join(DataSettings::DATABASE), MARKET).await.unwrap();
     for number in [1, 2, 3] {
         store.buying_insert(&bought(number), b"sealed").await.unwrap();
     }
