@@ -179,6 +179,19 @@ contract ChannelBalanceTest is ChannelFixture {
         assertEq(free(payer.addr), DEPOSIT + 15);
     }
 
+    function test_depositFor_takesNoPermitThatHasNoKind() public {
+        disallow();
+        (IPaymentChannels.Deposit memory d, bytes memory signature) = signedDeposit(7, 0);
+        IPaymentChannels.Permit memory p = daiPermitOf(payer, 0);
+        p.kind = IPaymentChannels.PermitKind.None;
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IPaymentChannels.DepositNotCovered.selector, 0, token.balanceOf(payer.addr), 7
+            )
+        );
+        channels.depositFor(d, signature, p);
+    }
+
     function test_depositFor_leavesAPermitThatIsNotNeeded() public {
         (IPaymentChannels.Deposit memory d, bytes memory signature) = signedDeposit(7, 0);
         channels.depositFor(d, signature, permitOf(payer, 7, 0));

@@ -111,6 +111,13 @@ contract ChannelClosingTest is ChannelFixture {
         assertEq(free(payer.addr), DEPOSIT - RESERVED);
     }
 
+    function test_closeTogether_releasesTheLastPlur() public {
+        (IPaymentChannels.Key memory k, bytes32 id) = open();
+        assertEq(close(k, RESERVED - 1), RESERVED - 1);
+        assertChannel(id, uint96(RESERVED) - 1, uint96(RESERVED) - 1, CLOSED);
+        assertEq(free(payer.addr), DEPOSIT - RESERVED + 1);
+    }
+
     function test_closeTogether_worksWhileClosing() public {
         (IPaymentChannels.Key memory k, bytes32 id) = open();
         requestClose(k);
