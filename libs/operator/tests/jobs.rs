@@ -7,7 +7,7 @@ use t4t_operator::jobs::{Databases, GetJobHistory, JobsError, ListJobs};
 use t4t_protocol::job::{BuyingState, BuyingStep};
 use t4t_runtime::config::DataSettings;
 use t4t_store::buying::BuyingJob;
-use t4t_store::{HistoryEntry, NewHistoryEntry, Side, Store};
+use t4t_store::{HistoryEntry, Market, NewHistoryEntry, Side, Store};
 use t4t_types::{
     Address, EncryptionKey, JobId, Overlay, RequestId, SwarmRef, TokenPrices, UnixSeconds, Xbzz,
 };

@@ -7,6 +7,7 @@ mod codec;
 mod confirmed_keys;
 mod cursors;
 mod error;
+mod handle;
 mod health;
 mod history;
 mod market;
@@ -23,9 +24,9 @@ pub mod selling;
 pub mod transactions;
 
 pub use error::StoreError;
+pub use handle::Store;
 pub use history::{HistoryEntry, NewHistoryEntry, Side};
 pub use market::{KnownMarket, Market};
-pub use open::Store;
 
 #[cfg(test)]
 mod scene;

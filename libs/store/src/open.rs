@@ -1,12 +1,12 @@
 //! Opening the database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor, SqliteConnection, SqlitePool};
+use sqlx::{Connection, Executor, SqliteConnection};
 
-use crate::{Market, StoreError, upgrade};
+use crate::{Market, Store, StoreError, upgrade};
 
 /// How long a writer waits for another one; SQLite has one writer at a time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,15 +17,6 @@ const MAX_CONNECTIONS: u32 = 4;
 /// What each connection keeps of the file, in KiB below zero, as SQLite has it: the newest rows and the indexes' roots.
 /// More would only be kept twice, since the system keeps the file as well.
 const CACHE: &str = "-256";
-
-/// The database of one process, as one market's or (for reading) as a whole.
-#[derive(Clone, Debug)]
-pub struct Store {
-    pub(crate) pool: SqlitePool,
-    pub(crate) path: PathBuf,
-    /// The row of the market that is read and written; all are read without one, and none is written.
-    pub(crate) market: Option<i64>,
-}
 
 impl Store {
     /// Opens the database at `path`, making it and its folder if they are not there, and brings it up to date; one of an

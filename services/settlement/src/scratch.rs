@@ -3,13 +3,16 @@
 use t4t_chain::Fees;
 use t4t_clock::SystemClock;
 use t4t_crypto::WalletKey;
-use t4t_store::Store;
 use t4t_store::transactions::{StoredCall, StoredTransaction, TransactionId};
+use t4t_store::{Market, Store};
 use t4t_types::Address;
 use tempfile::TempDir;
 
 use crate::journal::{Journal, NewEntry};
 use crate::wallet::Wallet;
+
+/// Whose transactions they are.
+const MARKET: Market = Market { chain_id: 100, escrow: Address::new([9; 20]) };
 
 /// An empty journal, for as long as its folder is kept.
 pub(crate) struct Scratch {
@@ -21,7 +24,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("settlement.db")).await.unwrap();
+        let store = Store::open_for(&folder.path().join("settlement.db"), MARKET).await.unwrap();
         let wallet = Wallet::new(WalletKey::from_bytes(&[0x46; 32]).unwrap(), 100);
         let journal = Journal::new(store, wallet.scope(), SystemClock::shared());
         Self { journal, wallet, _folder: folder }

@@ -45,10 +45,11 @@ fn settlements_messages() {
         "address": ADDRESS, "chain_id": 100, "registry": ADDRESS, "escrow": ADDRESS, "token": ADDRESS,
         "xdai_wei": "1000000000000000000", "max_fee_wei": "1000000000", "xbzz": "5", "pending": 0,
     });
+    let ack = json!({ "jobId": format!("0x{}", "07".repeat(32)), "estimatedCompletion": 60 });
     insta::assert_json_snapshot!(json!([
         call::<SubmitTransaction>(&submitted, &outcomes()),
         call::<AwaitTransaction>(&[json!({ "key": "claim:1", "wait_ms": 60_000 })], &outcomes()),
-        call::<SignEnvelope>(&[json!({ "kind": "job_notify", "to": ADDRESS, "body": {} })], &[json!("{}")]),
+        call::<SignEnvelope>(&[json!({ "kind": "job_ack", "to": ADDRESS, "body": ack })], &[json!("{}")]),
         call::<GetAccount>(&[json!({})], &[account]),
     ]));
     insta::assert_json_snapshot!(errors::<SettlementError>(&[

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Rooms, and those they must not know.
-const WALLS: &[(&str, &[&str])] =
-    &[("buying", &["selling"]), ("selling", &["buying"]), ("carriage", &["buying", "selling"])];
+const WALLS: &[(&str, &[&str])] = &[
+    ("buying", &["selling"]),
+    ("selling", &["buying"]),
+    ("carriage", &["buying", "selling"]),
+    ("buying::choice", &["buying::payment", "buying::purchase"]),
+    ("buying::delivery", &["buying::payment", "buying::purchase"]),
+    ("buying::payment", &["buying::purchase"]),
+    ("selling::listing", &["selling::payment", "selling::sales"]),
+    ("selling::runners", &["selling::payment", "selling::sales"]),
+    ("selling::serving", &["selling::payment", "selling::sales"]),
+];
 
 /// Modules that import each other in a circle. To be untied: the list may only get shorter.
-const KNOWN_CIRCLES: &[&[&str]] = &[
-    &["buying::answer", "buying::shape"],
-    &["buying::choice", "buying::purchase"],
-    &["selling::late", "selling::service"],
-];
+const KNOWN_CIRCLES: &[&[&str]] = &[];
 
 /// A module's path below the crate, such as `buying::answer`, with its source; tests are left out.
 fn modules() -> BTreeMap<String, String> {

@@ -85,7 +85,7 @@ impl Footing {
             watcher: self.watcher(),
             settlement: self.settlement(),
             courier: Arc::new(self.courier().await),
-            store,
+            store: store.for_market(MARKET).await.unwrap(),
             clock: Arc::clone(&self.clock),
         }
     }
@@ -100,7 +100,7 @@ impl Footing {
             courier: Arc::new(self.courier().await),
             runner: Some(Arc::new(runner)),
             token: None,
-            store,
+            store: store.for_market(MARKET).await.unwrap(),
             clock: Arc::clone(&self.clock),
         }
     }
