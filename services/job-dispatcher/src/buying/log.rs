@@ -24,14 +24,20 @@ pub(super) struct PurchaseLog {
     changed: watch::Sender<()>,
 }
 
+/// What happened, with its number.
+type Step = (u64, BuyingProgress);
+
+/// How a purchase ended.
+type End = Result<(), BuyingError>;
+
 #[derive(Debug, Default)]
 struct State {
     /// What happened, each with its number.
-    log: Vec<(u64, BuyingProgress)>,
+    log: Vec<Step>,
     last_number: u64,
     /// What the pieces of the answer hold.
     bytes: usize,
-    end: Option<Result<(), BuyingError>>,
+    end: Option<End>,
     /// Nobody wanted it when it was asked: it buys nothing more, so nobody may wait for it.
     is_given_up: bool,
     /// Somebody took the answer.
@@ -164,7 +170,7 @@ impl PurchaseLog {
     }
 
     /// What was logged after the step with this number, and the end if it is there.
-    fn after(&self, read: u64) -> (Vec<(u64, BuyingProgress)>, Option<Result<(), BuyingError>>) {
+    fn after(&self, read: u64) -> (Vec<Step>, Option<End>) {
         let mut state = self.state();
         let news = state.log[state.log.partition_point(|(number, _)| *number <= read)..].to_vec();
         state.is_read |= matches!(news.last(), Some((_, BuyingProgress::Bought(_))));

@@ -76,7 +76,7 @@ impl Sales {
         KillPoint::SellingFetched.pass();
         if !ordered.is_begun && !self.serving.may_serve(&ordered.model) {
             // Before it is begun: the client learns at once when to come back.
-            return order.decline(Declined::Told(request.client_key, away())).await;
+            return order.decline(Declined::Told(request.client_key, Box::new(away()))).await;
         }
         let patience = order.patience().await?;
         let Some(slot) = self.serving.wait_for_slot(&ordered.model, &request.asked, patience).await else {
@@ -99,7 +99,7 @@ impl Sales {
         let Ordered { job, model, .. } = order.ordered().clone();
         let task = Task { job, model, asked, max_completion_tokens, limit };
         if let Err(refusal) = self.serving.run(&task, slot, &mut *delivery).await {
-            return order.decline(Declined::Told(client_key, refusal)).await;
+            return order.decline(Declined::Told(client_key, Box::new(refusal))).await;
         }
         self.sold.add(delivery.finish().await?);
         Ok(())
@@ -118,7 +118,9 @@ fn check(
 ) -> Result<(Request, Option<u64>), Declined> {
     let ordered = order.ordered();
     let request = check_request(ordered.client, &ordered.model, payload).map_err(|error| match error {
-        RequestError::Fault { fault, client_key } => Declined::Told(client_key, fault.into_refusal()),
+        RequestError::Fault { fault, client_key } => {
+            Declined::Told(client_key, Box::new(fault.into_refusal()))
+        }
         error => Declined::Unread(error.to_string()),
     })?;
     let max_completion_tokens = order.max_completion_tokens(request.asked.demand().prompt);

@@ -10,6 +10,7 @@ mod disk;
 mod market;
 mod paying;
 mod reorganisations;
+#[allow(dead_code, reason = "benches use what the tests do not")]
 mod rig;
 mod selling;
 mod serving;

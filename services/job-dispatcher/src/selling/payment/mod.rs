@@ -114,8 +114,8 @@ pub(crate) trait Delivery: PieceSink {
 /// Why a job is not served.
 #[derive(Debug)]
 pub(crate) enum Declined {
-    /// Its client is told why, by the key of its request.
-    Told(EncryptionKey, Refusal),
+    /// Its client is told why, by the key of its request. In a box: errors are passed on by value.
+    Told(EncryptionKey, Box<Refusal>),
     /// There is no request that names the client's key. It is told where the method knows another way.
     Unread(String),
     /// Nobody is told why.

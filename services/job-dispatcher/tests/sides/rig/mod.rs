@@ -3,7 +3,6 @@
 //!
 //! [`World`] holds what both stand in: time, chain, Swarm. [`Gateway`] and [`Provider`] are machines that can die at any
 //! kill point and boot again on the same database. A [`ScriptedProvider`] is a peer that does to jobs what a script says.
-#![allow(dead_code, reason = "tests and benches use a part each")]
 
 pub(crate) mod carrier;
 pub(crate) mod chain;

@@ -32,7 +32,7 @@ impl Planner {
         let (candidate, model) = (&offer.known.candidate, &call.model);
         let payload = RequestPayload {
             v: V1,
-            job_id: random_bytes().map_err(|error| Failed::unavailable(error))?,
+            job_id: random_bytes().map_err(Failed::unavailable)?,
             client: self.wallet,
             model_id: model.clone(),
             openai_request: call.request.json().clone(),
@@ -46,7 +46,7 @@ impl Planner {
         let sealed = seal(&candidate.sealing_key, &json)
             .map_err(|_| Failed::Provider("its published key is not a key".into()))?;
         // Deadlines are judged by the chain's time, whatever this machine's clock shows.
-        let head = self.watcher.ask(GetHead {}).await.map_err(|error| Failed::unavailable(error))?;
+        let head = self.watcher.ask(GetHead {}).await.map_err(Failed::unavailable)?;
         let row = BuyingJob {
             request_id: call.id,
             attempt: order.number,
@@ -66,7 +66,7 @@ impl Planner {
             created_at_ms: self.clock.unix_millis(),
             explored: order.hold.explores,
         };
-        self.ledger.plan(&row, &sealed).await.map_err(|error| Failed::unavailable(error))?;
+        self.ledger.plan(&row, &sealed).await.map_err(Failed::unavailable)?;
         KillPoint::BuyingPlanned.pass();
         Ok(row)
     }

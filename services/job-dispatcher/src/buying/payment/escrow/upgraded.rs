@@ -1,6 +1,6 @@
 //! Purchases that an older version began: what they may still cost, and what they did.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const NOW: UnixSeconds = UnixSeconds::new(1_764_000_060);
 /// More than they cost together.
 const LIMIT: Xbzz = Xbzz::from_plur(100_000_000);
 
-async fn open(path: &PathBuf, clock: &SharedClock) -> (Ledger, Spend) {
+async fn open(path: &Path, clock: &SharedClock) -> (Ledger, Spend) {
     let market = Market { chain_id: 100, escrow: Address::new([0xe5; 20]) };
     let store = Store::open_for(path, market).await.unwrap();
     let limits = DayLimits { spend: LIMIT, ..DayLimits::default() };

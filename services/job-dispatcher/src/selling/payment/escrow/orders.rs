@@ -106,7 +106,7 @@ impl Order for EscrowOrder {
     async fn decline(&self, why: Declined) -> Result<(), PaymentError> {
         let (row, refusals) = (&self.row, &self.with.refusals);
         match why {
-            Declined::Told(client_key, refusal) => refusals.explain(row, &client_key, refusal).await?,
+            Declined::Told(client_key, refusal) => refusals.explain(row, &client_key, *refusal).await?,
             Declined::Unread(reason) => refusals.explain_by_notice(row, &reason).await?,
             Declined::Untold(reason) => refusals.decide(row, &reason).await?,
         }
